@@ -1,0 +1,6 @@
+"""What everyone agrees on: the payment, its three formats, the registry, the topics, the way to Kafka.
+
+Nothing here knows of `service` or `fraud`; both know of this.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,46 @@
+"""Everything that can go wrong, as one tree.
+
+    UndertenError
+    ├── PaymentError        a payment, or the bytes that should have been one, is not valid
+    │   └── UndecodableError    the bytes are not the format that they claim to be
+    ├── SchemaError         a schema is unknown, or clashes with what is registered
+    ├── RegistryUnavailable the schema registry did not answer
+    ├── SettingsError       a setting does not make sense
+    └── BrokerError         Kafka did not answer, or refused
+
+Whoever catches `UndertenError` has caught all that this project raises on purpose. The text of each is one
+sentence for a person: it names what was wrong and, where one is known, the way out.
+"""
+
+
+class UndertenError(Exception):
+    """Root of the tree; never raised itself."""
+
+
+class PaymentError(UndertenError):
+    """A payment is not valid. `field` names the field at fault; it is None where there is no single one."""
+
+    def __init__(self, reason: str, field: str | None = None) -> None:
+        super().__init__(f"{field}: {reason}" if field else reason)
+        self.reason = reason
+        self.field = field
+
+
+class UndecodableError(PaymentError):
+    """The bytes are no payment in the format they claim: cut short, garbled, or of another message type."""
+
+
+class SchemaError(UndertenError):
+    """A schema id that the registry does not know, or a schema that clashes with the registered ones."""
+
+
+class RegistryUnavailable(UndertenError):
+    """The schema registry did not answer, or not sensibly; asking again later may help."""
+
+
+class SettingsError(UndertenError):
+    """A setting that does not make sense; the message names it."""
+
+
+class BrokerError(UndertenError):
+    """Kafka did not answer in time, or refused what it was asked."""

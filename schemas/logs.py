@@ -1,0 +1,61 @@
+"""How the processes log: one line an event, for people on a terminal, as JSON for machines."""
+
+import logging
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+from cyclopts import Parameter
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class LogSettings:
+    """What is logged, and how it looks."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important events to log."""
+
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """auto: for people where stderr is a terminal, JSON elsewhere."""
+
+
+def configure_logs(settings: LogSettings) -> None:
+    """Send the events of this project and of its libraries to stderr, in one format."""
+    level = getattr(logging, settings.log_level.upper())
+    console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderers: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if console
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    # The HTTP client tells of every request to the registry, and aiokafka of every partition that it joins or leaves:
+    # our own events say the same in the project's words.
+    for name in ("httpx", "httpcore", "aiokafka.consumer", "aiokafka.producer"):
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    # Kafka 4 answers NOT_ENOUGH_REPLICAS while it verifies that a partition belongs to a transaction (KIP-890);
+    # aiokafka retries, and nothing is wrong.
+    logging.getLogger("aiokafka.producer.sender").setLevel(max(level, logging.ERROR))

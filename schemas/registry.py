@@ -1,0 +1,172 @@
+"""The schema registry: registering our schemas, and finding the schema that a record was written with.
+
+Built on python-schema-registry-client's requests. Its own `register` cannot carry Protobuf, and it neither caches a
+failed look-up nor shares one between tasks, so those three are here: one request in flight per id, answers kept
+for good (an id never changes its schema), and an unknown id remembered for a while, so that a flood of garbage
+records does not become a flood of requests.
+"""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+import msgspec
+import structlog
+from cyclopts import Parameter
+from schema_registry.client import AsyncSchemaRegistryClient
+
+from schemas.errors import RegistryUnavailable, SchemaError
+from schemas.kafka import secret
+
+SchemaType = Literal["AVRO", "PROTOBUF", "JSON"]
+READABLE_FOREVER = "BACKWARD_TRANSITIVE"
+UNKNOWN_FOR_SECONDS = 30.0
+_UNKNOWN_AT_MOST = 10_000
+
+log = structlog.get_logger(__name__)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RegistrySettings:
+    """Where the schema registry is. The password comes from SCHEMA_REGISTRY_PASSWORD or a file, never a flag."""
+
+    schema_registry_url: str = "http://127.0.0.1:8081/apis/ccompat/v7"
+    """Address of the registry's Confluent API."""
+
+    schema_registry_username: str | None = None
+    """User name for basic authentication; the password is read from SCHEMA_REGISTRY_PASSWORD or a file."""
+
+    schema_registry_password_file: Path | None = None
+    """File that holds the password."""
+
+    schema_registry_timeout: float = 10.0
+    """Seconds to wait for one answer."""
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """Another subject's schema that a schema imports under `name`."""
+
+    name: str
+    subject: str
+    version: int
+
+
+class WriterSchema(msgspec.Struct, frozen=True, rename="camel"):
+    """A schema as the registry holds it: its text, its kind, and what it imports."""
+
+    schema: str
+    schema_type: SchemaType = "AVRO"
+    references: tuple[Reference, ...] = ()
+
+
+class Registry:
+    """The registry's answers, each asked for once."""
+
+    def __init__(self, settings: RegistrySettings) -> None:
+        self.url = settings.schema_registry_url
+        auth = None
+        if settings.schema_registry_username:
+            password = secret("SCHEMA_REGISTRY_PASSWORD", settings.schema_registry_password_file)
+            auth = httpx.BasicAuth(settings.schema_registry_username, password)
+        self._client = AsyncSchemaRegistryClient(
+            self.url, auth=auth, timeout=httpx.Timeout(settings.schema_registry_timeout)
+        )
+        self._writers: dict[int, asyncio.Task[WriterSchema]] = {}
+        self._unknown_until: dict[int, float] = {}
+
+    async def ping(self) -> None:
+        """Raises RegistryUnavailable unless the registry answers."""
+        await self._ask("get_subjects")
+
+    async def register(self, subject: str, schema: WriterSchema) -> int:
+        """The id of the schema under the subject, registered if it is new there.
+
+        A subject without a compatibility level, or with NONE, is made BACKWARD_TRANSITIVE first: whatever was ever
+        written under it must stay readable. Any other level holds.
+
+        Raises:
+            SchemaError: the schema clashes with a registered one; the text says in what.
+            RegistryUnavailable: no answer.
+        """
+        body = {"schema": schema.schema, "schemaType": schema.schema_type}
+        found, status = await self._ask("check_version", body, subject=subject)
+        if status == httpx.codes.OK:
+            return int(found["id"])
+        level, status = await self._ask("get_compatibility", subject=subject)
+        if status == httpx.codes.NOT_FOUND or level.get("compatibilityLevel") == "NONE":
+            await self._ask("update_compatibility", {"compatibility": READABLE_FOREVER}, subject=subject)
+            log.info("compatibility level set", subject=subject, compatibility=READABLE_FOREVER)
+        answer, status = await self._ask("register", body, subject=subject)
+        if status != httpx.codes.OK:
+            raise SchemaError(f"{subject}: the registry refused our schema: {_reason(answer)}")
+        log.info("schema registered", subject=subject, id=answer["id"])
+        return int(answer["id"])
+
+    async def writer(self, schema_id: int) -> WriterSchema:
+        """The schema with this id.
+
+        Raises:
+            SchemaError: the registry does not know the id.
+            RegistryUnavailable: no answer; nothing is known about the id.
+        """
+        if self._unknown_until.get(schema_id, 0.0) > time.monotonic():
+            raise SchemaError(f"schema id {schema_id} is unknown to the registry")
+        asking = self._writers.get(schema_id)
+        if asking is None:
+            asking = self._writers[schema_id] = asyncio.create_task(self._fetch_writer(schema_id))
+        try:
+            return await asyncio.shield(asking)
+        except Exception:
+            self._writers.pop(schema_id, None)
+            raise
+
+    async def _fetch_writer(self, schema_id: int) -> WriterSchema:
+        answer, status = await self._ask("get_by_id", schema_id=schema_id)
+        if status == httpx.codes.NOT_FOUND:
+            if len(self._unknown_until) >= _UNKNOWN_AT_MOST:
+                self._unknown_until.clear()
+            self._unknown_until[schema_id] = time.monotonic() + UNKNOWN_FOR_SECONDS
+            raise SchemaError(f"schema id {schema_id} is unknown to the registry")
+        return self._as_writer(answer, status)
+
+    async def referenced(self, reference: Reference) -> WriterSchema:
+        """The schema that a reference names; raises SchemaError, RegistryUnavailable."""
+        answer, status = await self._ask("get_schema", subject=reference.subject, version=reference.version)
+        if status == httpx.codes.NOT_FOUND:
+            raise SchemaError(f"{reference.subject} version {reference.version} is unknown to the registry")
+        return self._as_writer(answer, status)
+
+    def _as_writer(self, answer: Any, status: int) -> WriterSchema:
+        if status != httpx.codes.OK:
+            raise RegistryUnavailable(f"schema registry at {self.url} answered {status}: {_reason(answer)}")
+        try:
+            return msgspec.convert(answer, WriterSchema)
+        except msgspec.ValidationError as error:
+            raise RegistryUnavailable(f"schema registry at {self.url} answered nonsense: {error}") from None
+
+    async def _ask(
+        self, call: str, body: dict[str, Any] | None = None, params: dict[str, str] | None = None, **names: Any
+    ) -> tuple[Any, int]:
+        """One request, by the client's name for it: the decoded answer and its status."""
+        url, method = self._client.url_manager.url_for(call, **names)
+        try:
+            response = await self._client.request(url, method, body=body, params=params)
+            answer = response.json()
+        except (httpx.HTTPError, json.JSONDecodeError) as error:
+            # A proxy's error page is no JSON; it is as little an answer as none at all.
+            reason = str(error) or type(error).__name__
+            raise RegistryUnavailable(f"schema registry at {self.url} does not answer: {reason}") from error
+        if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or response.status_code in (401, 403):
+            raise RegistryUnavailable(
+                f"schema registry at {self.url} answered {response.status_code}: {_reason(answer)}"
+            )
+        return answer, response.status_code
+
+
+def _reason(answer: Any) -> str:
+    return str(answer.get("message", answer)) if isinstance(answer, dict) else str(answer)

@@ -1,0 +1,135 @@
+"""A payment holds what the table of limits says, and a violation names its field."""
+
+import json
+from decimal import ROUND_HALF_UP, Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.codecs import decode_posted, schema_text
+from schemas.errors import PaymentError, UndecodableError
+from schemas.payment import AMOUNT_MAX, FIELDS, INT32_MAX, Payment, cents, dollars
+
+GOOD = {
+    "id": "6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b",
+    "payee_bank": "First National",
+    "payee_account_no": 200,
+    "payment_amount": 4000.01,
+    "payment_method": "ACH",
+    "payor_account_no": 100,
+}
+
+
+def posted(**changes: object) -> bytes:
+    return json.dumps({**GOOD, **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"payment_amount": 5},
+        {"payment_amount": 0.01},
+        {"payment_amount": AMOUNT_MAX},
+        {"payee_account_no": 0, "payor_account_no": INT32_MAX},
+        {"payee_bank": "x" * 140, "payment_method": "y" * 35},
+        {"id": GOOD["id"].upper()},
+        {"payee_bank": "Österreichische 银行"},
+    ],
+)
+def test_what_lies_on_a_limit_is_valid(change: dict[str, object]) -> None:
+    expected = {**GOOD, **change}
+    assert msgspec.to_builtins(decode_posted(posted(**change))) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"id": ""}, "id"),
+        ({"id": "not-a-uuid"}, "id"),
+        ({"id": GOOD["id"] + "\n"}, "id"),
+        ({"id": 7}, "id"),
+        ({"payee_bank": ""}, "payee_bank"),
+        ({"payee_bank": " \t"}, "payee_bank"),
+        ({"payee_bank": "x" * 141}, "payee_bank"),
+        ({"payee_account_no": -1}, "payee_account_no"),
+        ({"payee_account_no": INT32_MAX + 1}, "payee_account_no"),
+        ({"payee_account_no": 10**30}, "payee_account_no"),
+        ({"payee_account_no": "200"}, "payee_account_no"),
+        ({"payee_account_no": 200.5}, "payee_account_no"),
+        ({"payee_account_no": True}, "payee_account_no"),
+        ({"payee_account_no": None}, "payee_account_no"),
+        ({"payment_amount": 0}, "payment_amount"),
+        ({"payment_amount": -1}, "payment_amount"),
+        ({"payment_amount": 1.001}, "payment_amount"),
+        ({"payment_amount": 1e-9}, "payment_amount"),
+        ({"payment_amount": AMOUNT_MAX * 1.01}, "payment_amount"),
+        ({"payment_amount": "4000.01"}, "payment_amount"),
+        ({"payment_method": "x" * 36}, "payment_method"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_what_lies_beyond_a_limit_is_an_error_of_its_field(change: dict[str, object], field: str) -> None:
+    with pytest.raises(PaymentError) as caught:
+        decode_posted(posted(**change))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_missing_field_is_named(field: str) -> None:
+    with pytest.raises(PaymentError) as caught:
+        decode_posted(json.dumps({name: value for name, value in GOOD.items() if name != field}).encode())
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "+1", "0x10", "1.2.3"])
+def test_what_is_no_number_is_an_error_of_its_field(number: str) -> None:
+    with pytest.raises(PaymentError) as caught:
+        decode_posted(posted().replace(b"4000.01", number.encode()))
+    assert caught.value.field == "payment_amount"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b'"x"', b"\xff\xfe", b"{}extra", posted()[:-1]])
+def test_what_is_no_json_object_is_an_error(body: bytes) -> None:
+    with pytest.raises(PaymentError):
+        decode_posted(body)
+
+
+@given(st.binary())
+def test_any_bytes_are_a_payment_or_a_payment_error(body: bytes) -> None:
+    try:
+        decode_posted(body)
+    except PaymentError:
+        pass
+
+
+def test_malformed_is_told_apart_from_invalid() -> None:
+    with pytest.raises(UndecodableError):
+        decode_posted(b"{")
+    with pytest.raises(PaymentError) as caught:
+        decode_posted(posted(payment_amount=-1))
+    assert not isinstance(caught.value, UndecodableError)
+
+
+@given(st.floats(min_value=0, max_value=AMOUNT_MAX))
+def test_cents_are_the_exact_binary_value_rounded_half_up(amount: float) -> None:
+    assert cents(amount) == int((Decimal(amount) * 100).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+@given(st.integers(min_value=0, max_value=10**14))
+def test_dollars_and_cents_are_the_same_sum(amount_in_cents: int) -> None:
+    assert Decimal(dollars(amount_in_cents)) * 100 == amount_in_cents
+    assert cents(float(dollars(amount_in_cents))) == amount_in_cents
+
+
+def test_the_json_schema_names_the_same_fields_and_limits_as_the_type() -> None:
+    file = json.loads(schema_text("payment.schema.json"))
+    ours = msgspec.json.schema(Payment)["$defs"]["Payment"]
+    assert file["required"] == ours["required"] == list(FIELDS)
+    limits = ("minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength")
+    for field in FIELDS:
+        assert {name: file["properties"][field].get(name) for name in limits} == {
+            name: ours["properties"][field].get(name) for name in limits
+        }
