@@ -1,0 +1,63 @@
+"""`python -m fraud`: the commands."""
+
+import asyncio
+import sys
+
+import cyclopts
+
+from fraud.detect import detect_stage
+from fraud.normalise import normalise_stage
+from fraud.process import run_stages
+from fraud.rules import load
+from fraud.settings import Settings
+from schemas.errors import UndertenError
+from schemas.logs import configure_logs
+from schemas.registry import Registry
+
+cli = cyclopts.App(
+    name="fraud",
+    help="Watches payments for structuring (31 U.S.C. 5324). Each flag is an environment variable too.",
+    config=cyclopts.config.Env("", command=False),
+)
+
+
+@cli.command
+def run(settings: Settings | None = None) -> None:
+    """Run both stages, normalise and detect, in one process."""
+    _run(settings, "normalise", "detect")
+
+
+@cli.command
+def normalise(settings: Settings | None = None) -> None:
+    """Run the first stage alone: three formats in, one out, keyed by payor and by payee."""
+    _run(settings, "normalise")
+
+
+@cli.command
+def detect(settings: Settings | None = None) -> None:
+    """Run the second stage alone: payments in, cases out."""
+    _run(settings, "detect")
+
+
+def _run(given: Settings | None, *names: str) -> None:
+    settings = given or Settings()
+    configure_logs(settings.logs)
+    registry = Registry(settings.registry)
+    stages = {
+        "normalise": normalise_stage(registry, int(settings.fraud.fraud_drift_seconds * 1000)),
+        "detect": detect_stage(load(settings.fraud.fraud_rules), registry),
+    }
+    asyncio.run(run_stages([stages[name] for name in names], settings))
+
+
+def main() -> int:
+    """The exit status: what the command says; 2 where it could not do its work at all."""
+    try:
+        return int(cli() or 0)
+    except UndertenError as error:
+        print(f"fraud: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

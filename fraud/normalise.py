@@ -1,0 +1,127 @@
+"""Normalise: three formats in, one out, keyed by payor and by payee; what is no payment is set aside.
+
+The record's timestamp is kept: it is the time of the payment for every window.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import structlog
+from aiokafka.structs import ConsumerRecord
+
+from fraud import metrics
+from fraud.keys import partition_of
+from fraud.stage import Output, Partitions, Processor, Stage
+from schemas.codecs import PaymentReader
+from schemas.errors import PaymentError
+from schemas.payment import NormalisedPayment, Payment, encode_json
+from schemas.registry import Registry
+from schemas.topics import PAYMENT_REJECTED, PAYMENTS, PAYMENTS_BY_PAYEE, RAW_TOPICS
+
+NAME = "normalise"
+OUTPUTS = (PAYMENTS, PAYMENTS_BY_PAYEE, PAYMENT_REJECTED)
+
+log = structlog.get_logger(__name__)
+
+
+def payor_key(payment: Payment) -> bytes:
+    """Key of `payments`: the payor's account number as decimal text."""
+    return b"%d" % payment.payor_account_no
+
+
+def payee_key(payment: Payment) -> bytes:
+    """Key of `payments_by_payee`: the account number at the bank, and the bank."""
+    return f"{payment.payee_account_no}/{payment.payee_bank}".encode()
+
+
+class Normalise:
+    """The processor of one task; it has no state."""
+
+    pending = False
+
+    def __init__(self, reader: PaymentReader, partitions: Partitions) -> None:
+        self._reader = reader
+        self._partitions = partitions
+        self._read: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+
+    async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
+        """Ask for schemas that are new; raises RegistryUnavailable."""
+        await self._reader.learn(record.value for record in records)
+
+    def process(self, records: Sequence[ConsumerRecord], now: float) -> list[Output]:
+        """Each payment twice, or its bytes once to `payment_rejected`."""
+        outputs: list[Output] = []
+        for record in records:
+            self._read[record.topic] += 1
+            try:
+                payment = self._reader.read(record.topic, record.value)
+                outputs.extend(self._normalised(payment, record))
+            except PaymentError as error:
+                self._rejected[record.topic] += 1
+                outputs.append(rejected(record, str(error), self._partitions[PAYMENT_REJECTED]))
+        return outputs
+
+    def _normalised(self, payment: Payment, record: ConsumerRecord) -> Iterable[Output]:
+        if record.timestamp < 0:
+            raise PaymentError("the record has no timestamp")
+        value = encode_json(
+            NormalisedPayment(
+                payment.id,
+                payment.payee_bank,
+                payment.payee_account_no,
+                payment.payment_amount,
+                payment.payment_method,
+                payment.payor_account_no,
+                record.topic,
+            )
+        )
+        for topic, key in ((PAYMENTS, payor_key(payment)), (PAYMENTS_BY_PAYEE, payee_key(payment))):
+            partition = partition_of(key, self._partitions[topic])
+            yield Output(topic, partition, key, value, record.timestamp, record.headers)
+
+    def restore(self, changelog: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """There is nothing to restore."""
+
+    def committed(self) -> None:
+        """Count what was committed."""
+        for topic, count in self._read.items():
+            metrics.READ.labels(NAME, topic).inc(count)
+        for topic, count in self._rejected.items():
+            metrics.REJECTED.labels(topic).inc(count)
+            log.warning("records rejected", topic=topic, count=count, see=PAYMENT_REJECTED)
+        self._read.clear()
+        self._rejected.clear()
+
+
+def rejected(record: ConsumerRecord, reason: str, partitions: int) -> Output:
+    """The record as it came, with the reason and its origin in headers.
+
+    Its timestamp is that of the rejection: by its own, the topic's retention might delete it at once.
+    """
+    origin = {
+        "reason": reason,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+    }
+    headers = [(name, str(value).encode()) for name, value in origin.items()]
+    return Output(
+        PAYMENT_REJECTED,
+        record.partition % partitions,
+        record.key,
+        record.value,
+        int(time.time() * 1000),
+        [*record.headers, *headers],
+    )
+
+
+def normalise_stage(registry: Registry, drift_ms: int) -> Stage:
+    """Raw topics to `payments`, `payments_by_payee`, `payment_rejected`."""
+
+    def processor(number: int, partitions: Partitions) -> Processor:
+        return Normalise(PaymentReader(registry), partitions)
+
+    return Stage(NAME, RAW_TOPICS, OUTPUTS, processor, drift_ms=drift_ms)

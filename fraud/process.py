@@ -1,0 +1,64 @@
+"""A fraud process: its stages' workers, its metrics, and its end."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterable
+
+import stamina
+import structlog
+from prometheus_client import start_http_server
+
+from fraud.settings import FraudSettings, Settings
+from fraud.stage import Stage
+from fraud.worker import Worker
+from schemas.errors import BrokerError, SettingsError
+from schemas.topics import create_topics
+
+log = structlog.get_logger(__name__)
+
+
+async def run_stages(stages: Iterable[Stage], settings: Settings) -> None:
+    """Run a worker for each stage until SIGTERM or SIGINT; then finish the batches under way and leave the groups.
+
+    Kafka may come later: it is waited for. Raises SettingsError if the address of the metrics cannot be had.
+    """
+    serve_metrics(settings.fraud)
+    workers = [Worker(stage, settings.kafka, settings.fraud) for stage in stages]
+    stop = asyncio.Event()
+    _on_signals(stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    creating = asyncio.create_task(_create_topics(settings))
+    await asyncio.wait({creating, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if creating.done():
+        creating.result()
+        running = [asyncio.create_task(worker.run(), name=worker.stage.name) for worker in workers]
+        await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for worker in workers:
+            worker.stopping.set()
+        await asyncio.gather(*running)
+    creating.cancel()
+    stopping.cancel()
+    log.info("stopped")
+
+
+async def _create_topics(settings: Settings) -> None:
+    async for attempt in stamina.retry_context(on=BrokerError, attempts=None, timeout=None, wait_max=5.0):
+        with attempt:
+            await create_topics(settings.kafka, settings.topics)
+
+
+def serve_metrics(settings: FraudSettings) -> None:
+    """Serve Prometheus' metrics in a thread of their own; raises SettingsError if the address is taken."""
+    try:
+        start_http_server(settings.fraud_metrics_port, settings.fraud_metrics_host)
+    except OSError as error:
+        address = f"{settings.fraud_metrics_host}:{settings.fraud_metrics_port}"
+        raise SettingsError(
+            f"cannot serve metrics on {address}: {error.strerror}; choose another with FRAUD_METRICS_PORT"
+        ) from error
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)

@@ -1,0 +1,53 @@
+"""Settings of the fraud processes."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cyclopts import Parameter
+
+from schemas.kafka import KafkaSettings
+from schemas.logs import LogSettings
+from schemas.registry import RegistrySettings
+from schemas.topics import TopicSettings
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class FraudSettings:
+    """How the stages run. Every worker of one installation has the same name, rules and commit interval."""
+
+    fraud_app: str = "underten"
+    """Name of the installation: prefix of consumer groups and transactional ids."""
+
+    fraud_rules: Path | None = None
+    """File with the rules; without it those that are shipped."""
+
+    fraud_commit_interval_ms: int = 100
+    """Time between two transactions of a task."""
+
+    fraud_session_timeout_ms: int = 10_000
+    """How long a worker may be silent until its tasks go to another."""
+
+    fraud_retry_seconds: float = 0.5
+    """Pause before starting over after an error; doubled for each error in a row, up to 30 s."""
+
+    fraud_drift_seconds: float = 300.0
+    """How much time between payments a batch may span while catching up (half a rule's grace, at most)."""
+
+    fraud_metrics_host: str = "127.0.0.1"
+    """Address of the metrics."""
+
+    fraud_metrics_port: int = 8001
+    """Port of the metrics."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that a fraud process needs to know."""
+
+    fraud: FraudSettings = field(default_factory=FraudSettings)
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    topics: TopicSettings = field(default_factory=TopicSettings)
+    registry: RegistrySettings = field(default_factory=RegistrySettings)
+    logs: LogSettings = field(default_factory=LogSettings)

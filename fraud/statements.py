@@ -1,0 +1,115 @@
+"""The SQL of `ksql/`, with the rules' numbers filled in, as single statements.
+
+The numbers stand in `rules.toml` alone; the files have `${name}` in their place. (ksqlDB's own variables are not
+allowed in window clauses.)
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from string import Template
+
+from fraud.rules import Rule, split_duration
+from schemas.errors import SettingsError
+from schemas.payment import dollars
+
+_UNITS = {"ms": "MILLISECONDS", "s": "SECONDS", "m": "MINUTES", "h": "HOURS", "d": "DAYS"}
+_RULE_FILE = re.compile(r"^\d+_(?P<name>\w+)\.sql$")
+_CREATED = re.compile(r"^CREATE\s+(?P<kind>STREAM|TABLE)\s+(?P<name>\w+)", re.IGNORECASE)
+_QUERY_ID = re.compile(r"^INSERT\s+INTO\s+\w+\s+WITH\s*\(\s*QUERY_ID\s*=\s*'(?P<id>\w+)'", re.IGNORECASE)
+_COMMENT = re.compile(r"--[^\n]*\n")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SQL statement: where it stands, and its text from the first word to the semicolon."""
+
+    file: str
+    line: int
+    text: str
+
+    @property
+    def creates(self) -> tuple[str, str] | None:
+        """STREAM or TABLE, and its name in capitals, as ksqlDB lists it; None for an INSERT."""
+        found = _CREATED.match(self.text)
+        return (found["kind"].upper(), found["name"].upper()) if found else None
+
+    @property
+    def query_id(self) -> str | None:
+        """The id that an INSERT gives its query, in capitals, as ksqlDB lists it."""
+        found = _QUERY_ID.match(self.text)
+        return found["id"].upper() if found else None
+
+
+def statements(rules: Sequence[Rule]) -> list[Statement]:
+    """Every statement in the order in which they run; files of rules that are not among `rules` are left out.
+
+    Raises SettingsError where a rule has no file, has numbers that its file does not ask for, or the other way about.
+    """
+    by_name = {rule.name: rule for rule in rules}
+    found: list[Statement] = []
+    without_file = set(by_name)
+    for file in sorted(resources.files("ksql").iterdir(), key=lambda each: each.name):
+        if not (named := _RULE_FILE.match(file.name)):
+            continue
+        rule = by_name.get(named["name"])
+        without_file.discard(named["name"])
+        text = file.read_text(encoding="utf-8")
+        if "${" in text:
+            if rule is None:
+                continue
+            text = _filled(text, rule, file.name)
+        found.extend(_split(text, file.name))
+    if without_file:
+        raise SettingsError(f"no file in ksql/ for: {', '.join(sorted(without_file))}")
+    return found
+
+
+def render(rules: Sequence[Rule]) -> str:
+    """The statements as one text, to be pasted into the ksqlDB CLI."""
+    earliest = "SET 'auto.offset.reset' = 'earliest';"
+    return "\n\n".join([earliest, *(statement.text for statement in statements(rules))]) + "\n"
+
+
+def _filled(text: str, rule: Rule, file: str) -> str:
+    template, numbers = Template(text), _numbers(rule)
+    asked = set(template.get_identifiers())
+    if missing := asked - numbers.keys():
+        raise SettingsError(
+            f"ksql/{file} asks for {', '.join(sorted(missing))}, which rule {rule.name!r} has not"
+        )
+    if unused := numbers.keys() - asked:
+        raise SettingsError(f"ksql/{file} leaves out {', '.join(sorted(unused))}, which rule {rule.name!r} has")
+    return template.substitute(numbers)
+
+
+def _numbers(rule: Rule) -> dict[str, str]:
+    """A rule's numbers as SQL; those that it does not have are left out."""
+    numbers = {
+        "window": _sql_duration(rule.window),
+        "advance": rule.advance and _sql_duration(rule.advance),
+        "grace": rule.grace and _sql_duration(rule.grace),
+        "amount_from": rule.amount_from and f"{rule.amount_from:.2f}",
+        "amount_below": rule.amount_below and f"{rule.amount_below:.2f}",
+        "total_above": None if rule.total_above_cents is None else dollars(rule.total_above_cents),
+        "min_payments": rule.min_payments and str(rule.min_payments),
+        "min_distinct": rule.min_distinct and str(rule.min_distinct.count),
+    }
+    return {name: number for name, number in numbers.items() if number}
+
+
+def _sql_duration(duration: str) -> str:
+    count, unit = split_duration(duration)
+    return f"{count} {_UNITS[unit]}"
+
+
+def _split(text: str, file: str) -> Iterator[Statement]:
+    """Statements end with a semicolon at the end of a line; comments belong to none."""
+    line = 1
+    for part in re.split(r"(?<=;)\n", text):
+        code = _COMMENT.sub("", part).strip()
+        if code:
+            before = part[: part.index(code.split("\n", 1)[0])]
+            yield Statement(f"ksql/{file}", line + before.count("\n"), code)
+        line += part.count("\n") + 1

@@ -1,0 +1,147 @@
+"""One task: an input partition number, its state, and the transactions that move it forward.
+
+Exactly once, by three things together (KIP-98):
+
+- Outputs, state and offsets of a batch are written in one transaction; everything downstream reads committed.
+- The task has a transactional id of its own. Opening the task initialises that id, which fences whoever worked on
+  it before: aiokafka commits offsets by version 0 of TxnOffsetCommit, without the group's generation, so the
+  group alone would not keep a zombie from committing.
+- Only after fencing are the committed offsets and the changelog read: nothing can be added to them any more.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord, TopicPartition
+
+from fraud.stage import Output, Processor, Stage
+
+BATCH_BYTES = 256 * 1024
+LARGEST_REQUEST_BYTES = 4 * 1024 * 1024
+STOP_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Task:
+    """The work on one partition number. Made by `open_task`; after any error it must be closed and opened anew."""
+
+    def __init__(self, number: int, group: str, producer: AIOKafkaProducer, processor: Processor) -> None:
+        self.number = number
+        self.processor = processor
+        self.positions: dict[TopicPartition, int] = {}
+        self._group = group
+        self._producer = producer
+
+    async def commit(self, records: Sequence[ConsumerRecord], now: float) -> None:
+        """Process records and commit what follows from them, in one transaction; raises KafkaError."""
+        await self.processor.prepare(records)
+        outputs = self.processor.process(records, now)
+        positions = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+        if outputs or positions:
+            await self._transact(outputs, positions)
+        self.positions |= positions
+        self.processor.committed()
+
+    async def _transact(self, outputs: Iterable[Output], positions: Mapping[TopicPartition, int]) -> None:
+        producer = self._producer
+        await producer.begin_transaction()
+        sent = [
+            await producer.send_batch(batch, topic, partition=partition)
+            for (topic, partition), batches in self._batches(outputs).items()
+            for batch in batches
+        ]
+        if positions:
+            await producer.send_offsets_to_transaction(positions, self._group)
+        await asyncio.gather(*sent)
+        await producer.commit_transaction()
+
+    def _batches(self, outputs: Iterable[Output]) -> dict[tuple[str, int], list[Any]]:
+        """The outputs as full batches: a tenth of the cost of sending them one by one."""
+        batches: dict[tuple[str, int], list[Any]] = defaultdict(list)
+        for output in outputs:
+            full = batches[output.topic, output.partition]
+            record = {
+                "timestamp": output.timestamp,
+                "key": output.key,
+                "value": output.value,
+                "headers": list(output.headers),
+            }
+            if not full or full[-1].append(**record) is None:
+                full.append(self._producer.create_batch())
+                full[-1].append(**record)
+        return batches
+
+    async def close(self) -> None:
+        """Give the producer up, within `STOP_SECONDS`; an open transaction is left for the next owner to abort."""
+        await _stop(self._producer)
+
+
+async def open_task(
+    stage: Stage, number: int, *, app: str, group: str, client_options: dict[str, Any], consumer: AIOKafkaConsumer
+) -> Task:
+    """Fence the previous owner, restore the task's state, and find where it goes on; raises KafkaError.
+
+    `consumer` is the group's, for the committed offsets; partitions that have none begin at their beginning.
+    """
+    producer = AIOKafkaProducer(
+        **client_options,
+        client_id=f"{app}-{stage.name}-{number}",
+        transactional_id=f"{app}-{stage.name}-{number}",
+        max_batch_size=BATCH_BYTES,
+        max_request_size=LARGEST_REQUEST_BYTES,
+        transaction_timeout_ms=60_000,
+        retry_backoff_ms=20,
+    )
+    try:
+        await producer.start()
+        topics = {*stage.inputs, *stage.outputs}
+        partitions = {topic: len(await producer.partitions_for(topic)) for topic in topics}
+        task = Task(number, group, producer, stage.processor(number, partitions))
+        if stage.changelog is not None:
+            restored = await _restore(task.processor, TopicPartition(stage.changelog, number), client_options)
+            log.info("task restored", stage=stage.name, task=number, changelog_records=restored)
+        inputs = [TopicPartition(topic, number) for topic in stage.inputs if number < partitions[topic]]
+        beginnings = await consumer.beginning_offsets(inputs)
+        task.positions = {each: await consumer.committed(each) or 0 for each in inputs}
+        task.positions = {each: max(at, beginnings[each]) for each, at in task.positions.items()}
+    except BaseException:
+        await _stop(producer)
+        raise
+    return task
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    """Give a producer up. aiokafka would wait without end for a broker that does not answer."""
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await producer.stop()
+    except (TimeoutError, KafkaError):
+        if producer._sender is not None:  # noqa: SLF001 - nothing public ends its task
+            await producer._sender.close()  # noqa: SLF001
+        await producer.client.close()
+
+
+async def _restore(processor: Processor, partition: TopicPartition, client_options: dict[str, Any]) -> int:
+    """Read a changelog partition to its end into the processor; how many records it had."""
+    reader = AIOKafkaConsumer(
+        **client_options, isolation_level="read_committed", auto_offset_reset="earliest", enable_auto_commit=False
+    )
+    await reader.start()
+    try:
+        reader.assign([partition])
+        end = (await reader.end_offsets([partition]))[partition]
+        count = 0
+        while await reader.position(partition) < end:
+            fetched = await reader.getmany(partition, timeout_ms=1_000)
+            records = fetched.get(partition, [])
+            processor.restore((record.key, record.value) for record in records)
+            count += len(records)
+        return count
+    finally:
+        await reader.stop()
