@@ -1,0 +1,56 @@
+"""`python -m service`: the command line."""
+
+import sys
+
+import cyclopts
+
+from schemas.errors import UndertenError
+from schemas.kafka import KafkaSettings
+from schemas.registry import RegistrySettings
+from schemas.topics import TopicSettings
+from service.settings import ServiceSettings, Settings
+
+cli = cyclopts.App(
+    name="service",
+    help="Takes payments over HTTP onto Kafka, and serves the queue of cases to review.",
+    config=cyclopts.config.Env("", command=False),
+)
+
+
+@cli.default
+def run(
+    service: ServiceSettings | None = None,
+    kafka: KafkaSettings | None = None,
+    topics: TopicSettings | None = None,
+    registry: RegistrySettings | None = None,
+) -> int:
+    """Serve until SIGTERM or Ctrl-C; then answer what is under way, and end.
+
+    Each flag is an environment variable too: --service-port is SERVICE_PORT. A flag comes first. Passwords have no
+    flag: KAFKA_PASSWORD and SCHEMA_REGISTRY_PASSWORD, or the files that --kafka-password-file and
+    --schema-registry-password-file name.
+    """
+    # Imported here: --help need not wait for Kafka's libraries, and workers set up their metrics before them.
+    from service.workers import serve_all
+
+    settings = Settings(
+        service=service or ServiceSettings(),
+        kafka=kafka or KafkaSettings(),
+        topics=topics or TopicSettings(),
+        registry=registry or RegistrySettings(),
+    )
+    settings.kafka.client_options()
+    return serve_all(settings)
+
+
+def main() -> int:
+    """The exit status: 0 after a drain, 1 where it could not serve."""
+    try:
+        return int(cli() or 0)
+    except (UndertenError, OSError) as error:
+        print(f"service: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

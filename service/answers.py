@@ -1,0 +1,30 @@
+"""What surrounds every view: its errors become problems, its time is measured.
+
+One middleware for both, since each costs every request.
+"""
+
+import time
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from service import problems
+from service.metrics import Metrics
+
+
+def answers(metrics: Metrics) -> Middleware:
+    """The middleware."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        try:
+            response = await handler(request)
+        except Exception as error:
+            response = problems.response(problems.from_exception(error))
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else "none"
+        metrics.request_answered(request.method, route, response.status, time.perf_counter() - started)
+        return response
+
+    return answer

@@ -1,0 +1,39 @@
+"""The service's table of contents: every address, and everything it holds."""
+
+from aiohttp import web
+
+from schemas.topics import RAW_TOPICS
+from service import contexts, docs, health, payments, review_queue, scrape
+from service.answers import answers
+from service.keys import METRICS, SETTINGS, WORKER
+from service.metrics import Metrics
+from service.settings import Settings
+
+
+def make_app(settings: Settings, worker: int = 0) -> web.Application:
+    """The application, for one process; `worker` counts the processes from 0."""
+    metrics = Metrics()
+    app = web.Application(middlewares=[answers(metrics)])
+    app[SETTINGS] = settings
+    app[WORKER] = worker
+    app[METRICS] = metrics
+    app.cleanup_ctx.extend([contexts.formats, contexts.producer, contexts.review_queue, contexts.gauges])
+    app.add_routes(routes())
+    return app
+
+
+def routes() -> list[web.RouteDef]:
+    """Every address and its view."""
+    return [
+        *(web.post(f"/{topic}", payments.post_payment(topic)) for topic in RAW_TOPICS),
+        # No HEAD: it would produce a payment that nobody sees.
+        *(web.get(f"/{topic}", payments.get_sample(topic), allow_head=False) for topic in RAW_TOPICS),
+        web.get("/review-queue", review_queue.list_cases),
+        web.get("/review-queue/{case_id}", review_queue.show_case),
+        web.get("/health/live", health.live),
+        web.get("/health/ready", health.ready),
+        web.get("/metrics", scrape.show_metrics),
+        web.get("/openapi.json", docs.openapi),
+        web.get("/docs", docs.page),
+        web.get("/docs/{file}", docs.asset),
+    ]

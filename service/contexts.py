@@ -1,0 +1,91 @@
+"""What the application holds while it runs: each context acquires, yields, and releases.
+
+None waits for Kafka or the registry: the service answers from its first moment, if only with what is missing.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from schemas.registry import Registry
+from service.bodies import BodyBudget
+from service.connection import ProducerConnection
+from service.formats import Formats
+from service.keys import (
+    BODY_BUDGET,
+    CONNECTION,
+    FORMATS,
+    METRICS,
+    PRODUCER,
+    QUEUE_READER,
+    QUEUE_VIEW,
+    SETTINGS,
+    WORKER,
+)
+from service.producer import PaymentProducer
+from service.queue_reader import QueueReader
+from service.queue_view import QueueView
+
+GAUGE_SECONDS = 1.0
+
+
+async def formats(app: web.Application) -> AsyncIterator[None]:
+    """The codecs, registered in the background."""
+    app[FORMATS] = Formats(Registry(app[SETTINGS].registry))
+    yield
+    await app[FORMATS].close()
+
+
+async def producer(app: web.Application) -> AsyncIterator[None]:
+    """The way to Kafka; ends when everything in flight is answered."""
+    settings = app[SETTINGS]
+    service = settings.service
+    app[BODY_BUDGET] = BodyBudget(service.max_in_flight_bytes)
+    app[CONNECTION] = ProducerConnection(
+        settings.kafka, settings.topics, max_batch_bytes=service.max_batch_bytes, abandon_after=service.deadline
+    )
+    app[PRODUCER] = PaymentProducer(
+        app[CONNECTION],
+        deadline=service.deadline,
+        linger=service.linger_ms / 1000,
+        max_in_flight=service.max_in_flight,
+        max_in_flight_bytes=service.max_in_flight_bytes,
+    )
+    yield
+    await app[PRODUCER].close()
+
+
+async def review_queue(app: web.Application) -> AsyncIterator[None]:
+    """The view of the review queue, and what keeps it up to date."""
+    settings = app[SETTINGS]
+    view = await asyncio.to_thread(QueueView, settings.service.view_file(app[WORKER]))
+    app[QUEUE_VIEW] = view
+    app[QUEUE_READER] = QueueReader(settings.kafka, view)
+    yield
+    await app[QUEUE_READER].close()
+    await asyncio.to_thread(view.close)
+
+
+async def gauges(app: web.Application) -> AsyncIterator[None]:
+    """The figures that say how things stand, brought up to date every second."""
+
+    async def update() -> None:
+        while True:
+            producer, reader = app[PRODUCER], app[QUEUE_READER]
+            app[METRICS].set_gauges(
+                {
+                    "underten_payments_in_flight": producer.in_flight,
+                    "underten_payments_in_flight_bytes": producer.in_flight_bytes,
+                    "underten_producers_replaced": app[CONNECTION].replaced,
+                    "underten_review_queue_lag": reader.lag,
+                    "underten_review_queue_records": reader.applied,
+                    "underten_review_queue_bad_records": reader.bad,
+                }
+            )
+            await asyncio.sleep(GAUGE_SECONDS)
+
+    updating = asyncio.create_task(update())
+    yield
+    updating.cancel()
+    await asyncio.gather(updating, return_exceptions=True)

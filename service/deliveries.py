@@ -1,0 +1,134 @@
+"""What becomes of payments that were handed to the producer.
+
+BrokerError
+└── NotDelivered    no receipt
+    ├── NotAccepted     the payment is not on Kafka and will not be: send it again
+    │   └── TooManyInFlight
+    ├── Refused         Kafka said no to it
+│   └── TooLarge
+    └── OutcomeUnknown  it was sent, and Kafka has not answered: it may be there, now or later
+"""
+
+import asyncio
+from collections import Counter
+from typing import NamedTuple
+
+import msgspec
+
+from schemas.errors import BrokerError
+
+
+class NotDelivered(BrokerError):
+    """A payment without a receipt; `kind` and `retry_after` (seconds) are for the answer."""
+
+    kind = "not-accepted"
+    title = "Payment not accepted"
+    status = 503
+    retry_after: int | None = 2
+
+
+class NotAccepted(NotDelivered):
+    """The payment was never sent, or was refused for no fault of its own; it will not appear on Kafka."""
+
+
+class TooManyInFlight(NotAccepted):
+    """As many payments are waiting for Kafka as the settings allow."""
+
+    kind = "too-many-in-flight"
+    title = "Too many payments in flight"
+    retry_after = 1
+
+
+class Refused(NotDelivered):
+    """Kafka refused the record for good."""
+
+    kind = "refused-by-kafka"
+    title = "Refused by Kafka"
+    retry_after: int | None = 60
+
+
+class TooLarge(Refused):
+    """The record is larger than the topic takes."""
+
+    kind = "too-large"
+    title = "Payment too large"
+    status = 413
+    retry_after = None
+
+
+class OutcomeUnknown(NotDelivered):
+    """Sent, but not answered within the deadline."""
+
+    kind = "outcome-unknown"
+    title = "Outcome unknown"
+    retry_after = 5
+
+
+class Acknowledged(NamedTuple):
+    """Where a payment stands on Kafka; `timestamp` in ms since the epoch."""
+
+    partition: int
+    offset: int
+    timestamp: int
+
+
+Outcome = Acknowledged | NotDelivered
+
+
+class Delivery:
+    """Payments that were handed in together. Await `settled`, then read `outcomes`: one for each, in order."""
+
+    __slots__ = ("_open", "outcomes", "settled")
+
+    def __init__(self, payments: int) -> None:
+        self.outcomes: list[Outcome | None] = [None] * payments
+        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._open = payments
+
+    def skip(self, index: int) -> None:
+        """Count a payment as settled that was not handed in after all."""
+        self.settle(index, _NOT_HANDED_IN)
+
+    def tally(self) -> Counter[str]:
+        """How many payments have which outcome, by its kind."""
+        return Counter(
+            "acknowledged" if isinstance(each, Acknowledged) else each.kind for each in self.outcomes if each
+        )
+
+    def settle(self, index: int, outcome: Outcome) -> None:
+        """The first outcome stands: an acknowledgement after the deadline changes no answer."""
+        if self.outcomes[index] is None:
+            self.outcomes[index] = outcome
+            self._open -= 1
+            if self._open == 0 and not self.settled.done():
+                self.settled.set_result(None)
+
+
+class _NotHandedIn(NotAccepted):
+    kind = "invalid"
+
+
+_NOT_HANDED_IN = _NotHandedIn("not handed in")
+
+
+class Entry(msgspec.Struct, gc=False):
+    """One payment on its way; `deadline` is on the event loop's clock, `timestamp` in ms since the epoch."""
+
+    delivery: Delivery
+    index: int
+    key: bytes
+    value: bytes
+    timestamp: int
+    deadline: float
+
+    @property
+    def size(self) -> int:
+        return len(self.key) + len(self.value)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the client has been told already."""
+        return self.delivery.outcomes[self.index] is not None
+
+    def settle(self, outcome: Outcome) -> None:
+        self.delivery.settle(self.index, outcome)

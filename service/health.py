@@ -1,0 +1,76 @@
+"""Whether the process lives, and whether it can do its work: with Kafka and the registry asked, not remembered."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from schemas.errors import UndertenError
+from service.bodies import JSON
+from service.keys import CONNECTION, FORMATS, QUEUE_READER
+from service.problems import Problem
+
+PING_SECONDS = 2.0
+
+
+class Check(msgspec.Struct, omit_defaults=True):
+    """One thing that the service depends on. Not `required`: payments and the queue go on without it."""
+
+    ok: bool
+    required: bool
+    reason: str | None = None
+
+
+async def live(request: web.Request) -> web.Response:
+    """200 as long as the event loop turns."""
+    return _answer({"status": "live"})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """200, or 503 that names what is missing."""
+    kafka, registry = await asyncio.gather(_kafka(request.app), _registry(request.app))
+    checks = {"kafka": kafka, "schema_registry": registry, "review_queue": _review_queue(request.app)}
+    missing = [name for name, check in checks.items() if check.required and not check.ok]
+    if missing:
+        raise Problem(
+            503,
+            "not-ready",
+            "; ".join(f"{name}: {checks[name].reason}" for name in missing),
+            title="Not ready",
+            headers={"Retry-After": "2"},
+            checks=checks,
+        )
+    return _answer({"status": "ready", "checks": checks})
+
+
+async def _kafka(app: web.Application) -> Check:
+    try:
+        await app[CONNECTION].ping(PING_SECONDS)
+    except UndertenError as error:
+        return Check(ok=False, required=True, reason=str(error))
+    return Check(ok=True, required=True)
+
+
+async def _registry(app: web.Application) -> Check:
+    """Once our schemas are registered, payments need the registry no more."""
+    required = not app[FORMATS].registered
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            await app[FORMATS].registry.ping()
+    except (UndertenError, TimeoutError) as error:
+        return Check(ok=False, required=required, reason=str(error) or "no answer in time")
+    if required:
+        return Check(ok=False, required=True, reason="the schemas are not registered yet")
+    return Check(ok=True, required=False)
+
+
+def _review_queue(app: web.Application) -> Check:
+    reader = app[QUEUE_READER]
+    if reader.caught_up:
+        return Check(ok=True, required=True)
+    return Check(ok=False, required=True, reason=reader.reason or f"{reader.lag} records are still to be read")
+
+
+def _answer(body: Any) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), headers={"Content-Type": JSON, "Cache-Control": "no-store"})

@@ -1,0 +1,22 @@
+"""What the application holds, by typed key."""
+
+from aiohttp import web
+
+from service.bodies import BodyBudget
+from service.connection import ProducerConnection
+from service.formats import Formats
+from service.metrics import Metrics
+from service.producer import PaymentProducer
+from service.queue_reader import QueueReader
+from service.queue_view import QueueView
+from service.settings import Settings
+
+SETTINGS = web.AppKey("settings", Settings)
+WORKER = web.AppKey("worker", int)
+FORMATS = web.AppKey("formats", Formats)
+CONNECTION = web.AppKey("connection", ProducerConnection)
+PRODUCER = web.AppKey("producer", PaymentProducer)
+BODY_BUDGET = web.AppKey("body_budget", BodyBudget)
+QUEUE_VIEW = web.AppKey("queue_view", QueueView)
+QUEUE_READER = web.AppKey("queue_reader", QueueReader)
+METRICS = web.AppKey("metrics", Metrics)

@@ -1,0 +1,105 @@
+"""Payments onto Kafka: acknowledged by all in-sync replicas, idempotent, bounded in memory and in time."""
+
+import asyncio
+import functools
+import time
+
+import structlog
+from aiokafka.partitioner import murmur2
+
+from service.connection import ProducerConnection
+from service.deliveries import Delivery, Entry, NotAccepted, TooManyInFlight
+from service.lane import Lane
+
+SWEEP_SECONDS = 0.05
+# An answer is to be out by the deadline, not to be thought of.
+ANSWER_SECONDS = 0.25
+STUCK_SECONDS = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _hash(key: bytes) -> int:
+    """The hash that Kafka's default partitioner takes modulo the partitions. Slow in Python, and payors come again."""
+    hashed: int = murmur2(key)
+    return hashed & 0x7FFFFFFF
+
+
+class PaymentProducer:
+    """Takes payments, and says of each what became of it, within the deadline."""
+
+    def __init__(
+        self,
+        connection: ProducerConnection,
+        *,
+        deadline: float,
+        linger: float,
+        max_in_flight: int,
+        max_in_flight_bytes: int,
+    ) -> None:
+        """`deadline` and `linger` in seconds. Call it inside a running event loop; `close` ends it."""
+        self.in_flight = 0
+        self.in_flight_bytes = 0
+        self._connection = connection
+        self._deadline = deadline
+        self._linger = linger
+        self._max_in_flight = max_in_flight
+        self._max_in_flight_bytes = max_in_flight_bytes
+        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._sweeping = asyncio.create_task(self._sweep())
+
+    def submit(self, delivery: Delivery, index: int, topic: str, payor: int, value: bytes) -> None:
+        """Send one payment of a delivery; its outcome is settled there, at once where it cannot be taken."""
+        key = b"%d" % payor
+        size = len(key) + len(value)
+        if self.in_flight >= self._max_in_flight or self.in_flight_bytes + size > self._max_in_flight_bytes:
+            delivery.settle(
+                index, TooManyInFlight("too many payments are waiting for Kafka; this one was not accepted")
+            )
+            return
+        partitions = self._connection.partitions.get(topic, 0)
+        if not partitions:
+            reason = self._connection.reason
+            delivery.settle(index, NotAccepted(f"the payment was not accepted: not connected to Kafka: {reason}"))
+            return
+        self.in_flight += 1
+        self.in_flight_bytes += size
+        partition = _hash(key) % partitions
+        lane = self._lanes.get((topic, partition)) or self._open_lane(topic, partition)
+        lane.add(Entry(delivery, index, key, value, int(time.time() * 1000), self._loop.time() + self._deadline))
+
+    async def close(self) -> None:
+        """Wait for what is in flight, at most until its deadline; then end. Submit nothing after this."""
+        give_up = self._loop.time() + self._deadline
+        while self.in_flight and self._loop.time() < give_up:
+            await asyncio.sleep(SWEEP_SECONDS)
+        for task in (self._sweeping, *self._tasks):
+            task.cancel()
+        await asyncio.gather(self._sweeping, *self._tasks, return_exceptions=True)
+        for lane in self._lanes.values():
+            lane.expire(float("inf"))
+        await self._connection.close(max(1.0, give_up - self._loop.time()))
+
+    def _open_lane(self, topic: str, partition: int) -> Lane:
+        lane = Lane(topic, partition, self._connection, self._linger, self._release)
+        self._lanes[topic, partition] = lane
+        task = asyncio.create_task(lane.run(), name=f"lane {topic}/{partition}")
+        self._tasks.add(task)
+        return lane
+
+    def _release(self, entries: list[Entry]) -> None:
+        self.in_flight -= len(entries)
+        self.in_flight_bytes -= sum(entry.size for entry in entries)
+
+    async def _sweep(self) -> None:
+        """Hold every payment to its deadline, and every producer to delivering something at all."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = self._loop.time()
+            for lane in self._lanes.values():
+                lane.expire(now + ANSWER_SECONDS)
+                if lane.sent is not None and now - lane.sent.since > STUCK_SECONDS:
+                    self._connection.replace(lane.sent.wire)

@@ -1,0 +1,150 @@
+"""What can be asked of the review queue: filters, order, and a page's place in it."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from schemas.payment import INT32_MAX
+from service.problems import invalid_parameter
+
+DEFAULT_LIMIT = 50
+MOST = 500
+_DOLLARS = re.compile(r"[0-9]{1,16}(\.[0-9]{1,2})?")
+
+SORTS = {
+    "total": "total_cents",
+    "window_start": "window_start",
+    "last_payment_at": "last_payment_at",
+    "payment_count": "payment_count",
+}
+"""What a queue can be sorted by, and the column that it is."""
+
+
+class Cursor(msgspec.Struct, array_like=True):
+    """The last case of a page: the next one begins after it, whatever has been added before or between."""
+
+    sort: str
+    value: int
+    case_id: str
+
+    def __str__(self) -> str:
+        return base64.urlsafe_b64encode(msgspec.json.encode(self)).rstrip(b"=").decode()
+
+
+def cursor(text: str) -> Cursor:
+    """The cursor that a text stands for; raises Problem."""
+    try:
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        return msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=Cursor)
+    except (UnicodeEncodeError, binascii.Error, msgspec.MsgspecError, UnicodeDecodeError):
+        raise invalid_parameter("cursor", "not a cursor that a page of this queue gave out", status=400) from None
+
+
+@dataclass(frozen=True)
+class Query:
+    """One page of the queue. `where` holds conditions: column, operator and value."""
+
+    where: list[tuple[str, str, Any]] = field(default_factory=list)
+    sort: str = "-last_payment_at"
+    limit: int = DEFAULT_LIMIT
+    after: Cursor | None = None
+
+    @property
+    def sort_name(self) -> str:
+        return self.sort.removeprefix("-")
+
+    @property
+    def descending(self) -> bool:
+        return self.sort.startswith("-")
+
+    def conditions(self) -> tuple[str, list[Any]]:
+        """The WHERE clause and its values."""
+        # The + keeps SQLite from choosing an index by this column: only the accounts and the order are worth one.
+        free = ("payor", "payee", SORTS[self.sort_name])
+        conditions = [f"{'' if column in free else '+'}{column} {operator} ?" for column, operator, _ in self.where]
+        values = [value for _, _, value in self.where]
+        if self.after is not None:
+            conditions.append(f"({SORTS[self.sort_name]}, case_id) {'<' if self.descending else '>'} (?, ?)")
+            values += [self.after.value, self.after.case_id]
+        return (" WHERE " + " AND ".join(conditions) if conditions else ""), values
+
+
+def _text(name: str, text: str) -> str:
+    if not text:
+        raise invalid_parameter(name, "is empty")
+    return text
+
+
+def _whole(name: str, text: str, most: int) -> int:
+    # int() would take "+1", "1_000", blanks and other scripts' digits as well.
+    if not (text.isascii() and text.isdigit()):
+        raise invalid_parameter(name, "is not a whole number")
+    if len(text) > len(str(most)) or int(text) > most:
+        raise invalid_parameter(name, f"is above {most}")
+    return int(text)
+
+
+def _account(name: str, text: str) -> int:
+    return _whole(name, text, INT32_MAX)
+
+
+def _time(name: str, text: str) -> int:
+    return _whole(name, text, 2**53)
+
+
+def _cents(name: str, text: str) -> int:
+    if not _DOLLARS.fullmatch(text):
+        raise invalid_parameter(name, "is not an amount such as 10000.00")
+    return int(Decimal(text) * 100)
+
+
+_FILTERS: dict[str, tuple[str, str, Callable[[str, str], Any]]] = {
+    "status": ("status", "=", _text),
+    "rule": ("rule", "=", _text),
+    "agreement": ("agreement", "=", _text),
+    "payor": ("payor", "=", _account),
+    "payee": ("payee", "=", _account),
+    "payee_bank": ("payee_bank", "=", _text),
+    "min_total": ("total_cents", ">=", _cents),
+    "max_total": ("total_cents", "<=", _cents),
+    "window_start_from": ("window_start", ">=", _time),
+    "window_start_to": ("window_start", "<", _time),
+}
+"""Each filter's column, operator, and how its value is read."""
+
+PARAMETERS = (*_FILTERS, "sort", "limit", "cursor")
+
+
+def parse_query(parameters: Mapping[str, str]) -> Query:
+    """A query from an address's parameters; raises Problem that names the parameter at fault."""
+    if unknown := [name for name in parameters if name not in PARAMETERS]:
+        raise invalid_parameter(unknown[0], f"is unknown; there are {', '.join(PARAMETERS)}", status=400)
+    where = [
+        (column, operator, read(name, parameters[name]))
+        for name, (column, operator, read) in _FILTERS.items()
+        if name in parameters
+    ]
+    sort = parameters.get("sort", "-last_payment_at")
+    if sort.removeprefix("-") not in SORTS:
+        raise invalid_parameter("sort", f"is not one of {', '.join(SORTS)}, each also with - before it")
+    limit = _whole("limit", parameters.get("limit", str(DEFAULT_LIMIT)), MOST)
+    if limit == 0:
+        raise invalid_parameter("limit", "is 0")
+    return Query(where, sort, limit, _after(parameters.get("cursor"), sort))
+
+
+def _after(text: str | None, sort: str) -> Cursor | None:
+    if text is None:
+        return None
+    after = cursor(text)
+    if after.sort != sort:
+        raise invalid_parameter("cursor", f"belongs to a queue sorted by {after.sort}, not by {sort}", status=400)
+    if not -(2**63) <= after.value < 2**63:
+        raise invalid_parameter("cursor", "not a cursor that a page of this queue gave out", status=400)
+    return after

@@ -1,0 +1,139 @@
+"""Reads the topic `review_queue` into the view, for as long as the service runs."""
+
+import asyncio
+import time
+
+import stamina
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from schemas.errors import BrokerError
+from schemas.kafka import KafkaSettings
+from schemas.topics import REVIEW_QUEUE
+from service.queue_view import CaseRecord, Damaged, QueueView
+from service.topic_identity import topic_identity
+
+POLL_MS = 500
+RECORDS_AT_A_TIME = 5_000
+CHECK_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Silent(BrokerError):
+    """The topic has more than was read, and nothing comes: the consumer has to be replaced."""
+
+
+class QueueReader:
+    """Keeps a view up to date.
+
+    It reads all partitions without a consumer group: where it stands is kept in the view itself, in the transaction of
+    the cases, so that a restart goes on from there.
+    """
+
+    def __init__(self, kafka: KafkaSettings, view: QueueView) -> None:
+        self.caught_up = False
+        """Whether the view has once held all that the topic did at that moment."""
+        self.reason: str | None = "still reading the topic"
+        """Why the reader is not at work, or None if it is."""
+        self.lag = 0
+        """Records on the topic that are not in the view; as of the last check."""
+        self.applied = 0
+        self.bad = 0
+        self._kafka = kafka
+        self._view = view
+        self._damaged = False
+        self._reading = asyncio.create_task(self._read_for_ever())
+
+    def rebuild(self) -> None:
+        """Make the view anew: somebody who read it found it damaged."""
+        self._damaged = True
+
+    async def close(self) -> None:
+        """Stop reading."""
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def _read_for_ever(self) -> None:
+        async for attempt in stamina.retry_context(
+            on=Exception, attempts=None, timeout=None, wait_max=2.0, wait_jitter=0.2
+        ):
+            with attempt:
+                try:
+                    await self._read_until_it_fails()
+                except Exception as error:
+                    self.reason = str(error) or type(error).__name__
+                    if not isinstance(error, (KafkaError, BrokerError, OSError, TimeoutError, Damaged)):
+                        log.exception("reading the review queue failed")
+                    raise
+
+    async def _read_until_it_fails(self) -> None:
+        # Fetches return as soon as there is anything; the wait is only how long an idle one stays open.
+        consumer = AIOKafkaConsumer(
+            **self._kafka.client_options(),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=POLL_MS,
+            request_timeout_ms=10_000,
+            metadata_max_age_ms=60_000,
+        )
+        try:
+            await consumer.start()
+            await self._begin(consumer)
+            await self._follow(consumer)
+        except (OffsetOutOfRangeError, Damaged) as error:
+            log.warning("the review queue's view is made anew", reason=str(error) or type(error).__name__)
+            self.caught_up = False
+            self._damaged = False
+            await asyncio.to_thread(self._view.rebuild)
+            raise
+        finally:
+            await consumer.stop()
+
+    async def _begin(self, consumer: AIOKafkaConsumer) -> None:
+        identity = await topic_identity(consumer, REVIEW_QUEUE)
+        partitions = [TopicPartition(REVIEW_QUEUE, number) for number in range(identity.partitions)]
+        read_to = await asyncio.to_thread(self._view.positions, identity.source)
+        consumer.assign(partitions)
+        beginnings = await consumer.beginning_offsets(partitions)
+        for partition in partitions:
+            consumer.seek(partition, read_to.get(partition.partition, beginnings[partition]))
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        await self._check(consumer)
+        checked = heard = time.monotonic()
+        while True:
+            if self._damaged:
+                raise Damaged("a reader found it so")
+            batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_AT_A_TIME)
+            now = time.monotonic()
+            if batches:
+                await self._apply(batches)
+                heard = now
+            # Until the view has caught up, every batch may be the one that completes it.
+            if now - checked > CHECK_SECONDS or not self.caught_up:
+                await self._check(consumer)
+                checked = now
+                if self.lag and now - heard > 2 * CHECK_SECONDS:
+                    raise Silent(f"{self.lag} records of {REVIEW_QUEUE} are not delivered")
+
+    async def _apply(self, batches: dict[TopicPartition, list]) -> None:  # type: ignore[type-arg]
+        records = [
+            CaseRecord(record.partition, record.offset, record.key, record.value)
+            for batch in batches.values()
+            for record in batch
+        ]
+        positions = {partition.partition: batch[-1].offset + 1 for partition, batch in batches.items()}
+        self.bad += await asyncio.to_thread(self._view.apply, records, positions)
+        self.applied += len(records)
+
+    async def _check(self, consumer: AIOKafkaConsumer) -> None:
+        """How far the consumer is behind the topic's end."""
+        partitions = consumer.assignment()
+        ends = await consumer.end_offsets(partitions)
+        self.lag = sum([max(0, ends[each] - await consumer.position(each)) for each in partitions])
+        self.reason = None
+        if self.lag == 0:
+            self.caught_up = True

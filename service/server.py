@@ -1,0 +1,83 @@
+"""One process that serves: from binding the port to the last answer."""
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from service.app import make_app
+from service.keys import FORMATS
+from service.logs import AccessLogger, ErrorAccessLogger, configure_logging
+from service.settings import Settings
+
+BACKLOG = 1024
+
+log = structlog.get_logger(__name__)
+
+
+def serve(settings: Settings, worker: int = 0) -> int:
+    """Serve until SIGTERM or SIGINT, then drain; returns the exit status."""
+    configure_logging(settings.service)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(settings, worker))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop's loop where it is installed: it has no release for some platforms."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+async def _serve(settings: Settings, worker: int) -> int:
+    service = settings.service
+    runner = web.AppRunner(
+        make_app(settings, worker),
+        access_log=None if service.access_log == "off" else logging.getLogger("service.access"),
+        access_log_class=AccessLogger if service.access_log == "all" else ErrorAccessLogger,
+        shutdown_timeout=service.deadline + 1,
+        handle_signals=False,
+    )
+    stop = _on_signal()
+    await runner.setup()
+    try:
+        site = web.TCPSite(
+            runner, service.service_host, service.service_port, backlog=BACKLOG, reuse_port=service.workers > 1 or None
+        )
+        await site.start()
+        # What was made until here stays: the collector need not look through it again and again.
+        gc.collect()
+        gc.freeze()
+        log.info("listening", addresses=[f"http://{host}:{port}" for host, port, *_ in runner.addresses], worker=worker)
+        clash = runner.app[FORMATS].failed
+        ends: list[asyncio.Future[Any]] = [stop, clash]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if clash.done():
+            print(f"service: {clash.result()}", file=sys.stderr)
+            return 1
+        log.info("draining", worker=worker)
+        return 0
+    finally:
+        # Stops accepting, waits for the answers under way, and only then ends the contexts: producer, view.
+        await runner.cleanup()
+
+
+def _on_signal() -> asyncio.Future[None]:
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[None] = loop.create_future()
+
+    def set_once() -> None:
+        if not stop.done():
+            stop.set_result(None)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, set_once)
+    return stop

@@ -1,0 +1,107 @@
+"""Every setting of the service, in one place: each field is a flag and an environment variable (`service_port` is
+--service-port and SERVICE_PORT). Secrets have no flag: see `schemas.kafka` and `schemas.registry`.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from cyclopts import Parameter
+
+from schemas.errors import SettingsError
+from schemas.kafka import KafkaSettings
+from schemas.registry import RegistrySettings
+from schemas.topics import TopicSettings
+
+MIB = 1024 * 1024
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings:
+    """How the service listens, what it accepts, and how much of it at once."""
+
+    service_host: str = "127.0.0.1"
+    """Address to listen on."""
+
+    service_port: int = 8000
+    """Port to listen on; 0 takes a free one (with one worker only)."""
+
+    workers: int = 1
+    """Processes that share the port (SO_REUSEPORT); each has its own producer and its own view file."""
+
+    deadline: float = 10.0
+    """Seconds within which every payment that was posted is answered."""
+
+    linger_ms: float = 2.0
+    """Milliseconds that the first payment of a Kafka batch waits for company."""
+
+    max_batch_bytes: int = 262_144
+    """Largest batch sent to one partition; never above the topics' own max.message.bytes."""
+
+    max_in_flight: int = 50_000
+    """Payments that may wait for Kafka at once; one more is answered 503."""
+
+    max_in_flight_bytes: int = 64 * MIB
+    """Bytes of payments that may wait for Kafka at once, and bytes of batch bodies that may be in memory at once."""
+
+    max_payment_bytes: int = 64 * 1024
+    """Largest body of one payment, and longest line of a batch."""
+
+    max_ndjson_bytes: int = 8 * MIB
+    """Largest body of a batch (application/x-ndjson)."""
+
+    max_ndjson_lines: int = 10_000
+    """Most lines in a batch."""
+
+    body_timeout: float = 10.0
+    """Seconds within which a request's body must have arrived."""
+
+    samples: bool = True
+    """Whether GET on a payment address produces a sample payment."""
+
+    queue_view: Path = Path(".local/review_queue.sqlite")
+    """SQLite file of the review queue; worker 2 and up put their number before the suffix."""
+
+    access_log: Literal["off", "errors", "all"] = "errors"
+    """Which requests are logged: none, those answered with 4xx or 5xx, or every one."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe messages that are logged."""
+
+    log_format: Literal["text", "json"] = "text"
+    """Log lines for a person, or one JSON object a line."""
+
+    def __post_init__(self) -> None:
+        """Raises SettingsError for what cannot work."""
+        for name in ("deadline", "body_timeout"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} must be at least 1 second")
+        counts = ("workers", "max_in_flight", "max_payment_bytes", "max_ndjson_bytes", "max_ndjson_lines")
+        for name in (*counts, "max_in_flight_bytes", "max_batch_bytes"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} must be at least 1")
+        if self.max_in_flight_bytes < self.max_ndjson_bytes:
+            raise SettingsError(
+                "max_in_flight_bytes must be at least max_ndjson_bytes, or no full batch could ever pass"
+            )
+        if not 0 <= self.linger_ms <= 1000:
+            raise SettingsError("linger_ms must be between 0 and 1000")
+        if self.workers > 1 and self.service_port == 0:
+            raise SettingsError("service_port 0 would give each worker another port: name one")
+
+    def view_file(self, worker: int) -> Path:
+        """The SQLite file of a worker, counted from 0."""
+        if worker == 0:
+            return self.queue_view
+        return self.queue_view.with_name(f"{self.queue_view.stem}.{worker + 1}{self.queue_view.suffix}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that the service needs to know."""
+
+    service: ServiceSettings = field(default_factory=ServiceSettings)
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    topics: TopicSettings = field(default_factory=TopicSettings)
+    registry: RegistrySettings = field(default_factory=RegistrySettings)

@@ -1,0 +1,67 @@
+"""Several processes behind one port: each binds it with SO_REUSEPORT, and the kernel deals out the connections."""
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import tempfile
+from multiprocessing.context import SpawnProcess
+from types import FrameType
+
+from service.settings import Settings
+
+
+def serve_all(settings: Settings) -> int:
+    """Serve with as many processes as the settings say; returns the exit status.
+
+    When one ends, so do the others: whoever runs the service starts it as a whole again.
+    """
+    if settings.service.workers == 1:
+        return _serve(settings, 0)
+    with tempfile.TemporaryDirectory(prefix="underten-metrics-") as folder:
+        # prometheus_client decides by this, when it is imported, whether its figures go into files that all can read.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        # A process that is forked would inherit threads' locks in whatever state they are.
+        spawn = multiprocessing.get_context("spawn")
+        workers = [
+            spawn.Process(target=_worker, args=(settings, number), name=f"worker {number}")
+            for number in range(settings.service.workers)
+        ]
+        return _supervise(workers)
+
+
+def _supervise(workers: list[SpawnProcess]) -> int:
+    stopping = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    for worker in workers:
+        worker.start()
+    while not stopping:
+        # Python retries a wait that a signal interrupted: hence a limit to each, after which the flag is looked at.
+        if multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=0.2):
+            break
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join()
+    return max(abs(worker.exitcode or 0) for worker in workers) if not stopping else _worst(workers)
+
+
+def _worst(workers: list[SpawnProcess]) -> int:
+    return max(abs(worker.exitcode or 0) for worker in workers)
+
+
+def _worker(settings: Settings, number: int) -> None:
+    sys.exit(_serve(settings, number))
+
+
+def _serve(settings: Settings, number: int) -> int:
+    from service.server import serve
+
+    return serve(settings, number)

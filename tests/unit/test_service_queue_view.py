@@ -1,0 +1,215 @@
+"""The review queue's SQLite view."""
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from service.queue_query import parse_query
+from service.queue_view import CaseRecord, Damaged, QueueView
+
+SOURCE = {"cluster_id": "a", "topic_id": "b"}
+HEADER = b"\0\0\0\0\7"
+
+
+@pytest.fixture
+def view(tmp_path: Path) -> Iterator[QueueView]:
+    view = QueueView(tmp_path / "views" / "queue.sqlite")
+    yield view
+    view.close()
+
+
+def case(number: int = 0, **changes: Any) -> dict[str, Any]:
+    return {
+        "case_id": str(uuid.uuid5(uuid.NAMESPACE_OID, str(number))),
+        "rule": "structuring",
+        "group": {"payor_account_no": number % 3, "payee_bank": "B", "payee_account_no": number},
+        "window_start": 1000 * number,
+        "window_end": 1000 * number + 500,
+        "payment_count": 2,
+        "total_amount": f"{10_000 + number}.03",
+        "max_amount": 9000.5,
+        "first_payment_at": 1,
+        "last_payment_at": 100 + number,
+        "payments": [
+            {"id": "p", "payment_amount": 1.0, "payment_method": "ACH", "timestamp": 1, "topic": "payment_json"}
+        ],
+        **changes,
+    }
+
+
+def record(content: dict[str, Any] | None, *, offset: int = 0, key: str = "", header: bytes = HEADER) -> CaseRecord:
+    value = None if content is None else header + json.dumps(content).encode()
+    return CaseRecord(0, offset, (key or (content or {}).get("case_id", "")).encode(), value)
+
+
+def listed(view: QueueView, **parameters: str) -> list[dict[str, Any]]:
+    items, _ = view.page(parse_query(parameters))
+    decoded: list[dict[str, Any]] = json.loads(msgspec.json.encode(items))
+    return decoded
+
+
+def test_a_case_reads_as_on_the_topic_with_three_members_more(view: QueueView) -> None:
+    view.apply([record(case(), offset=4)], {0: 5})
+    assert listed(view) == [{**case(), "status": "open", "agreement": "off", "version": 5}]
+
+
+def test_a_value_without_the_wire_formats_header_is_read_too(view: QueueView) -> None:
+    view.apply([record(case(), header=b"")], {0: 1})
+    assert len(listed(view)) == 1
+
+
+def test_a_case_is_updated_in_place_and_its_version_grows(view: QueueView) -> None:
+    view.apply([record(case(), offset=1)], {0: 2})
+    view.apply([record(case(payment_count=3, total_amount="12000.03"), offset=8)], {0: 9})
+    [item] = listed(view)
+    assert (item["payment_count"], item["total_amount"], item["version"]) == (3, "12000.03", 9)
+    assert listed(view, min_total="12000.03") == [item]
+
+
+def test_a_tombstone_removes_its_case(view: QueueView) -> None:
+    view.apply([record(case(1)), record(case(2))], {})
+    view.apply([record(None, key=case(1)["case_id"])], {})
+    assert [item["case_id"] for item in listed(view)] == [case(2)["case_id"]]
+
+
+def test_a_record_that_is_no_case_is_counted_and_stops_nothing(view: QueueView) -> None:
+    bad = [
+        CaseRecord(0, 0, b"k", b""),
+        CaseRecord(0, 1, b"k", b"\0\0\0\0\1garbage"),
+        CaseRecord(0, 2, None, b"{}"),
+        CaseRecord(0, 3, b"\xff", None),
+        record(case(1, total_amount="12")),
+        record(case(2, payment_count="many")),
+    ]
+    assert view.apply([*bad, record(case(3))], {0: 9}) == len(bad)
+    assert len(listed(view)) == 1
+    assert view.positions(SOURCE) == {0: 9}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "numbers"),
+    [
+        ({"payor": "1"}, [7, 4, 1]),
+        ({"payee": "5"}, [5]),
+        ({"payee_bank": "C"}, []),
+        ({"rule": "fan_in"}, []),
+        ({"status": "open", "agreement": "off", "payor": "0"}, [9, 6, 3, 0]),
+        ({"status": "cleared"}, []),
+        ({"min_total": "10008.03"}, [9, 8]),
+        ({"max_total": "10001.03"}, [1, 0]),
+        ({"max_total": "10001.02"}, [0]),
+        ({"window_start_from": "7000", "window_start_to": "9000"}, [8, 7]),
+        ({"sort": "total", "limit": "2"}, [0, 1]),
+        ({"sort": "-window_start", "limit": "2"}, [9, 8]),
+    ],
+)
+def test_filters_and_order(view: QueueView, parameters: dict[str, str], numbers: list[int]) -> None:
+    view.apply([record(case(number)) for number in range(10)], {})
+    assert [item["group"]["payee_account_no"] for item in listed(view, **parameters)] == numbers
+
+
+@pytest.mark.parametrize(
+    "sort", ["total", "-total", "payment_count", "-payment_count", "-last_payment_at", "window_start"]
+)
+def test_pages_show_every_case_once_while_others_arrive(view: QueueView, sort: str) -> None:
+    # Many cases share their sort value: the case id decides.
+    view.apply([record(case(n, payment_count=n % 4, last_payment_at=n % 5)) for n in range(0, 200, 2)], {})
+    before = {case(n)["case_id"] for n in range(0, 200, 2)}
+    seen: list[str] = []
+    parameters = {"sort": sort, "limit": "7"}
+    arriving = iter(range(1, 200, 2))
+    while True:
+        items, cursor = view.page(parse_query(parameters))
+        seen += [msgspec.json.decode(item["case_id"]) for item in items]
+        number = next(arriving)
+        view.apply([record(case(number, payment_count=number % 4, last_payment_at=number % 5))], {})
+        if cursor is None:
+            break
+        parameters["cursor"] = str(cursor)
+    assert len(seen) == len(set(seen))
+    assert before <= set(seen)
+
+
+def test_related_cases_have_the_same_payor_or_the_same_payee(view: QueueView) -> None:
+    this = case(0, group={"payor_account_no": 1, "payee_bank": "B", "payee_account_no": 1})
+    same_payor = case(1, group={"payor_account_no": 1})
+    same_payee = case(2, group={"payee_bank": "B", "payee_account_no": 1})
+    same_number_elsewhere = case(3, group={"payor_account_no": 2, "payee_bank": "C", "payee_account_no": 1})
+    view.apply([record(each) for each in (this, same_payor, same_payee, same_number_elsewhere)], {})
+    related = json.loads(msgspec.json.encode(view.related(this["case_id"])))
+    assert [item["case_id"] for item in related] == [same_payee["case_id"], same_payor["case_id"]]
+    assert "payments" not in related[0]
+    assert view.related("nobody") == []
+
+
+def test_cases_and_positions_are_still_there_after_a_restart(tmp_path: Path) -> None:
+    first = QueueView(tmp_path / "queue.sqlite")
+    assert first.positions(SOURCE) == {}
+    first.apply([record(case())], {0: 5, 3: 8})
+    first.close()
+    second = QueueView(tmp_path / "queue.sqlite")
+    assert second.positions(SOURCE) == {0: 5, 3: 8}
+    assert len(listed(second)) == 1
+    second.close()
+
+
+@pytest.mark.parametrize("other", [{**SOURCE, "cluster_id": "x"}, {**SOURCE, "topic_id": "x"}])
+def test_a_view_of_another_topic_begins_anew(view: QueueView, other: dict[str, str]) -> None:
+    view.positions(SOURCE)
+    view.apply([record(case())], {0: 5})
+    assert view.positions(other) == {}
+    assert view.count() == 0
+    assert view.positions(other) == {}
+
+
+def test_a_view_of_another_layout_begins_anew(tmp_path: Path) -> None:
+    file = tmp_path / "queue.sqlite"
+    old = QueueView(file)
+    old.apply([record(case())], {0: 5})
+    old.close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE meta SET value = '0' WHERE name = 'layout'")
+    connection.close()
+    new = QueueView(file)
+    assert (new.count(), new.positions(SOURCE)) == (0, {})
+    new.close()
+
+
+@pytest.mark.parametrize("content", [b"garbage" * 1000, b"SQLite format 3\0" + b"\xff" * 8000])
+def test_a_file_that_is_no_view_is_replaced(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "queue.sqlite"
+    file.write_bytes(content)
+    view = QueueView(file)
+    assert view.count() == 0
+    view.close()
+
+
+def change_and_list_all(view: QueueView) -> None:
+    for number in range(2000):
+        view.apply([record(case(number, payment_count=5))], {0: 2})
+        listed(view, sort="total")
+
+
+def test_a_file_damaged_while_it_is_open_says_so_and_can_be_rebuilt(tmp_path: Path) -> None:
+    file = tmp_path / "queue.sqlite"
+    QueueView(file).close()
+    view = QueueView(file)
+    view.apply([record(case(number)) for number in range(2000)], {0: 1})
+    view.close()
+    view = QueueView(file)
+    with file.open("r+b") as handle:
+        handle.seek(4096)
+        handle.write(b"\xaa" * (file.stat().st_size - 4096))
+    with pytest.raises(Damaged):
+        change_and_list_all(view)
+    view.rebuild()
+    assert (view.count(), view.positions(SOURCE)) == (0, {})
+    view.apply([record(case())], {0: 1})
+    assert len(listed(view)) == 1
+    view.close()
