@@ -1,0 +1,18 @@
+-- One payor, payment after payment just below the threshold.
+
+CREATE TABLE ksqldb_just_below
+  WITH (KAFKA_TOPIC = 'ksqldb_just_below', KEY_FORMAT = 'JSON', VALUE_FORMAT = 'JSON', PARTITIONS = 6) AS
+  SELECT payor_account_no AS k_payor_account_no,
+         AS_VALUE(payor_account_no) AS payor_account_no,
+         WINDOWSTART AS window_start,
+         WINDOWEND AS window_end,
+         COUNT(*) AS payment_count,
+         SUM(CAST(payment_amount AS DECIMAL(18, 2))) AS total_amount,
+         MAX(payment_amount) AS max_amount,
+         COLLECT_LIST(id) AS payment_ids
+  FROM all_payments
+  WINDOW TUMBLING (SIZE ${window}, GRACE PERIOD ${grace})
+  WHERE payment_amount >= ${amount_from} AND payment_amount < ${amount_below}
+  GROUP BY payor_account_no
+  HAVING COUNT(*) >= ${min_payments}
+  EMIT CHANGES;
