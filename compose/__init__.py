@@ -1,0 +1,1 @@
+"""Ways to run everything: with Docker (`docker-compose.yml`), and without it (`python -m compose`)."""

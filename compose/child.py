@@ -1,0 +1,77 @@
+"""A child process that does not outlive its parent, whatever becomes of the parent.
+
+The supervisors on PyPI (honcho, circus, supervisor) end their children when they are asked to end; none does when it
+is killed. Here the kernel does it, see `compose.tether`.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from schemas.errors import UndertenError
+
+TETHER = Path(__file__).with_name("tether.py")
+STOP_SECONDS = 15.0
+KILL_SECONDS = 5.0
+LAST_LINES = 15
+
+
+class ChildDied(UndertenError):
+    """A child ended that should have gone on."""
+
+
+class Child:
+    """A program with its output in a log file. `process` may be signalled (SIGSTOP, SIGKILL) by tests of faults."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(  # noqa: S603 - our own programs
+                [sys.executable, str(TETHER), str(os.getpid()), *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {})},
+                process_group=0,  # Ctrl-C goes to the parent alone, which ends its children in order
+            )
+
+    def check(self) -> None:
+        """Raises ChildDied, with the end of its log, if it has ended."""
+        status = self.process.poll()
+        if status is not None:
+            lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+            raise ChildDied("\n".join([f"{self.name} ended with status {status}; the end of {self.log}:", *lines]))
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Ask it to end (SIGTERM), and kill it where it has not after that long."""
+        if self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self.process.wait(KILL_SECONDS)
+
+
+def await_condition(what: str, condition: Callable[[], bool], child: Child, seconds: float) -> None:
+    """Wait until the condition holds.
+
+    Raises ChildDied if the child ended before, or it does not hold after so many seconds.
+    """
+    until = time.monotonic() + seconds
+    while not condition():
+        child.check()
+        if time.monotonic() > until:
+            raise ChildDied(f"{child.name}: {what} not after {seconds:.0f} s; its log is {child.log}")
+        time.sleep(0.05)

@@ -1,0 +1,87 @@
+"""One Kafka broker on loopback, in KRaft's combined mode: broker and controller in one process."""
+
+import asyncio
+import socket
+import subprocess
+from base64 import urlsafe_b64encode
+from pathlib import Path
+from uuid import uuid4
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from compose.child import Child, ChildDied, await_condition
+from compose.java import java
+from compose.parts import jars
+
+READY_SECONDS = 60.0
+FORMAT_SECONDS = 60.0
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+inter.broker.listener.name=PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=10
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=10
+group.initial.rebalance.delay.ms=0
+"""
+
+
+def start_kafka(home: Path, *, port: int, controller_port: int, parts: Path, log: Path, properties: str = "") -> Child:
+    """Start a broker at 127.0.0.1:`port` with its data below `home`, and wait until it answers.
+
+    Data from an earlier start are taken up again. `properties` are further lines of server.properties.
+    Raises PartsError, ChildDied.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    data = home / "data"
+    config = home / "server.properties"
+    config.write_text(_PROPERTIES.format(port=port, controller_port=controller_port, data=data) + properties)
+    classpath = ":".join(map(str, jars("kafka", parts)))
+    if not (data / "meta.properties").exists():
+        _format(classpath, config)
+    command = [*java("512m"), "-cp", classpath, "kafka.Kafka", str(config)]
+    broker = Child("Kafka", command, log)
+    try:
+        await_condition("it answered", lambda: _answers(port), broker, READY_SECONDS)
+    except BaseException:
+        broker.kill()
+        raise
+    return broker
+
+
+def _format(classpath: str, config: Path) -> None:
+    cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+    command = [*java("256m"), "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_SECONDS, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise ChildDied(f"Kafka's storage could not be prepared: {(done.stderr or done.stdout).strip()[-500:]}")
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+    except OSError:
+        return False
+    return asyncio.run(_lists_topics(port))
+
+
+async def _lists_topics(port: int) -> bool:
+    admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}", request_timeout_ms=2_000)
+    try:
+        await admin.start()
+        await admin.list_topics()
+    except (KafkaError, OSError):
+        return False
+    finally:
+        await admin.close()
+    return True
