@@ -8,6 +8,7 @@ second, and when the window closes.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import msgspec
 import prometheus_client
@@ -32,6 +33,7 @@ INPUTS = (PAYMENTS, PAYMENTS_BY_PAYEE)
 OUTPUTS = (REVIEW_QUEUE, FRAUD_STATE, PAYMENT_LATE, PAYMENT_REJECTED)
 HOT_PAYMENTS = 3 * SEGMENT_PAYMENTS
 HOT_CASES_EVERY_SECONDS = 1.0
+MOST_CLOSED = 50_000
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +73,7 @@ class Detect:
         self._changed: dict[Place, tuple[Window, int]] = {}
         self._hot: dict[Place, Window] = {}
         self._hot_at = 0.0
+        self._closing = False
         self._counts: Counter[tuple[str, str]] = Counter()
 
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
@@ -83,7 +86,7 @@ class Detect:
     @property
     def pending(self) -> bool:
         """Whether cases of hot windows wait, or state to be deleted."""
-        return bool(self._hot or self._stale)
+        return bool(self._hot or self._stale or self._closing)
 
     def restore(self, changelog: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take in a chunk of the changelog; raises ChangelogError."""
@@ -115,8 +118,9 @@ class Detect:
             else:
                 outputs.extend(self._add(payment, record))
         moved = [windows for topic in topics for windows in self._by_topic[topic]]
-        for windows in moved:
-            outputs.extend(self._close(windows))
+        for windows in self._windows.values():
+            outputs.extend(self._close(windows, MOST_CLOSED - len(outputs)))
+        self._closing = len(outputs) >= MOST_CLOSED
         outputs.extend(self._changes(now))
         outputs.extend(
             self._to_changelog(state.stream_time_key(windows.rule.name), state.stream_time_value(windows))
@@ -135,9 +139,12 @@ class Detect:
                 elif (place := (windows, start, group)) not in self._changed:
                     self._changed[place] = window, (window.payment_count - 1) // SEGMENT_PAYMENTS
 
-    def _close(self, windows: RuleWindows) -> Iterator[Output]:
-        """The windows that stream time has closed: their last case, and the end of their state."""
-        for start, group, window in windows.close():
+    def _close(self, windows: RuleWindows, most: int) -> Iterator[Output]:
+        """The windows that stream time has closed: their last case, and the end of their state.
+
+        At midnight a whole day's windows close: more than `most` are left for the next batch. They take no payment.
+        """
+        for start, group, window in islice(windows.close(), max(0, most)):
             place = (windows, start, group)
             self._changed.pop(place, None)
             self._hot.pop(place, None)

@@ -1,0 +1,37 @@
+# Everything is run through these; `make` alone lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+TESTS ?= tests
+
+.PHONY: help up test lint format clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+up: $(BIN)/.installed-local  ## start everything on this machine, without Docker
+	@exec $(BIN)/python -m compose up
+
+test: $(BIN)/.installed-test  ## all tests, on a Kafka and a schema registry of their own
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(BIN)/.installed-test  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(BIN)/.installed-test  ## put the style right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the environment; data and downloads in .local stay
+	rm -rf .venv *.egg-info
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one with make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "Python's venv is needed (Debian: apt install python3-venv)" >&2; exit 1; }
+
+$(BIN)/.installed-%: $(BIN)/python setup.cfg pyproject.toml
+	@echo "installing Underten and what it needs"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@

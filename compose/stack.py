@@ -1,0 +1,207 @@
+"""The local stack: Kafka, the schema registry, fraud and the service, as one thing that starts and ends."""
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+import httpx
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+from yarl import URL
+
+from compose.addresses import check_free, free_port, port_of
+from compose.child import Child, await_condition
+from compose.kafka import start_kafka
+from compose.registry import API, start_registry
+from schemas.errors import SettingsError
+
+READY_SECONDS = 60.0
+WATCH_SECONDS = 0.2
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class StackSettings:
+    """Where the parts of the local stack listen; always on this machine alone."""
+
+    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    """Address of Kafka."""
+
+    schema_registry_url: str = f"http://127.0.0.1:8081{API}"
+    """Address of the schema registry."""
+
+    service_host: str = "127.0.0.1"
+    """Host of the service."""
+
+    service_port: int = 8000
+    """Port of the service."""
+
+    fraud_metrics_host: str = "127.0.0.1"
+    """Host of fraud's metrics."""
+
+    fraud_metrics_port: int = 8001
+    """Port of fraud's metrics."""
+
+    ksqldb_url: str | None = None
+    """Address of a ksqlDB to compare with; none is started here."""
+
+    stack_home: Path = Path(".local")
+    """Folder of the downloaded parts, all data, and the logs."""
+
+    only: Literal["all", "servers"] = "all"
+    """servers: Kafka and the schema registry alone."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the processes of this project are told by."""
+        known = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap_servers,
+            "SCHEMA_REGISTRY_URL": self.schema_registry_url,
+            "SERVICE_HOST": self.service_host,
+            "SERVICE_PORT": str(self.service_port),
+            "FRAUD_METRICS_HOST": self.fraud_metrics_host,
+            "FRAUD_METRICS_PORT": str(self.fraud_metrics_port),
+            "KSQLDB_URL": self.ksqldb_url,
+            "QUEUE_VIEW": os.environ.get("QUEUE_VIEW", str(self.stack_home / "review_queue.sqlite")),
+        }
+        return {name: value for name, value in known.items() if value is not None}
+
+
+class Stopped(Exception):
+    """Somebody asked for the end: Ctrl-C, or SIGTERM."""
+
+
+def up(settings: StackSettings) -> None:
+    """Start everything, say where it is, and stay until somebody asks for the end or a part dies.
+
+    Raises SettingsError, PartsError, ChildDied; whatever was started has ended by then.
+    """
+    screen = Console(stderr=True, highlight=False)
+    with _signals_as_exceptions(), _alone(settings.stack_home), ExitStack() as running:
+        try:
+            began = time.monotonic()
+            children = _start(settings, screen, running)
+            _show(settings, screen, time.monotonic() - began)
+            while True:
+                for child in children:
+                    child.check()
+                time.sleep(WATCH_SECONDS)
+        except Stopped:
+            screen.print("stopping")
+            signal.signal(signal.SIGINT, lambda *_: _kill(running))
+
+
+def _start(settings: StackSettings, screen: Console, running: ExitStack) -> list[Child]:
+    home, logs = settings.stack_home.resolve(), settings.stack_home.resolve() / "logs"
+    kafka_port = port_of(settings.kafka_bootstrap_servers, "KAFKA_BOOTSTRAP_SERVERS")
+    registry_port = URL(settings.schema_registry_url).port or 80
+    _check_ports(settings, kafka_port, registry_port)
+    children: list[Child] = []
+
+    def started(child: Child) -> None:
+        children.append(child)
+        running.callback(child.stop)
+
+    screen.print("starting Kafka")
+    started(
+        start_kafka(
+            home / "kafka",
+            port=kafka_port,
+            controller_port=free_port(),
+            parts=home / "parts",
+            log=logs / "kafka.log",
+        )
+    )
+    screen.print("starting the schema registry")
+    started(start_registry(home / "registry", port=registry_port, parts=home / "parts", log=logs / "registry.log"))
+    if settings.only == "all":
+        screen.print("starting fraud and the service")
+        fraud = _ours("fraud", ["fraud", "run"], settings)
+        started(fraud)
+        service = _ours("the service", ["service"], settings)
+        started(service)
+        metrics = f"http://{settings.fraud_metrics_host}:{settings.fraud_metrics_port}/metrics"
+        await_condition("it answered", _ok(metrics), fraud, READY_SECONDS)
+        ready = f"http://{settings.service_host}:{settings.service_port}/health/ready"
+        await_condition("it was ready", _ok(ready), service, READY_SECONDS)
+    return children
+
+
+def _check_ports(settings: StackSettings, kafka_port: int, registry_port: int) -> None:
+    check_free(kafka_port, "Kafka", "KAFKA_BOOTSTRAP_SERVERS")
+    check_free(registry_port, "the schema registry", "SCHEMA_REGISTRY_URL")
+    if settings.only == "all":
+        check_free(settings.service_port, "the service", "SERVICE_PORT")
+        check_free(settings.fraud_metrics_port, "fraud's metrics", "FRAUD_METRICS_PORT")
+
+
+def _ours(name: str, module: list[str], settings: StackSettings) -> Child:
+    log = settings.stack_home.resolve() / "logs" / f"{module[0]}.log"
+    return Child(name, [sys.executable, "-m", *module], log, settings.environment)
+
+
+def _ok(url: str) -> Callable[[], bool]:
+    def answers() -> bool:
+        try:
+            return httpx.get(url, timeout=2.0).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    return answers
+
+
+def _show(settings: StackSettings, screen: Console, seconds: float) -> None:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    if settings.only == "all":
+        service = f"http://{settings.service_host}:{settings.service_port}"
+        table.add_row("review queue", f"{service}/review-queue")
+        table.add_row("documentation", f"{service}/docs")
+        table.add_row("metrics", f"{service}/metrics")
+        table.add_row("", f"http://{settings.fraud_metrics_host}:{settings.fraud_metrics_port}/metrics")
+    table.add_row("Kafka", settings.kafka_bootstrap_servers)
+    table.add_row("schema registry", settings.schema_registry_url)
+    table.add_row("ksqlDB", settings.ksqldb_url or "none (KSQLDB_URL names one)")
+    table.add_row("logs", str(settings.stack_home / "logs"))
+    screen.print(f"\nUnderten is up, after {seconds:.0f} s. Ctrl-C ends it; what it holds is kept.\n")
+    screen.print(table)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Keeps a second stack out of the folder; raises SettingsError if there is one."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(f"a stack runs on {home} already; another folder is chosen with STACK_HOME") from None
+        yield
+
+
+@contextmanager
+def _signals_as_exceptions() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _kill(running: ExitStack) -> None:
+    """The second Ctrl-C: do not wait any longer. The kernel ends the children with this process (`compose.tether`)."""
+    os._exit(130)
