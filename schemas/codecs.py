@@ -24,7 +24,7 @@ from schemas.descriptors import message_classes
 from schemas.errors import PaymentError, SchemaError, UndecodableError
 from schemas.payment import FIELDS, Payment, PostedPayment, encode_json, payment_error, to_payment
 from schemas.registry import Registry, SchemaType, WriterSchema
-from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF
+from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, REVIEW_QUEUE
 
 _posted_decoder = msgspec.json.Decoder(PostedPayment)
 _json_decoder = msgspec.json.Decoder(Payment)
@@ -42,6 +42,8 @@ OURS: dict[str, WriterSchema] = {
     PAYMENT_AVRO: WriterSchema(schema_text("payment.avsc"), "AVRO"),
     PAYMENT_PROTOBUF: WriterSchema(schema_text("payment.proto"), "PROTOBUF"),
 }
+
+CASE = WriterSchema(schema_text("review_case.schema.json"), "JSON")
 
 
 def decode_posted(body: bytes) -> PostedPayment:
@@ -173,6 +175,11 @@ _CODECS: dict[SchemaType, Callable[[bytes], PaymentCodec]] = {
     "AVRO": AvroCodec,
     "PROTOBUF": ProtobufCodec,
 }
+
+
+async def case_header(registry: Registry) -> bytes:
+    """What stands before a case on `review_queue`, its schema registered; raises SchemaError, RegistryUnavailable."""
+    return wire.header(await registry.register(f"{REVIEW_QUEUE}-value", CASE))
 
 
 async def payment_codecs(registry: Registry) -> dict[str, PaymentCodec]:
