@@ -6,6 +6,7 @@ READ = Counter("underten_records_read_total", "Records read and committed.", ["s
 REJECTED = Counter("underten_records_rejected_total", "Records set aside in payment_rejected.", ["topic"])
 LATE = Counter("underten_payments_late_total", "Payments that came after their window had closed.", ["rule"])
 CASES = Counter("underten_cases_written_total", "Cases written to review_queue, new or grown.", ["rule"])
+TASKS = Gauge("underten_tasks", "Tasks that are running here.", ["stage"])
 WINDOWS = Gauge("underten_windows_open", "Windows in memory.", ["rule", "task"])
 COMMITS = Counter("underten_commits_total", "Transactions committed.", ["stage"])
 COMMIT_SECONDS = Histogram("underten_commit_seconds", "From the first output of a transaction to its end.", ["stage"])

@@ -76,9 +76,7 @@ def _filled(text: str, rule: Rule, file: str) -> str:
     template, numbers = Template(text), _numbers(rule)
     asked = set(template.get_identifiers())
     if missing := asked - numbers.keys():
-        raise SettingsError(
-            f"ksql/{file} asks for {', '.join(sorted(missing))}, which rule {rule.name!r} has not"
-        )
+        raise SettingsError(f"ksql/{file} asks for {', '.join(sorted(missing))}, which rule {rule.name!r} has not")
     if unused := numbers.keys() - asked:
         raise SettingsError(f"ksql/{file} leaves out {', '.join(sorted(unused))}, which rule {rule.name!r} has")
     return template.substitute(numbers)

@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from fraud import metrics
 from fraud.stage import Output, Processor, Stage
 
 BATCH_BYTES = 256 * 1024
@@ -31,7 +32,8 @@ log = structlog.get_logger(__name__)
 class Task:
     """The work on one partition number. Made by `open_task`; after any error it must be closed and opened anew."""
 
-    def __init__(self, number: int, group: str, producer: AIOKafkaProducer, processor: Processor) -> None:
+    def __init__(self, stage: str, number: int, group: str, producer: AIOKafkaProducer, processor: Processor) -> None:
+        self.stage = stage
         self.number = number
         self.processor = processor
         self.positions: dict[TopicPartition, int] = {}
@@ -44,7 +46,9 @@ class Task:
         outputs = self.processor.process(records, now)
         positions = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
         if outputs or positions:
-            await self._transact(outputs, positions)
+            with metrics.COMMIT_SECONDS.labels(self.stage).time():
+                await self._transact(outputs, positions)
+            metrics.COMMITS.labels(self.stage).inc()
         self.positions |= positions
         self.processor.committed()
 
@@ -102,10 +106,12 @@ async def open_task(
         await producer.start()
         topics = {*stage.inputs, *stage.outputs}
         partitions = {topic: len(await producer.partitions_for(topic)) for topic in topics}
-        task = Task(number, group, producer, stage.processor(number, partitions))
+        task = Task(stage.name, number, group, producer, stage.processor(number, partitions))
         if stage.changelog is not None:
             restored = await _restore(task.processor, TopicPartition(stage.changelog, number), client_options)
             log.info("task restored", stage=stage.name, task=number, changelog_records=restored)
+            metrics.RESTORED.labels(stage.name).inc(restored)
+        await task.processor.prepare(())
         inputs = [TopicPartition(topic, number) for topic in stage.inputs if number < partitions[topic]]
         beginnings = await consumer.beginning_offsets(inputs)
         task.positions = {each: await consumer.committed(each) or 0 for each in inputs}

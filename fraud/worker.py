@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from fraud import metrics
 from fraud.alignment import Alignment
 from fraud.assignor import TaskAssignor
 from fraud.settings import FraudSettings
@@ -86,6 +87,7 @@ class Worker:
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         session = _Session(self, consumer)
+        metrics.SESSIONS.labels(self.stage.name).inc()
         try:
             await consumer.start()
             consumer.subscribe(self.stage.inputs, listener=session)
@@ -93,6 +95,7 @@ class Worker:
         finally:
             await asyncio.gather(*(task.close() for task in self.tasks.values()))
             self.tasks.clear()
+            metrics.TASKS.labels(self.stage.name).set(0)
             with suppress(TimeoutError):
                 async with asyncio.timeout(STOP_SECONDS):
                     await consumer.stop()
@@ -176,6 +179,7 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer.resume(*assigned)
         self._received_at = time.monotonic()
         self._state = _State.RUNNING
+        metrics.TASKS.labels(self._stage.name).set(len(numbers))
         log.info("tasks assigned", stage=self._stage.name, tasks=sorted(numbers))
 
     async def _collect(self, until: float) -> list[ConsumerRecord]:
@@ -197,8 +201,11 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _at_end(self, partition: TopicPartition) -> bool:
         """Whether the partition has been read to its end as far as is known; after a while of silence, in any case."""
         end = self._consumer.last_stable_offset(partition)
-        if end is not None and await self._consumer.position(partition) >= end:
-            return True
+        if end is not None:
+            behind = max(0, end - await self._consumer.position(partition))
+            metrics.LAG.labels(self._stage.name, partition.topic, partition.partition).set(behind)
+            if not behind:
+                return True
         return time.monotonic() - self._received_at > LONGEST_WAIT_SECONDS
 
     async def _commit(self, records: Iterable[ConsumerRecord]) -> None:

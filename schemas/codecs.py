@@ -37,6 +37,8 @@ def schema_text(file: str) -> str:
 
 AVRO_SCHEMA = fastavro.parse_schema(json.loads(schema_text("payment.avsc")))
 
+# payment.proto stands as Confluent's libraries print it, without comments: their deserialisers (ksqlDB's among them)
+# print a schema anew and look that text up, and Apicurio finds it only if it is the same to the letter.
 OURS: dict[str, WriterSchema] = {
     PAYMENT_JSON: WriterSchema(schema_text("payment.schema.json"), "JSON"),
     PAYMENT_AVRO: WriterSchema(schema_text("payment.avsc"), "AVRO"),

@@ -1,0 +1,106 @@
+"""Processes of ours, started as an operator would, and what tests read from the topics."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.structs import ConsumerRecord
+
+from compose.addresses import free_port
+from compose.child import Child
+from schemas import wire
+from schemas.kafka import KafkaSettings
+from schemas.topics import ALL_TOPICS, CONFIGS, REVIEW_QUEUE
+from tests.conftest import Servers
+
+Json = dict[str, Any]
+
+
+@contextmanager
+def running(servers: Servers, log: Path, *module: str, **environment: str) -> Iterator[Child]:
+    """`python -m MODULE...` until the end of the block."""
+    env = {**servers.environment, "FRAUD_METRICS_PORT": str(free_port()), **environment}
+    child = Child(" ".join(module), [sys.executable, "-m", *module], log, env)
+    try:
+        yield child
+    finally:
+        child.stop()
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+    """Wait for a condition; raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.05)
+
+
+async def make_topics(kafka: KafkaSettings, *, partitions: int = 6, **config: str) -> None:
+    """All topics, empty: those that are there are deleted first. `config` changes the settings of each."""
+    admin = AIOKafkaAdminClient(**kafka.client_options())
+    await admin.start()
+    try:
+        there = set(await admin.list_topics()) & {*ALL_TOPICS}
+        if there:
+            await admin.delete_topics(list(there))
+
+        async def created() -> bool:
+            topics = [
+                NewTopic(name, partitions, 1, topic_configs={**CONFIGS[name], **config}) for name in ALL_TOPICS
+            ]
+            answer = await admin.create_topics(topics)
+            return all(code in {0, 36} for _, code, *_ in answer.topic_errors) and set(
+                await admin.list_topics()
+            ) >= set(ALL_TOPICS)
+
+        await until(created)
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def producer(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that is not ours."""
+    async with AIOKafkaProducer(**kafka.client_options(), acks="all", enable_idempotence=True) as client:
+        yield client
+
+
+async def read_all(kafka: KafkaSettings, *topics: str) -> list[ConsumerRecord]:
+    """All committed records of the topics, up to their ends at this moment."""
+    async with AIOKafkaConsumer(
+        **kafka.client_options(), isolation_level="read_committed", enable_auto_commit=False
+    ) as consumer:
+        await consumer._client.force_metadata_update()
+        consumer.subscribe(topics)
+        await consumer._client.force_metadata_update()
+        partitions = [
+            TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()
+        ]
+        consumer.unsubscribe()
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        found: list[ConsumerRecord] = []
+        async with asyncio.timeout(60):
+            for partition, end in ends.items():
+                while await consumer.position(partition) < end:
+                    for batch in (await consumer.getmany(partition, timeout_ms=500)).values():
+                        found += batch
+        return found
+
+
+async def cases(kafka: KafkaSettings) -> dict[str, Json]:
+    """The last version of each case on `review_queue`."""
+    last: dict[str, Json] = {}
+    for record in await read_all(kafka, REVIEW_QUEUE):
+        last[record.key.decode()] = json.loads(record.value[wire.HEADER_BYTES :])
+    return last
