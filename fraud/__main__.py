@@ -6,6 +6,7 @@ import sys
 import cyclopts
 
 from fraud.detect import detect_stage
+from fraud.ksql_commands import ksql
 from fraud.normalise import normalise_stage
 from fraud.process import run_stages
 from fraud.rules import load
@@ -19,6 +20,8 @@ cli = cyclopts.App(
     help="Watches payments for structuring (31 U.S.C. 5324). Each flag is an environment variable too.",
     config=cyclopts.config.Env("", command=False),
 )
+
+cli.command(ksql)
 
 
 @cli.command
