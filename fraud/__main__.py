@@ -5,6 +5,7 @@ import sys
 
 import cyclopts
 
+from fraud.compare_command import compare
 from fraud.detect import detect_stage
 from fraud.ksql_commands import ksql
 from fraud.normalise import normalise_stage
@@ -22,6 +23,7 @@ cli = cyclopts.App(
 )
 
 cli.command(ksql)
+cli.command(compare)
 
 
 @cli.command

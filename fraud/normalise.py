@@ -11,7 +11,7 @@ import structlog
 from aiokafka.structs import ConsumerRecord
 
 from fraud import metrics
-from fraud.keys import partition_of
+from fraud.keys import partition_of, payee_key, payor_key
 from fraud.stage import Output, Partitions, Processor, Stage
 from schemas.codecs import PaymentReader
 from schemas.errors import PaymentError
@@ -23,16 +23,6 @@ NAME = "normalise"
 OUTPUTS = (PAYMENTS, PAYMENTS_BY_PAYEE, PAYMENT_REJECTED)
 
 log = structlog.get_logger(__name__)
-
-
-def payor_key(payment: Payment) -> bytes:
-    """Key of `payments`: the payor's account number as decimal text."""
-    return b"%d" % payment.payor_account_no
-
-
-def payee_key(payment: Payment) -> bytes:
-    """Key of `payments_by_payee`: the account number at the bank, and the bank."""
-    return f"{payment.payee_account_no}/{payment.payee_bank}".encode()
 
 
 class Normalise:
@@ -77,7 +67,11 @@ class Normalise:
                 record.topic,
             )
         )
-        for topic, key in ((PAYMENTS, payor_key(payment)), (PAYMENTS_BY_PAYEE, payee_key(payment))):
+        keys = {
+            PAYMENTS: payor_key(payment.payor_account_no),
+            PAYMENTS_BY_PAYEE: payee_key(payment.payee_bank, payment.payee_account_no),
+        }
+        for topic, key in keys.items():
             partition = partition_of(key, self._partitions[topic])
             yield Output(topic, partition, key, value, record.timestamp, record.headers)
 

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 class LogSettings:
     """What is logged, and how it looks."""
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
     """The least important events to log."""
 
     log_format: Literal["auto", "console", "json"] = "auto"

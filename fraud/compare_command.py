@@ -1,0 +1,134 @@
+"""`python -m fraud compare`: ksqlDB against Python, as a table or as JSON."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from aiokafka.errors import KafkaError
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from fraud.compare import KINDS, Comparison, aligned, difference
+from fraud.engines import Rows, StreamTimes, ksqldb_lag, python_lag, read_rows
+from fraud.ksqldb import KsqldbSettings, KsqldbUnavailable, StatementError
+from fraud.rules import Rule, load
+from schemas.errors import BrokerError
+from schemas.kafka import KafkaSettings
+from schemas.logs import LogSettings, configure_logs
+from schemas.reading import end_offsets
+from schemas.topics import RAW_TOPICS
+
+SHOWN = 20
+DIFFERENT = 1
+COULD_NOT = 2
+ASK_AGAIN_SECONDS = 1.0
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings:
+    """What to compare, and where it is."""
+
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    ksqldb: KsqldbSettings = field(default_factory=KsqldbSettings)
+
+    fraud_app: str = "underten"
+    """Name of the installation, as the fraud processes have it."""
+
+    fraud_rules: Path | None = None
+    """File with the rules; without it those that are shipped."""
+
+
+def compare(
+    settings: CompareSettings | None = None,
+    *,
+    form: Annotated[Literal["table", "json"], Parameter(name="--format")] = "table",
+    wait: float = 0.0,
+) -> int:
+    """Compare the two engines window by window.
+
+    Exit status 0 if all windows are equal, 1 if not, 2 if it could not compare: an engine cannot be reached, or has not
+    read everything yet.
+
+    Parameters
+    ----------
+    form
+        A table for people, or one JSON object.
+    wait
+        Seconds to wait until both engines have read everything.
+    """
+    known = settings or CompareSettings()
+    configure_logs(LogSettings(log_level="critical"))
+    try:
+        comparison, caught_up = asyncio.run(_compare_when_caught_up(known, wait))
+    except (KafkaError, BrokerError, KsqldbUnavailable, StatementError) as error:
+        Console(stderr=True).print(f"could not compare: {error}", markup=False)
+        return COULD_NOT
+    found = comparison.as_json(caught_up=caught_up)
+    if form == "json":
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        _show(found)
+    if not caught_up:
+        return COULD_NOT
+    return 0 if comparison.agree else DIFFERENT
+
+
+async def _compare_when_caught_up(settings: CompareSettings, wait: float) -> tuple[Comparison, bool]:
+    """The comparison, and whether both engines had read everything: what one has not read is no difference."""
+    rules = load(settings.fraud_rules)
+    until = time.monotonic() + wait
+    while True:
+        before = await end_offsets(settings.kafka, RAW_TOPICS)
+        behind = await _behind(settings)
+        if not behind:
+            comparison = await compare_engines(settings.kafka, rules)
+            if comparison.agree or await end_offsets(settings.kafka, RAW_TOPICS) == before:
+                return comparison, True
+        if time.monotonic() > until:
+            return Comparison(), False
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
+
+
+async def _behind(settings: CompareSettings) -> int:
+    """Records that one of the engines has not read; asked twice, because what is read may lead to more."""
+    for _ in range(2):
+        lag = await python_lag(settings.kafka, settings.fraud_app) + await ksqldb_lag(settings.ksqldb)
+        if lag:
+            return lag
+    return 0
+
+
+async def compare_engines(kafka: KafkaSettings, rules: Sequence[Rule]) -> Comparison:
+    """All windows of these rules, as they stand on the topics now; raises KafkaError."""
+    comparison, times = Comparison(), StreamTimes(rules)
+    with Rows() as rows:
+        await times.read(kafka)
+        await read_rows(kafka, rules, rows)
+        for where, theirs, ours in aligned(rows.sorted("ksqldb"), rows.sorted("python")):
+            found = difference(where, theirs, ours, rows.late(where))
+            comparison.add(where, found, closed=times.closed(where))
+    return comparison
+
+
+def _show(found: dict[str, Any]) -> None:
+    screen = Console()
+    if not found["caught_up"]:
+        screen.print("not compared: an engine has not read everything yet; --wait SECONDS waits for it")
+        return
+    table = Table("rule", *KINDS)
+    for rule, counts in found["rules"].items():
+        table.add_row(rule, *(str(counts[kind]) for kind in KINDS))
+    screen.print(table)
+    screen.print(f"{found['settled']} windows are settled, {found['provisional']} still open")
+    for each in found["differences"][:SHOWN]:
+        screen.print(f"{each['kind']}: {each['rule']} {each['group']} from {each['window_start']}", highlight=False)
+        for name, values in each["fields"].items():
+            screen.print(f"    {name}: ksqlDB {values['ksqldb']}, Python {values['python']}", highlight=False)
+    if len(found["differences"]) > SHOWN:
+        screen.print(f"... and {len(found['differences']) - SHOWN} more; --format json has them")

@@ -1,0 +1,185 @@
+"""What both engines have found, and how far they have come, as the topics tell it.
+
+Rows are kept in a temporary SQLite file, not in memory: there may be millions.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, Self
+
+import msgspec
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import TopicPartition
+
+from fraud.compare import Place, Row, place
+from fraud.deployment import health
+from fraud.detect import INPUTS
+from fraud.detect import NAME as DETECT
+from fraud.keys import group_key, partition_of
+from fraud.ksqldb import KsqldbSettings, connect
+from fraud.normalise import NAME as NORMALISE
+from fraud.rules import Rule
+from fraud.state import decode_key, decode_stream_time
+from schemas import wire
+from schemas.kafka import KafkaSettings
+from schemas.reading import end_offsets, read_to_end
+from schemas.topics import FRAUD_STATE, PAYMENT_LATE, RAW_TOPICS, REVIEW_QUEUE
+
+Engine = Literal["ksqldb", "python"]
+SINK = "ksqldb_"
+
+_LAYOUT = """
+CREATE TABLE ksqldb (rule, window_start, grp, row BLOB, PRIMARY KEY (rule, window_start, grp)) WITHOUT ROWID;
+CREATE TABLE python (rule, window_start, grp, row BLOB, PRIMARY KEY (rule, window_start, grp)) WITHOUT ROWID;
+CREATE TABLE late (rule, window_start, grp, payments, PRIMARY KEY (rule, window_start, grp)) WITHOUT ROWID;
+"""
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Row).decode
+
+
+class Rows:
+    """The last row of each window, by engine. Use as a context manager: the file goes with it."""
+
+    def __init__(self) -> None:
+        self._folder = TemporaryDirectory(prefix="underten-compare-")
+        self._database = sqlite3.connect(Path(self._folder.name, "rows.sqlite"))
+        self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_LAYOUT}")
+
+    def __enter__(self) -> Self:
+        """Nothing more to do."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Delete the file."""
+        self._database.close()
+        self._folder.cleanup()
+
+    def put(self, engine: Engine, rows: Sequence[tuple[Place, Row | None]]) -> None:
+        """Later rows of a window replace earlier ones; None takes it away."""
+        self._database.executemany(
+            f"REPLACE INTO {engine} VALUES (?, ?, ?, ?)",  # noqa: S608 - one of two names
+            [(*where, row and _encode(row)) for where, row in rows],
+        )
+
+    def put_late(self, places: Sequence[Place]) -> None:
+        """One payment each that came too late for its window."""
+        self._database.executemany(
+            "INSERT INTO late VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET payments = payments + 1", places
+        )
+
+    def late(self, where: Place) -> int:
+        """How many payments came too late for a window."""
+        found = self._database.execute(
+            "SELECT payments FROM late WHERE rule = ? AND window_start = ? AND grp = ?", where
+        ).fetchone()
+        return found[0] if found else 0
+
+    def sorted(self, engine: Engine) -> Iterator[tuple[Place, Row]]:
+        """An engine's rows in order of place."""
+        query = f"SELECT * FROM {engine} WHERE row IS NOT NULL ORDER BY rule, window_start, grp"  # noqa: S608
+        for rule, start, group, row in self._database.execute(query):
+            yield Place(rule, start, group), _decode(row)
+
+
+async def read_rows(kafka: KafkaSettings, rules: Sequence[Rule], rows: Rows) -> None:
+    """Read what both engines have written of these rules; raises KafkaError."""
+    names = {rule.name: rule for rule in rules}
+    async for records in read_to_end(kafka, [SINK + name for name in names]):
+        rows.put("ksqldb", [_of_ksqldb(names[record.topic.removeprefix(SINK)], record) for record in records])
+    async for records in read_to_end(kafka, [REVIEW_QUEUE]):
+        found = [_of_python(record.value) for record in records if record.value is not None]
+        rows.put("python", [(where, row) for where, row in found if where.rule in names])
+    async for records in read_to_end(kafka, [PAYMENT_LATE]):
+        late = [msgspec.json.decode(record.value) for record in records]
+        rows.put_late([place(each["rule"], each["window_start"], each["group"]) for each in late])
+
+
+def _of_ksqldb(rule: Rule, record: Any) -> tuple[Place, Row | None]:
+    """A record of a sink topic. Its key: columns named `K_...`, or one bare value; then the window's start, 8 bytes."""
+    start = int.from_bytes(record.key[-8:], "big")
+    key = msgspec.json.decode(record.key[:-8])
+    values = [key[f"K_{column.upper()}"] for column in rule.group_by] if isinstance(key, dict) else [key]
+    where = place(rule.name, start, dict(zip(rule.group_by, values, strict=True)))
+    if record.value is None:
+        return where, None
+    value = msgspec.json.Decoder(float_hook=Decimal).decode(record.value)
+    return where, Row(
+        value["WINDOW_END"],
+        value["PAYMENT_COUNT"],
+        Decimal(value["TOTAL_AMOUNT"]).quantize(Decimal("0.01")),
+        float(value["MAX_AMOUNT"]),
+        tuple(sorted(value["PAYMENT_IDS"])),
+    )
+
+
+def _of_python(value: bytes) -> tuple[Place, Row]:
+    case = msgspec.json.decode(value[wire.HEADER_BYTES :] if wire.is_framed(value) else value)
+    return place(case["rule"], case["window_start"], case["group"]), Row(
+        case["window_end"],
+        case["payment_count"],
+        Decimal(case["total_amount"]),
+        case["max_amount"],
+        tuple(sorted(payment["id"] for payment in case["payments"])),
+    )
+
+
+class StreamTimes:
+    """Python's stream times: what has closed, by rule and partition."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = {rule.name: rule for rule in rules}
+        self._times: dict[tuple[str, int], int] = {}
+        self._partitions: dict[str, int] = {}
+
+    async def read(self, kafka: KafkaSettings) -> None:
+        """Raises KafkaError."""
+        for partition in await end_offsets(kafka, INPUTS):
+            self._partitions[partition.topic] = max(
+                self._partitions.get(partition.topic, 0), partition.partition + 1
+            )
+        async for records in read_to_end(kafka, [FRAUD_STATE]):
+            for record in records:
+                key = decode_key(record.key)
+                if key.group is None and record.value is not None:
+                    self._times[key.rule, record.partition] = decode_stream_time(record.value).stream_time
+
+    def closed(self, where: Place) -> bool:
+        """Whether a window takes no more payments."""
+        rule = self._rules[where.rule]
+        key = group_key(msgspec.json.decode(where.group))
+        partition = partition_of(key, self._partitions.get(rule.input_topic, 1))
+        stream_time = self._times.get((rule.name, partition), -1)
+        return where.window_start + rule.size_ms + rule.grace_ms("changes") <= stream_time
+
+
+async def python_lag(kafka: KafkaSettings, app: str) -> int:
+    """How many records Python's stages have not read; raises KafkaError."""
+    lag = 0
+    for stage, topics in ((NORMALISE, RAW_TOPICS), (DETECT, INPUTS)):
+        committed = await _committed(kafka, f"{app}-{stage}")
+        ends = await end_offsets(kafka, topics)
+        behind = {each: committed.get(each, 0) for each, end in ends.items() if committed.get(each, 0) < end}
+        # The last offset of a transaction is its marker, which is no record: so those that are left are counted.
+        if behind:
+            async for records in read_to_end(kafka, {each.topic for each in behind}, {**ends, **behind}):
+                lag += len(records)
+    return lag
+
+
+async def _committed(kafka: KafkaSettings, group: str) -> dict[TopicPartition, int]:
+    admin = AIOKafkaAdminClient(**kafka.client_options())
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(group)
+        return {partition: found.offset for partition, found in offsets.items()}
+    finally:
+        await admin.close()
+
+
+async def ksqldb_lag(settings: KsqldbSettings) -> int:
+    """How many records ksqlDB's queries have not read; raises KsqldbUnavailable, SettingsError."""
+    async with connect(settings) as server:
+        return sum(query.lag or 0 for query in await health(server))
