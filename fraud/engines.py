@@ -11,7 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal, Self
 
 import msgspec
+import stamina
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError
 from aiokafka.structs import TopicPartition
 
 from fraud.compare import Place, Row, place
@@ -137,9 +139,7 @@ class StreamTimes:
     async def read(self, kafka: KafkaSettings) -> None:
         """Raises KafkaError."""
         for partition in await end_offsets(kafka, INPUTS):
-            self._partitions[partition.topic] = max(
-                self._partitions.get(partition.topic, 0), partition.partition + 1
-            )
+            self._partitions[partition.topic] = max(self._partitions.get(partition.topic, 0), partition.partition + 1)
         async for records in read_to_end(kafka, [FRAUD_STATE]):
             for record in records:
                 key = decode_key(record.key)
@@ -169,6 +169,8 @@ async def python_lag(kafka: KafkaSettings, app: str) -> int:
     return lag
 
 
+# A broker makes the topic of its groups' offsets when the first group is asked for; until then there is no coordinator.
+@stamina.retry(on=(GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError), timeout=30.0)
 async def _committed(kafka: KafkaSettings, group: str) -> dict[TopicPartition, int]:
     admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()

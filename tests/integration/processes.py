@@ -2,11 +2,7 @@
 
 import asyncio
 import json
-import os
-import subprocess
 import sys
-import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -44,23 +40,24 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0)
             await asyncio.sleep(0.05)
 
 
-async def make_topics(kafka: KafkaSettings, *, partitions: int = 6, **config: str) -> None:
-    """All topics, empty: those that are there are deleted first. `config` changes the settings of each."""
+async def make_topics(kafka: KafkaSettings, *, partitions: int = 6, also: Iterable[str] = (), **config: str) -> None:
+    """All topics, and `also`, empty: those that are there are deleted first. `config` changes the settings of each."""
+    names = [*ALL_TOPICS, *also]
     admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()
     try:
-        there = set(await admin.list_topics()) & {*ALL_TOPICS}
+        there = set(await admin.list_topics()) & {*names}
         if there:
             await admin.delete_topics(list(there))
 
         async def created() -> bool:
             topics = [
-                NewTopic(name, partitions, 1, topic_configs={**CONFIGS[name], **config}) for name in ALL_TOPICS
+                NewTopic(name, partitions, 1, topic_configs={**CONFIGS.get(name, {}), **config}) for name in names
             ]
             answer = await admin.create_topics(topics)
             return all(code in {0, 36} for _, code, *_ in answer.topic_errors) and set(
                 await admin.list_topics()
-            ) >= set(ALL_TOPICS)
+            ) >= set(names)
 
         await until(created)
     finally:
