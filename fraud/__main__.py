@@ -10,6 +10,7 @@ from fraud.detect import detect_stage
 from fraud.ksql_commands import ksql
 from fraud.normalise import normalise_stage
 from fraud.process import run_stages
+from fraud.replay import replay
 from fraud.rules import load
 from fraud.settings import Settings
 from schemas.errors import UndertenError
@@ -24,6 +25,7 @@ cli = cyclopts.App(
 
 cli.command(ksql)
 cli.command(compare)
+cli.command(replay, config=())  # it needs no settings: FILE in the environment is somebody else's
 
 
 @cli.command

@@ -62,7 +62,7 @@ class Rows:
     def put(self, engine: Engine, rows: Sequence[tuple[Place, Row | None]]) -> None:
         """Later rows of a window replace earlier ones; None takes it away."""
         self._database.executemany(
-            f"REPLACE INTO {engine} VALUES (?, ?, ?, ?)",  # noqa: S608 - one of two names
+            f"REPLACE INTO {engine} VALUES (?, ?, ?, ?)",
             [(*where, row and _encode(row)) for where, row in rows],
         )
 
@@ -81,7 +81,7 @@ class Rows:
 
     def sorted(self, engine: Engine) -> Iterator[tuple[Place, Row]]:
         """An engine's rows in order of place."""
-        query = f"SELECT * FROM {engine} WHERE row IS NOT NULL ORDER BY rule, window_start, grp"  # noqa: S608
+        query = f"SELECT * FROM {engine} WHERE row IS NOT NULL ORDER BY rule, window_start, grp"
         for rule, start, group, row in self._database.execute(query):
             yield Place(rule, start, group), _decode(row)
 

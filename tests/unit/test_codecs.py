@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -75,10 +76,8 @@ def test_the_edge_names_the_field_of_a_binary_body() -> None:
 @CODECS
 @given(st.binary())
 def test_any_bytes_are_a_payment_or_a_payment_error(codec: PaymentCodec, body: bytes) -> None:
-    try:
+    with suppress(PaymentError):
         codec.decode_body(body)
-    except PaymentError:
-        pass
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class Broker:
     def __init__(self) -> None:
         self.log: list[bytes] = []
         self.batches: list[int] = []
-        self.answer: Answer = lambda values: None
+        self.answer: Answer = lambda _: None
         self.silent: asyncio.Future[None] | None = None
         self.log_append_time = -1
 
@@ -171,7 +171,7 @@ async def test_batches_grow_again_after_a_refusal() -> None:
 async def test_a_spent_producer_is_replaced_and_its_batch_sent_again() -> None:
     setting = Setting()
     errors: list[BaseException | None] = [OutOfOrderSequenceNumber(), OutOfOrderSequenceNumber(), None]
-    setting.broker.answer = lambda values: errors.pop(0)
+    setting.broker.answer = lambda _: errors.pop(0)
     delivery = setting.send(b"a", b"b")
     await delivery.settled
     assert delivery.outcomes == [Acknowledged(3, 0, 1000), Acknowledged(3, 1, 1001)]
@@ -181,7 +181,7 @@ async def test_a_spent_producer_is_replaced_and_its_batch_sent_again() -> None:
 async def test_a_payment_whose_client_was_answered_is_not_sent_again() -> None:
     setting = Setting()
     setting.broker.silent = asyncio.get_running_loop().create_future()
-    setting.broker.answer = lambda values: OutOfOrderSequenceNumber()
+    setting.broker.answer = lambda _: OutOfOrderSequenceNumber()
     delivery = setting.send(b"a")
     await until(lambda: setting.lane.sent is not None)
     setting.lane.expire(float("inf"))
@@ -193,7 +193,7 @@ async def test_a_payment_whose_client_was_answered_is_not_sent_again() -> None:
 
 async def test_a_definite_no_is_not_called_unknown() -> None:
     setting = Setting()
-    setting.broker.answer = lambda values: TopicAuthorizationFailedError("t")
+    setting.broker.answer = lambda _: TopicAuthorizationFailedError("t")
     delivery = setting.send(b"a", b"b")
     await delivery.settled
     assert all(isinstance(outcome, Refused) for outcome in delivery.outcomes)
@@ -202,7 +202,7 @@ async def test_a_definite_no_is_not_called_unknown() -> None:
 
 async def test_a_producer_that_died_leaves_the_outcome_unknown() -> None:
     setting = Setting()
-    setting.broker.answer = lambda values: KafkaError("Unexpected error during batch delivery")
+    setting.broker.answer = lambda _: KafkaError("Unexpected error during batch delivery")
     delivery = setting.send(b"a")
     await delivery.settled
     assert isinstance(delivery.outcomes[0], OutcomeUnknown)

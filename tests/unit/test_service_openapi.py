@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 from aiohttp import web
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -12,7 +12,7 @@ from schemas.codecs import OURS, AvroCodec, ProtobufCodec
 from schemas.payment import PostedPayment, to_payment
 from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF
 from service.app import routes
-from service.docs import ASSETS, description
+from service.docs import ASSETS, _asset, description
 from service.queue_query import MOST, PARAMETERS, SORTS
 
 
@@ -94,6 +94,4 @@ def test_the_examples_hold(document: dict[str, Any]) -> None:
 
 
 def test_the_pages_files_are_in_the_package_that_ships_them() -> None:
-    from service.docs import _asset
-
     assert all(_asset(name) for name in ASSETS)

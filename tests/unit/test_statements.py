@@ -11,8 +11,8 @@ from fraud.statements import render, statements
 from schemas.errors import SettingsError
 
 AS_KSQLDB_KEEPS_IT = (
-    "CREATE TABLE KSQLDB_FAN_OUT WITH (CLEANUP_POLICY='compact,delete', KAFKA_TOPIC='ksqldb_fan_out', KEY_FORMAT='JSON', "
-    "PARTITIONS=6, REPLICAS=1, RETENTION_MS=604800000, VALUE_FORMAT='JSON') AS SELECT\n"
+    "CREATE TABLE KSQLDB_FAN_OUT WITH (CLEANUP_POLICY='compact,delete', KAFKA_TOPIC='ksqldb_fan_out', "
+    "KEY_FORMAT='JSON', PARTITIONS=6, REPLICAS=1, RETENTION_MS=604800000, VALUE_FORMAT='JSON') AS SELECT\n"
     "  ALL_PAYMENTS.PAYOR_ACCOUNT_NO K_PAYOR_ACCOUNT_NO,\n"
     "  AS_VALUE(ALL_PAYMENTS.PAYOR_ACCOUNT_NO) PAYOR_ACCOUNT_NO,\n"
     "  WINDOWSTART WINDOW_START,\n  WINDOWEND WINDOW_END,\n  COUNT(*) PAYMENT_COUNT,\n"
@@ -22,7 +22,8 @@ AS_KSQLDB_KEEPS_IT = (
     "WHERE ((ALL_PAYMENTS.PAYMENT_AMOUNT >= 3000.00) AND (ALL_PAYMENTS.PAYMENT_AMOUNT < 10000.00))\n"
     "GROUP BY ALL_PAYMENTS.PAYOR_ACCOUNT_NO\n"
     "HAVING ((SUM(CAST(ALL_PAYMENTS.PAYMENT_AMOUNT AS DECIMAL(18, 2))) > 10000.00) AND "
-    "(ARRAY_LENGTH(COLLECT_SET(((ALL_PAYMENTS.PAYEE_BANK + '/') + CAST(ALL_PAYMENTS.PAYEE_ACCOUNT_NO AS STRING)))) >= 5))\n"
+    "(ARRAY_LENGTH(COLLECT_SET(((ALL_PAYMENTS.PAYEE_BANK + '/') + "
+    "CAST(ALL_PAYMENTS.PAYEE_ACCOUNT_NO AS STRING)))) >= 5))\n"
     "EMIT CHANGES;"
 )
 
@@ -76,6 +77,7 @@ def test_a_rule_without_a_file_is_an_error_that_names_it() -> None:
 
 
 def test_a_number_that_the_file_does_not_ask_for_is_an_error() -> None:
-    text = '[[rule]]\nname = "velocity"\ngroup_by = ["payor_account_no"]\nwindow = "1h"\ngrace = "0s"\nmin_payments = 2\namount_below = 5'
+    text = '[[rule]]\nname = "velocity"\ngroup_by = ["payor_account_no"]\nwindow = "1h"\ngrace = "0s"\n'
+    text += "min_payments = 2\namount_below = 5"
     with pytest.raises(SettingsError, match="amount_below"):
         statements(parse(text, "rules.toml"))

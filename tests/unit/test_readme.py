@@ -1,0 +1,87 @@
+"""The README names everything that there is: each setting with its default, each topic, each address, each command."""
+
+import ast
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from compose.stack import StackSettings
+from fraud.__main__ import cli
+from fraud.compare_command import CompareSettings
+from fraud.ksqldb import KsqldbSettings
+from fraud.settings import FraudSettings
+from schemas.kafka import KafkaSettings
+from schemas.logs import LogSettings
+from schemas.registry import RegistrySettings
+from schemas.topics import ALL_TOPICS, TopicSettings
+from service.settings import ServiceSettings
+
+README = Path("README.md").read_text(encoding="utf-8")
+SETTINGS = (
+    ServiceSettings,
+    FraudSettings,
+    KafkaSettings,
+    RegistrySettings,
+    TopicSettings,
+    KsqldbSettings,
+    LogSettings,
+    StackSettings,
+)
+
+
+def rows(settings: type[Any]) -> list[str]:
+    """The table's rows for a group of settings: name, default, and what its docstring says."""
+    [tree] = ast.parse(inspect.getsource(settings)).body
+    assert isinstance(tree, ast.ClassDef)
+    meaning = {
+        field.target.id: " ".join(text.value.value.split())
+        for field, text in zip(tree.body, tree.body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
+    return [
+        f"| `{field.name.upper()}` | {'' if field.default is None else f'`{field.default}`'} | {meaning[field.name]} |"
+        for field in dataclasses.fields(settings)
+    ]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda each: each.__name__)
+def test_each_setting_is_in_the_table_with_its_default_and_meaning(settings: type[Any]) -> None:
+    known = {row.split("`")[1] for row in README.splitlines() if row.startswith("| `")}
+    missing = [row for row in rows(settings) if row not in README]
+    repeated = [row for row in missing if row.split("`")[1] in known and settings in {StackSettings, LogSettings}]
+    assert [row for row in missing if row not in repeated] == []
+
+
+def test_settings_that_commands_share_have_the_same_names() -> None:
+    shared = {field.name for field in dataclasses.fields(CompareSettings)} - {"kafka", "ksqldb"}
+    assert shared <= {field.name for field in dataclasses.fields(FraudSettings)}
+
+
+@pytest.mark.parametrize("topic", ALL_TOPICS)
+def test_each_topic_is_in_the_table(topic: str) -> None:
+    assert re.search(rf"^\|[^\n]*`{topic}`", README, re.MULTILINE)
+
+
+def test_each_address_is_in_the_table() -> None:
+    paths = yaml.safe_load(Path("service/openapi.yaml").read_text(encoding="utf-8"))["paths"]
+    assert [path for path in paths if path != "/docs/{file}" and f"{path}`" not in README] == []
+
+
+def test_each_command_is_in_the_table() -> None:
+    commands = [name for name in cli if not name.startswith("-")]
+    assert commands
+    assert [name for name in commands if not re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", README)] == []
+
+
+def test_each_target_of_make_is_in_the_table() -> None:
+    targets = re.findall(r"^([a-z-]+):.*##", Path("Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [target for target in targets if target != "help" and f"`make {target}`" not in README] == []
