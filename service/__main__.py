@@ -6,9 +6,11 @@ import cyclopts
 
 from schemas.errors import UndertenError
 from schemas.kafka import KafkaSettings
+from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import TopicSettings
 from service.settings import ServiceSettings, Settings
+from service.workers import serve_all
 
 cli = cyclopts.App(
     name="service",
@@ -23,6 +25,7 @@ def run(
     kafka: KafkaSettings | None = None,
     topics: TopicSettings | None = None,
     registry: RegistrySettings | None = None,
+    logs: LogSettings | None = None,
 ) -> int:
     """Serve until SIGTERM or Ctrl-C; then answer what is under way, and end.
 
@@ -30,14 +33,12 @@ def run(
     flag: KAFKA_PASSWORD and SCHEMA_REGISTRY_PASSWORD, or the files that --kafka-password-file and
     --schema-registry-password-file name.
     """
-    # Imported here: --help need not wait for Kafka's libraries, and workers set up their metrics before them.
-    from service.workers import serve_all
-
     settings = Settings(
         service=service or ServiceSettings(),
         kafka=kafka or KafkaSettings(),
         topics=topics or TopicSettings(),
         registry=registry or RegistrySettings(),
+        logs=logs or LogSettings(),
     )
     settings.kafka.client_options()
     return serve_all(settings)
@@ -48,7 +49,7 @@ def main() -> int:
     try:
         return int(cli() or 0)
     except (UndertenError, OSError) as error:
-        print(f"service: {error}", file=sys.stderr)
+        sys.stderr.write(f"service: {error}\n")
         return 1
 
 

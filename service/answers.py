@@ -20,7 +20,7 @@ def answers(metrics: Metrics) -> Middleware:
         started = time.perf_counter()
         try:
             response = await handler(request)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - this is the place where every error gets its answer
             response = problems.response(problems.from_exception(error))
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "none"

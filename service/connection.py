@@ -178,10 +178,10 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
 
     aiokafka has no such call: `stop()` waits for Kafka to answer. Hence its parts, one by one.
     """
-    producer._closed = True
-    producer._message_accumulator.fail_all(KafkaError("the producer was abandoned"))
+    producer._closed = True  # noqa: SLF001
+    producer._message_accumulator.fail_all(KafkaError("the producer was abandoned"))  # noqa: SLF001
     await producer.client.close()
-    task = producer._sender.sender_task
+    task = producer._sender.sender_task  # noqa: SLF001
     if task is not None:
         task.cancel()
         await asyncio.wait([task], timeout=1.0)

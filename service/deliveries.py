@@ -123,6 +123,7 @@ class Entry(msgspec.Struct, gc=False):
 
     @property
     def size(self) -> int:
+        """Bytes that count as in flight."""
         return len(self.key) + len(self.value)
 
     @property
@@ -131,4 +132,5 @@ class Entry(msgspec.Struct, gc=False):
         return self.delivery.outcomes[self.index] is not None
 
     def settle(self, outcome: Outcome) -> None:
+        """Say what became of the payment."""
         self.delivery.settle(self.index, outcome)

@@ -43,7 +43,7 @@ START = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#api", deepLinking: tru
 def description() -> bytes:
     """`openapi.yaml` as JSON."""
     text = resources.files("service").joinpath("openapi.yaml").read_text(encoding="utf-8")
-    return msgspec.json.encode(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    return msgspec.json.encode(yaml.load(text, yaml.CSafeLoader))
 
 
 async def openapi(request: web.Request) -> web.Response:

@@ -113,7 +113,7 @@ class Lane:
             receipt = await self._deliver(wire, batch)
         except asyncio.CancelledError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the lane goes on and the payments are answered
             self._failed(error, wire, entries)
         else:
             self.at_most = min(self.at_most * 2, NO_LIMIT)

@@ -116,7 +116,7 @@ def response(problem: Problem) -> web.Response:
     )
 
 
-def from_exception(error: Exception) -> Problem:
+def from_exception(error: Exception) -> Problem:  # noqa: PLR0911 - one line for each kind of error
     """What the client is told of an error; one that nobody expected is logged, and the client learns no more."""
     match error:
         case Problem():

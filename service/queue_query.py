@@ -57,10 +57,12 @@ class Query:
 
     @property
     def sort_name(self) -> str:
+        """The order's name in SORTS."""
         return self.sort.removeprefix("-")
 
     @property
     def descending(self) -> bool:
+        """Whether the greatest comes first."""
         return self.sort.startswith("-")
 
     def conditions(self) -> tuple[str, list[Any]]:

@@ -62,6 +62,11 @@ class QueueReader:
             with attempt:
                 try:
                     await self._read_until_it_fails()
+                except asyncio.CancelledError:
+                    if _is_being_cancelled():
+                        raise
+                    # aiokafka lets the end of a task of its own out of stop(), if that had not run yet.
+                    raise BrokerError("the consumer ended") from None
                 except Exception as error:
                     self.reason = str(error) or type(error).__name__
                     if not isinstance(error, (KafkaError, BrokerError, OSError, TimeoutError, Damaged)):
@@ -137,3 +142,8 @@ class QueueReader:
         self.reason = None
         if self.lag == 0:
             self.caught_up = True
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -169,7 +169,7 @@ class QueueView:
                     self._apply_one(record)
                 except (msgspec.MsgspecError, ValueError) as error:
                     # The topic is ours: a record that is no case is a fault to be seen, but not one to stop at.
-                    log.error("not a case", partition=record.partition, offset=record.offset, reason=str(error))
+                    log.warning("not a case", partition=record.partition, offset=record.offset, reason=str(error))
                     bad += 1
             self._writer.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", positions.items())
         return bad

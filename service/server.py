@@ -11,9 +11,10 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from schemas.logs import configure_logs
+from service.access_log import AccessLogger, ErrorAccessLogger
 from service.app import make_app
 from service.keys import FORMATS
-from service.logs import AccessLogger, ErrorAccessLogger, configure_logging
 from service.settings import Settings
 
 BACKLOG = 1024
@@ -23,15 +24,15 @@ log = structlog.get_logger(__name__)
 
 def serve(settings: Settings, worker: int = 0) -> int:
     """Serve until SIGTERM or SIGINT, then drain; returns the exit status."""
-    configure_logging(settings.service)
+    configure_logs(settings.logs)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(settings, worker))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop's loop where it is installed: it has no release for some platforms."""
+    """Uvloop's loop where it is installed: it has no release for some platforms."""
     try:
-        import uvloop
+        import uvloop  # noqa: PLC0415
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
@@ -61,7 +62,7 @@ async def _serve(settings: Settings, worker: int) -> int:
         ends: list[asyncio.Future[Any]] = [stop, clash]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if clash.done():
-            print(f"service: {clash.result()}", file=sys.stderr)
+            sys.stderr.write(f"service: {clash.result()}\n")
             return 1
         log.info("draining", worker=worker)
         return 0

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from schemas.errors import SettingsError
 from schemas.kafka import KafkaSettings
+from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import TopicSettings
 
@@ -66,12 +67,6 @@ class ServiceSettings:
     access_log: Literal["off", "errors", "all"] = "errors"
     """Which requests are logged: none, those answered with 4xx or 5xx, or every one."""
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severe messages that are logged."""
-
-    log_format: Literal["text", "json"] = "text"
-    """Log lines for a person, or one JSON object a line."""
-
     def __post_init__(self) -> None:
         """Raises SettingsError for what cannot work."""
         for name in ("deadline", "body_timeout"):
@@ -105,3 +100,4 @@ class Settings:
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     topics: TopicSettings = field(default_factory=TopicSettings)
     registry: RegistrySettings = field(default_factory=RegistrySettings)
+    logs: LogSettings = field(default_factory=LogSettings)

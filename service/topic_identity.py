@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc"
 """Which topic it is that has a name: its cluster's id and its own, which a topic of the same name made later has not.
 
 aiokafka asks for metadata in version 5; topic ids came with version 10 (KIP-516). Hence the request in that version.
@@ -30,14 +31,17 @@ class Uuid(AbstractType[uuid.UUID]):
 
     @classmethod
     def encode(cls, value: uuid.UUID) -> bytes:
+        """To the wire."""
         return value.bytes
 
     @classmethod
     def decode(cls, data: BytesIO) -> uuid.UUID:
+        """From the wire."""
         return uuid.UUID(bytes=data.read(16))
 
     @classmethod
     def repr(cls, value: uuid.UUID) -> str:
+        """For a person."""
         return str(value)
 
 
@@ -45,7 +49,7 @@ _STRING = CompactString("utf-8")
 _IDS = CompactArray(Int32)
 
 
-class MetadataResponse_v10(Response):
+class MetadataResponseV10(Response):
     """MetadataResponse, version 10 (KIP-516)."""
 
     API_KEY = 3
@@ -87,13 +91,13 @@ class MetadataResponse_v10(Response):
     )
 
 
-class MetadataRequest_v10(RequestStruct):
+class MetadataRequestV10(RequestStruct):
     """MetadataRequest, version 10 (KIP-516)."""
 
     API_KEY = 3
     API_VERSION = 10
     FLEXIBLE_VERSION = True
-    RESPONSE_TYPE = MetadataResponse_v10
+    RESPONSE_TYPE = MetadataResponseV10
     SCHEMA = Schema(
         ("topics", CompactArray(("topic_id", Uuid), ("name", _STRING), ("tags", TaggedFields))),
         ("allow_auto_topic_creation", Boolean),
@@ -103,7 +107,7 @@ class MetadataRequest_v10(RequestStruct):
     )
 
 
-class TopicMetadata(Request[MetadataRequest_v10]):
+class TopicMetadata(Request[MetadataRequestV10]):
     """Asks for one topic, and does not create it."""
 
     API_KEY = 3
@@ -111,8 +115,12 @@ class TopicMetadata(Request[MetadataRequest_v10]):
     def __init__(self, topic: str) -> None:
         self._topic = topic
 
-    def build(self, request_struct_class: type[MetadataRequest_v10]) -> MetadataRequest_v10:
-        return request_struct_class([(uuid.UUID(int=0), self._topic, {})], False, False, False, {})
+    def build(self, request_struct_class: type[MetadataRequestV10]) -> MetadataRequestV10:
+        """The request; the topic is named, so its id is left at zero."""
+        create_it = cluster_operations = topic_operations = False
+        tags: dict[int, bytes] = {}
+        topics = [(uuid.UUID(int=0), self._topic, tags)]
+        return request_struct_class(topics, create_it, cluster_operations, topic_operations, tags)
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,7 @@ class TopicIdentity:
 
 async def topic_identity(consumer: AIOKafkaConsumer, topic: str) -> TopicIdentity:
     """The identity of a topic; raises BrokerError where there is none of that name."""
-    client = consumer._client  # the one connection that it has: aiokafka offers no other way to send a request
+    client = consumer._client  # noqa: SLF001 - the one connection that it has: aiokafka offers no other way to send a request
     answer: Any = await client.send(client.get_random_node(), TopicMetadata(topic))
     [(code, _, topic_id, _, partitions, _, _)] = answer.topics
     if for_code(code) is not NoError or not partitions:

@@ -62,6 +62,7 @@ def _worker(settings: Settings, number: int) -> None:
 
 
 def _serve(settings: Settings, number: int) -> int:
-    from service.server import serve
+    # Not before PROMETHEUS_MULTIPROC_DIR is set: prometheus_client reads it when it is imported.
+    from service.server import serve  # noqa: PLC0415
 
     return serve(settings, number)

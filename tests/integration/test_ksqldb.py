@@ -1,4 +1,4 @@
-"""The client and the deployment, against a server that answers as ksqlDB's documentation has it, and against a live one."""
+"""The client and the deployment, against a server that answers as ksqlDB's documentation has it, and a live one."""
 
 import os
 from collections.abc import AsyncIterator

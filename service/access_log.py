@@ -1,0 +1,24 @@
+"""The access log: method, path, status and time of a request.
+
+Never the query, which names accounts; never a body or a header.
+"""
+
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+
+
+class AccessLogger(AbstractAccessLogger):
+    """Logs every request."""
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """One line; `time` is in seconds."""
+        self.logger.info("%s %s %d %.1f ms", request.method, request.path, response.status, time * 1000)
+
+
+class ErrorAccessLogger(AccessLogger):
+    """Logs requests that were answered with 4xx or 5xx."""
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """One line, or none."""
+        if response.status >= 400:
+            super().log(request, response, time)

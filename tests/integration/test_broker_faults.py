@@ -1,0 +1,352 @@
+"""Payments while Kafka is silent, dead, refuses, or not there yet; and how the service ends."""
+
+import asyncio
+import json
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from compose.addresses import free_port
+from schemas.kafka import KafkaSettings
+from schemas.registry import RegistrySettings
+from schemas.topics import PAYMENT_JSON
+from service.app import make_app
+from tests.conftest import Servers
+from tests.integration.processes import running
+from tests.integration.serving import (
+    Client,
+    Json,
+    case,
+    end_offsets,
+    payment,
+    payor_of_this_test,
+    post,
+    post_lines,
+    put_cases,
+    queue,
+    ready,
+    records,
+    settings,
+    until,
+)
+
+DEADLINE = 3.0
+# What the client itself takes on a busy machine.
+SLACK = 1.5
+
+# A server ends with the thread that started it, so one that a test starts again needs a thread that outlives the test.
+STARTER = ThreadPoolExecutor(max_workers=1)
+
+
+@pytest.fixture(scope="module")
+def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    servers = Servers(tmp_path_factory.mktemp("faults"))
+    try:
+        servers.start_kafka()
+        servers.start_registry()
+        yield servers
+    finally:
+        servers.stop()
+
+
+@pytest.fixture
+def faulty(breakable: Servers) -> Iterator[Servers]:
+    """Servers of this file alone, to be broken; mended for the next test."""
+    yield breakable
+    if breakable.kafka.process.poll() is None:
+        breakable.kafka.process.send_signal(signal.SIGCONT)
+    else:
+        breakable.start_kafka()
+
+
+async def in_a_thread_that_lasts(start: Callable[[], None]) -> None:
+    await asyncio.get_running_loop().run_in_executor(STARTER, start)
+
+
+@asynccontextmanager
+async def serving(
+    kafka: KafkaSettings, registry: RegistrySettings, view: Path, **changes: Any
+) -> AsyncIterator[Client]:
+    app = make_app(settings(kafka, registry, view, **{"deadline": DEADLINE, **changes}))
+    async with TestClient(TestServer(app), connector=aiohttp.TCPConnector(limit=0)) as client:
+        yield client
+
+
+async def timed_post(client: Client, content: Json) -> tuple[int, str, str | None, float, str]:
+    """Status, end of the problem's type, Retry-After, seconds, and the payment's id."""
+    started = time.monotonic()
+    async with client.post("/payment_json", json=content) as response:
+        answer = await response.json(content_type=None)
+        kind = answer.get("type", "").rpartition(":")[2]
+        seconds = time.monotonic() - started
+        return response.status, kind, response.headers.get("Retry-After"), seconds, content["id"]
+
+
+async def burst(client: Client, number: int) -> list[tuple[int, str, str | None, float, str]]:
+    return await asyncio.gather(*(timed_post(client, payment(payor_account_no=each)) for each in range(number)))
+
+
+async def works(client: Client) -> bool:
+    return (await timed_post(client, payment()))[0] == 201
+
+
+async def ids_on_kafka(kafka: KafkaSettings, since: dict[int, int]) -> Counter[str]:
+    return Counter(json.loads(record.value[5:])["id"] for record in await records(kafka, PAYMENT_JSON, since))
+
+
+@pytest.mark.parametrize("fault", ["frozen", "killed"])
+async def test_payments_are_answered_in_time_while_kafka_is_away_and_taken_again_after(
+    faulty: Servers, tmp_path: Path, fault: str
+) -> None:
+    kafka = faulty.kafka_settings
+    async with serving(kafka, faulty.registry_settings, tmp_path / "view.sqlite") as client:
+        await ready(client)
+        before = await end_offsets(kafka, PAYMENT_JSON)
+        payor = payor_of_this_test()
+        await put_cases(kafka, case(payor, 1))
+        await until(lambda: lists(client, payor, 1))
+        first = await burst(client, 100)
+        assert Counter(status for status, *_ in first) == {201: 100}
+        if fault == "frozen":
+            faulty.kafka.process.send_signal(signal.SIGSTOP)
+        else:
+            faulty.kafka.kill()
+        away = await burst(client, 200) + await burst(client, 200)
+        async with client.get("/health/ready") as response:
+            assert response.status == 503
+            assert not (await response.json(content_type=None))["checks"]["kafka"]["ok"]
+        # What is in the view is served all the same.
+        assert await lists(client, payor, 1)
+        assert {status for status, *_ in away} == {503}
+        assert {kind for _, kind, *_ in away} == {"outcome-unknown", "not-accepted"}
+        assert all(retry_after and int(retry_after) > 0 for _, _, retry_after, *_ in away)
+        assert max(seconds for *_, seconds, _ in away) < DEADLINE + SLACK
+        if fault == "frozen":
+            faulty.kafka.process.send_signal(signal.SIGCONT)
+        else:
+            await in_a_thread_that_lasts(faulty.start_kafka)
+        await until(lambda: works(client))
+        after = await burst(client, 100)
+        assert Counter(status for status, *_ in after) == {201: 100}
+        await until(lambda: nothing_in_flight(client))
+        await put_cases(kafka, case(payor, 2))
+        await until(lambda: lists(client, payor, 2))
+        found = await ids_on_kafka(kafka, before)
+    # Whatever was acknowledged is there, once; what was said not to be accepted is not; the unknown may be either.
+    assert set(found.values()) == {1}
+    assert {payment_id for status, *_, payment_id in first + after if status == 201} <= found.keys()
+    assert not {payment_id for _, kind, _, _, payment_id in away if kind == "not-accepted"} & found.keys()
+
+
+async def lists(client: Client, payor: int, number: int) -> bool:
+    return len((await queue(client, payor=payor))["items"]) == number
+
+
+async def nothing_in_flight(client: Client) -> bool:
+    async with client.get("/metrics") as response:
+        return "\nunderten_payments_in_flight 0.0\n" in await response.text()
+
+
+async def test_what_waits_for_kafka_is_bounded(faulty: Servers, tmp_path: Path) -> None:
+    kafka = faulty.kafka_settings
+    view = tmp_path / "view.sqlite"
+    async with serving(kafka, faulty.registry_settings, view, max_in_flight=50) as client:
+        await ready(client)
+        faulty.kafka.process.send_signal(signal.SIGSTOP)
+        answers = await burst(client, 200)
+        kinds = Counter(kind for _, kind, *_ in answers)
+        assert kinds["too-many-in-flight"] == 150
+        assert all(seconds < SLACK for _, kind, _, seconds, _ in answers if kind == "too-many-in-flight")
+        results = await post_lines(client, "/payment_json", [json.dumps(payment()) for _ in range(200)])
+        assert {result["status"] for result in results} == {503}
+        faulty.kafka.process.send_signal(signal.SIGCONT)
+        await until(lambda: works(client))
+        await until(lambda: nothing_in_flight(client))
+
+
+async def set_largest(kafka: KafkaSettings, size: int) -> None:
+    admin = AIOKafkaAdminClient(**kafka.client_options())
+    await admin.start()
+    try:
+        change = ConfigResource(ConfigResourceType.TOPIC, PAYMENT_JSON, {"max.message.bytes": str(size)})
+        await admin.alter_configs([change])
+    finally:
+        await admin.close()
+
+
+async def test_a_refused_payment_gets_its_error_and_its_neighbours_get_through(
+    kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
+) -> None:
+    async with serving(kafka, registry, tmp_path / "view.sqlite") as client:
+        await ready(client)
+        before = await end_offsets(kafka, PAYMENT_JSON)
+        await set_largest(kafka, 500)
+        try:
+            large = payment(payee_bank="é" * 140)
+
+            async def is_refused() -> bool:
+                return (await post(client, "/payment_json", large))[0] == 413
+
+            await until(is_refused)
+            assert (await post(client, "/payment_json", payment()))[0] == 201
+            neighbours = [payment() for _ in range(99)]
+            together = [*neighbours[:50], large, *neighbours[50:]]
+            statuses = [
+                status for status, _ in await asyncio.gather(*(post(client, "/payment_json", p) for p in together))
+            ]
+            assert [number for number, status in enumerate(statuses) if status != 201] == [50]
+            assert statuses[50] == 413
+            results = await post_lines(client, "/payment_json", [json.dumps(each) for each in together])
+            assert [result["line"] for result in results if result["status"] != 201] == [51]
+        finally:
+            await set_largest(kafka, 1_048_588)
+        found = await ids_on_kafka(kafka, before)
+        assert large["id"] not in {each for each, number in found.items() if number > 1}
+        assert all(found[each["id"]] == 2 for each in neighbours)
+
+
+async def test_the_service_starts_before_kafka_and_the_registry(faulty: Servers, tmp_path: Path) -> None:
+    faulty.kafka.kill()
+    faulty.children["registry"].kill()
+    async with serving(faulty.kafka_settings, faulty.registry_settings, tmp_path / "view.sqlite") as client:
+        async with client.get("/health/live") as response:
+            assert response.status == 200
+        async with client.get("/health/ready") as response:
+            checks = (await response.json(content_type=None))["checks"]
+            assert response.status == 503
+            assert not checks["kafka"]["ok"]
+            assert not checks["schema_registry"]["ok"]
+        status, problem = await post(client, "/payment_json", payment())
+        assert status == 503
+        assert "not accepted" in problem["detail"]
+        await in_a_thread_that_lasts(faulty.start_registry)
+        await in_a_thread_that_lasts(faulty.start_kafka)
+        await ready(client)
+        assert await works(client)
+
+
+@asynccontextmanager
+async def process(servers: Servers, tmp_path: Path, *flags: str) -> AsyncIterator[tuple[Any, str]]:
+    """`python -m service` as an operator starts it, and its address."""
+    port = free_port()
+    environment = {"SERVICE_PORT": str(port), "QUEUE_VIEW": str(tmp_path / "view.sqlite")}
+    with running(servers, tmp_path / "service.log", "service", *flags, **environment) as child:
+        yield child, f"http://127.0.0.1:{port}"
+
+
+async def is_ready(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(f"{url}/health/ready") as response:
+            return response.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_sigterm_answers_what_is_under_way_and_ends_with_0(
+    servers: Servers, tmp_path: Path, workers: int
+) -> None:
+    before = None
+    acknowledged: list[str] = []
+    other: list[Any] = []
+    async with (
+        process(servers, tmp_path, "--workers", str(workers)) as (child, url),
+        aiohttp.ClientSession() as session,
+    ):
+        await until(lambda: is_ready(session, url))
+        before = await end_offsets(servers.kafka_settings, PAYMENT_JSON)
+
+        async def post_until_it_ends() -> None:
+            while True:
+                sent = payment()
+                try:
+                    async with session.post(f"{url}/payment_json", json=sent) as response:
+                        if response.status == 201:
+                            acknowledged.append(sent["id"])
+                        else:
+                            other.append(await response.text())
+                except aiohttp.ClientError:
+                    return
+
+        posting = [asyncio.create_task(post_until_it_ends()) for _ in range(20)]
+
+        async def under_way() -> bool:
+            return len(acknowledged) > 200
+
+        await until(under_way)
+        child.process.send_signal(signal.SIGTERM)
+        await asyncio.gather(*posting)
+        assert await asyncio.to_thread(child.process.wait, 20) == 0
+    assert not other
+    found = await ids_on_kafka(servers.kafka_settings, before)
+    assert all(found[each] == 1 for each in acknowledged)
+
+
+async def test_a_schema_that_clashes_ends_the_service_with_one_line(tmp_path: Path) -> None:
+    servers = Servers(tmp_path)
+    servers.start_registry()
+    try:
+        await register_a_clash(servers.registry_settings)
+        # It needs no Kafka to see that it cannot go on.
+        async with process(servers, tmp_path) as (child, _):
+            assert await asyncio.to_thread(child.process.wait, 60) == 1
+    finally:
+        servers.stop()
+    log = (tmp_path / "service.log").read_text()
+    [line] = [line for line in log.splitlines() if line.startswith("service: ")]
+    assert "payment_avro-value" in line
+    assert "Traceback" not in log
+
+
+async def register_a_clash(registry: RegistrySettings) -> None:
+    url = registry.schema_registry_url
+    clashing = {"type": "record", "name": "Payment", "fields": [{"name": "id", "type": "int"}]}
+    schema = {"schema": json.dumps(clashing), "schemaType": "AVRO"}
+    async with aiohttp.ClientSession() as session:
+        async with session.post(f"{url}/subjects/payment_avro-value/versions", json=schema) as response:
+            assert response.status == 200
+        level = {"compatibility": "BACKWARD"}
+        async with session.put(f"{url}/config/payment_avro-value", json=level) as response:
+            assert response.status == 200
+
+
+async def test_memory_stays_bounded_while_kafka_is_frozen(faulty: Servers, tmp_path: Path) -> None:
+    view = tmp_path / "view.sqlite"
+    changes = {"max_in_flight_bytes": 8 * 1024 * 1024, "deadline": 2.0}
+    async with serving(faulty.kafka_settings, faulty.registry_settings, view, **changes) as client:
+        await ready(client)
+        batch = [json.dumps(payment(payor_account_no=number)) for number in range(10_000)]
+        await post_lines(client, "/payment_json", batch)
+        faulty.kafka.process.send_signal(signal.SIGSTOP)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(5):
+            results = await asyncio.gather(*(post_lines(client, "/payment_json", batch) for _ in range(2)))
+            assert all(line["status"] == 503 for result in results for line in result)
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        faulty.kafka.process.send_signal(signal.SIGCONT)
+        assert grown < 150, f"{grown} MiB"
+
+
+@pytest.mark.parametrize(
+    "flags", [["--service-port", "x"], ["--workers", "0"], ["--kafka-security-protocol", "SASL_SSL"]]
+)
+def test_a_setting_that_makes_no_sense_ends_the_command_with_one_message(flags: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "service", *flags], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
