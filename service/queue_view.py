@@ -4,6 +4,8 @@ The file is a copy. Whatever is wrong with it (another layout, another cluster, 
 that SQLite does not know) is cured by deleting it and reading the topic again.
 """
 
+# What is put into SQL by name are constants of this module and of `queue_query`; every value is bound.
+
 import contextlib
 import sqlite3
 import threading

@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import uuid
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from schemas.kafka import KafkaSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import REVIEW_QUEUE
 from service.settings import ServiceSettings, Settings
+from tests.integration.processes import until
 
 Json = dict[str, Any]
 Client = TestClient[Any, Any]
@@ -28,13 +28,6 @@ def settings(kafka: KafkaSettings, registry: RegistrySettings, view: Path, **cha
     return Settings(service=ServiceSettings(queue_view=view, **changes), kafka=kafka, registry=registry)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = READY_SECONDS) -> None:
-    """Wait for a condition; raises TimeoutError."""
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.02)
-
-
 async def ready(client: Client) -> None:
     """Wait until the service says that it is ready."""
 
@@ -42,7 +35,7 @@ async def ready(client: Client) -> None:
         async with client.get("/health/ready") as response:
             return response.status == 200
 
-    await until(is_ready)
+    await until(is_ready, READY_SECONDS)
 
 
 def payment(**changes: Any) -> Json:

@@ -26,7 +26,7 @@ from schemas.registry import RegistrySettings
 from schemas.topics import PAYMENT_JSON
 from service.app import make_app
 from tests.conftest import Servers
-from tests.integration.processes import running
+from tests.integration.processes import running, until
 from tests.integration.serving import (
     Client,
     Json,
@@ -41,7 +41,6 @@ from tests.integration.serving import (
     ready,
     records,
     settings,
-    until,
 )
 
 DEADLINE = 3.0

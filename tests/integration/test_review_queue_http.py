@@ -15,7 +15,8 @@ from schemas.kafka import KafkaSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import CONFIGS, REVIEW_QUEUE
 from service.app import make_app
-from tests.integration.serving import Client, Json, case, payor_of_this_test, put_cases, queue, ready, settings, until
+from tests.integration.processes import until
+from tests.integration.serving import Client, Json, case, payor_of_this_test, put_cases, queue, ready, settings
 
 Serve = Callable[[], Any]
 Put = Callable[..., Awaitable[None]]
