@@ -1,9 +1,9 @@
 # Everything is run through these; `make` alone lists them.
 PYTHON ?= python3
 BIN := .venv/bin
-TESTS ?= tests
+TESTS ?=
 
-.PHONY: help up test lint format clean
+.PHONY: help up test oracle bench lint format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -13,6 +13,12 @@ up: $(BIN)/.installed-local  ## start everything on this machine, without Docker
 
 test: $(BIN)/.installed-test  ## all tests, on a Kafka and a schema registry of their own
 	$(BIN)/python -m pytest $(TESTS)
+
+oracle: $(BIN)/.installed-test  ## the windows against Kafka Streams: 20,000 examples
+	ORACLE_EXAMPLES=20000 $(BIN)/python -m pytest tests/oracle
+
+bench: $(BIN)/.installed-test  ## the benchmark table
+	$(BIN)/python -m benchmarks
 
 lint: $(BIN)/.installed-test  ## style and types
 	$(BIN)/ruff check .

@@ -50,11 +50,8 @@ def _supervise(workers: list[SpawnProcess]) -> int:
         worker.terminate()
     for worker in workers:
         worker.join()
-    return max(abs(worker.exitcode or 0) for worker in workers) if not stopping else _worst(workers)
-
-
-def _worst(workers: list[SpawnProcess]) -> int:
-    return max(abs(worker.exitcode or 0) for worker in workers)
+    worst = max(abs(worker.exitcode or 0) for worker in workers)
+    return worst if stopping else max(1, worst)
 
 
 def _worker(settings: Settings, number: int) -> None:

@@ -1,0 +1,1 @@
+"""What Underten costs, measured: `make bench`."""

@@ -1,0 +1,47 @@
+"""A benchmark's result, the table of them, and the file that keeps them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+LATEST = Path("benchmarks/results/latest.json")
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One row: what was measured, against what, and whether the goal was reached.
+
+    `ratio` is value / reference. `goal` reads as what the ratio has to be, such as ">= 1".
+    """
+
+    name: str
+    value: float
+    against: str
+    reference: float
+    ratio: float
+    goal: str
+    reached: bool
+
+
+def at_most(name: str, value: float, against: str, reference: float) -> Result:
+    """A result that should not be above its reference."""
+    return Result(name, value, against, reference, value / reference, "<= 1", value <= reference)
+
+
+def at_least(name: str, value: float, against: str, reference: float, times: float = 1.0) -> Result:
+    """A result that should be at least so many times its reference."""
+    ratio = value / reference
+    return Result(name, value, against, reference, ratio, f">= {times:g}", ratio >= times)
+
+
+def keep(results: Sequence[Result]) -> None:
+    """Write the file, and show the table."""
+    LATEST.parent.mkdir(parents=True, exist_ok=True)
+    LATEST.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
+    table = Table("what", "value", "against", "reference", "ratio", "goal", "reached")
+    for each in results:
+        numbers = f"{each.value:,.0f}", each.against, f"{each.reference:,.0f}", f"{each.ratio:.2f}"
+        table.add_row(each.name, *numbers, each.goal, "yes" if each.reached else "NO")
+    Console().print(table)
