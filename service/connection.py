@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.errors import BrokerError
 from schemas.kafka import KafkaSettings
-from schemas.topics import RAW_TOPICS, REVIEW_DECISIONS, REVIEW_QUEUE, TopicSettings, create_topics
+from schemas.topics import PAYMENT_LATE, RAW_TOPICS, REVIEW_DECISIONS, REVIEW_QUEUE, TopicSettings, create_topics
 
 CONNECT_SECONDS = 10.0
 
@@ -111,7 +111,9 @@ class ProducerConnection:
     async def _open(self) -> Wire:
         async with asyncio.timeout(CONNECT_SECONDS):
             if self.replaced == 0:
-                await create_topics(self._kafka, self._topics, (*RAW_TOPICS, REVIEW_QUEUE, REVIEW_DECISIONS))
+                await create_topics(
+                    self._kafka, self._topics, (*RAW_TOPICS, REVIEW_QUEUE, PAYMENT_LATE, REVIEW_DECISIONS)
+                )
             largest = await self._largest_batch()
         # aiokafka's own request timeout says when a silent connection is given up; sends are retried, never expire.
         producer = AIOKafkaProducer(

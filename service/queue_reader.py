@@ -1,4 +1,4 @@
-"""Reads the topic `review_queue` into the view, for as long as the service runs."""
+"""Reads `review_queue`, and `payment_late` beside it, into the view, for as long as the service runs."""
 
 import asyncio
 import time
@@ -10,10 +10,11 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from schemas.errors import BrokerError
 from schemas.kafka import KafkaSettings
-from schemas.topics import REVIEW_QUEUE
+from schemas.topics import PAYMENT_LATE, REVIEW_QUEUE
 from service.queue_view import CaseRecord, Damaged, QueueView
 from service.topic_identity import topic_identity
 
+TOPICS = (REVIEW_QUEUE, PAYMENT_LATE)
 POLL_MS = 500
 RECORDS_AT_A_TIME = 5_000
 CHECK_SECONDS = 5.0
@@ -22,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class Silent(BrokerError):
-    """The topic has more than was read, and nothing comes: the consumer has to be replaced."""
+    """A topic has more than was read, and nothing comes: the consumer has to be replaced."""
 
 
 class QueueReader:
@@ -38,7 +39,7 @@ class QueueReader:
         self.reason: str | None = "still reading the topic"
         """Why the reader is not at work, or None if it is."""
         self.lag = 0
-        """Records on the topic that are not in the view; as of the last check."""
+        """Records on the topics that are not in the view; as of the last check."""
         self.applied = 0
         self.bad = 0
         self._kafka = kafka
@@ -98,13 +99,17 @@ class QueueReader:
             await consumer.stop()
 
     async def _begin(self, consumer: AIOKafkaConsumer) -> None:
-        identity = await topic_identity(consumer, REVIEW_QUEUE)
-        partitions = [TopicPartition(REVIEW_QUEUE, number) for number in range(identity.partitions)]
-        read_to = await asyncio.to_thread(self._view.positions, identity.source)
+        source: dict[str, str] = {}
+        partitions: list[TopicPartition] = []
+        for topic in TOPICS:
+            identity = await topic_identity(consumer, topic)
+            source |= {"cluster_id": identity.cluster_id, topic: identity.topic_id}
+            partitions += [TopicPartition(topic, number) for number in range(identity.partitions)]
+        read_to = await asyncio.to_thread(self._view.positions, source)
         consumer.assign(partitions)
         beginnings = await consumer.beginning_offsets(partitions)
         for partition in partitions:
-            consumer.seek(partition, read_to.get(partition.partition, beginnings[partition]))
+            consumer.seek(partition, max(read_to.get(partition, 0), beginnings[partition]))
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         await self._check(consumer)
@@ -122,17 +127,18 @@ class QueueReader:
                 await self._check(consumer)
                 checked = now
                 if self.lag and now - heard > 2 * CHECK_SECONDS:
-                    raise Silent(f"{self.lag} records of {REVIEW_QUEUE} are not delivered")
+                    raise Silent(f"{self.lag} records of {' and '.join(TOPICS)} are not delivered")
 
     async def _apply(self, batches: dict[TopicPartition, list]) -> None:  # type: ignore[type-arg]
-        records = [
-            CaseRecord(record.partition, record.offset, record.key, record.value)
-            for batch in batches.values()
-            for record in batch
-        ]
-        positions = {partition.partition: batch[-1].offset + 1 for partition, batch in batches.items()}
-        self.bad += await asyncio.to_thread(self._view.apply, records, positions)
-        self.applied += len(records)
+        cases, late = [], []
+        for partition, batch in batches.items():
+            if partition.topic == REVIEW_QUEUE:
+                cases += [CaseRecord(each.partition, each.offset, each.key, each.value) for each in batch]
+            else:
+                late += [each.key.decode() for each in batch if each.key is not None]
+        positions = {partition: batch[-1].offset + 1 for partition, batch in batches.items()}
+        self.bad += await asyncio.to_thread(self._view.apply, cases, positions, late)
+        self.applied += len(cases)
 
     async def _check(self, consumer: AIOKafkaConsumer) -> None:
         """How far the consumer is behind the topic's end."""

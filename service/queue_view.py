@@ -15,12 +15,13 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import structlog
+from aiokafka import TopicPartition
 from msgspec import Meta
 
 from schemas import wire
 from service.queue_query import SORTS, Cursor, Query
 
-LAYOUT = "1"
+LAYOUT = "2"
 SUFFIXES = ("", "-wal", "-shm")
 MOST_RELATED = 50
 
@@ -28,7 +29,11 @@ log = structlog.get_logger(__name__)
 
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE positions (partition INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL);
+CREATE TABLE positions (
+    topic TEXT, partition INTEGER, next_offset INTEGER NOT NULL, PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+-- Payments that came too late for the window of a case, which may come to fire later, or never.
+CREATE TABLE late (case_id TEXT PRIMARY KEY, payments INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE cases (
     id INTEGER PRIMARY KEY,
     case_id TEXT NOT NULL UNIQUE,
@@ -68,7 +73,8 @@ ON CONFLICT (case_id) DO UPDATE SET
 RETURNING id
 """
 
-_COLUMNS = "c.id, c.case_id, c.status, c.agreement, c.version"
+_LATE = "coalesce((SELECT payments FROM late WHERE case_id = c.case_id), 0)"
+_COLUMNS = f"c.id, c.case_id, c.status, c.agreement, c.version, {_LATE}"
 
 
 class CaseRecord(NamedTuple):
@@ -102,7 +108,7 @@ class SearchedCase(msgspec.Struct):
 
 
 Item = dict[str, Any]
-"""A case as it is answered: the members that it has on the topic, and `status`, `agreement`, `version`."""
+"""A case as it is answered: its members on the topic, and `late_payments`, `status`, `agreement`, `version`."""
 
 _decode_case = msgspec.json.Decoder(SearchedCase).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -144,14 +150,15 @@ class QueueView:
             self._reader.close()
             self._start_over()
 
-    def positions(self, source: Mapping[str, str]) -> dict[int, int]:
+    def positions(self, source: Mapping[str, str]) -> dict[TopicPartition, int]:
         """The next offset to read of each partition that has been read.
 
-        `source` says which topic it is (names and ids). If the view was made from another one, it begins anew.
+        `source` says which topics they are (names and ids). If the view was made from others, it begins anew.
         """
         with self._writing, _damage():
             stored = dict(self._writer.execute("SELECT name, value FROM meta WHERE name <> 'layout'"))
-            found = dict(self._writer.execute("SELECT partition, next_offset FROM positions"))
+            rows = self._writer.execute("SELECT topic, partition, next_offset FROM positions").fetchall()
+        found = {TopicPartition(topic, number): offset for topic, number, offset in rows}
         if stored and stored != source:
             log.warning(
                 "the review queue's view is made anew", reason="another cluster or topic", was=stored, now=source
@@ -162,8 +169,13 @@ class QueueView:
             self._writer.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", source.items())
         return found
 
-    def apply(self, records: Sequence[CaseRecord], positions: Mapping[int, int]) -> int:
-        """Take in records and remember the positions after them, all or nothing; returns how many were no cases."""
+    def apply(
+        self, records: Sequence[CaseRecord], positions: Mapping[TopicPartition, int], late: Sequence[str] = ()
+    ) -> int:
+        """Take in records and remember the positions after them, all or nothing; returns how many were no cases.
+
+        `late` are case ids, one for each payment that came too late for that case's window.
+        """
         bad = 0
         with self._writing, _damage(), self._writer:
             for record in records:
@@ -173,7 +185,13 @@ class QueueView:
                     # The topic is ours: a record that is no case is a fault to be seen, but not one to stop at.
                     log.warning("not a case", partition=record.partition, offset=record.offset, reason=str(error))
                     bad += 1
-            self._writer.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", positions.items())
+            self._writer.executemany(
+                "INSERT INTO late VALUES (?, 1) ON CONFLICT DO UPDATE SET payments = payments + 1",
+                [(case_id,) for case_id in late],
+            )
+            self._writer.executemany(
+                "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", [(*at, offset) for at, offset in positions.items()]
+            )
         return bad
 
     def _apply_one(self, record: CaseRecord) -> None:
@@ -219,15 +237,15 @@ class QueueView:
         rows = self._read(sql, [*values, query.limit + 1])
         shown = rows[: query.limit]
         last = shown[-1] if len(rows) > query.limit else None
-        cursor = Cursor(query.sort, last[5], last[1]) if last else None
-        return [_item(row[1:5], row[6]) for row in shown], cursor
+        cursor = Cursor(query.sort, last[6], last[1]) if last else None
+        return [_item(row[1:6], row[7]) for row in shown], cursor
 
     def case(self, case_id: str) -> Item | None:
         """One case."""
         rows = self._read(
             f"SELECT {_COLUMNS}, b.body FROM cases c JOIN bodies b ON b.id = c.id WHERE case_id = ?", [case_id]
         )
-        return _item(rows[0][1:5], rows[0][5]) if rows else None
+        return _item(rows[0][1:6], rows[0][6]) if rows else None
 
     def related(self, case_id: str) -> list[Item]:
         """Other cases of the same payor or the same payee, the latest first, without their payments."""
@@ -246,7 +264,7 @@ class QueueView:
             SELECT {_COLUMNS}, b.body FROM latest c JOIN bodies b ON b.id = c.id
             ORDER BY c.last_payment_at DESC, c.case_id
         """
-        related = [_item(row[1:5], row[5]) for row in self._read(sql, {"id": case_id})]
+        related = [_item(row[1:6], row[6]) for row in self._read(sql, {"id": case_id})]
         for item in related:
             item.pop("payments", None)
         return related
@@ -310,6 +328,7 @@ def _damage() -> Iterator[None]:
         raise Damaged(str(error)) from error
 
 
-def _item(columns: tuple[str, str, str, int], body: bytes) -> Item:
-    _, status, agreement, version = columns
-    return {**_decode_members(body), "status": status, "agreement": agreement, "version": version}
+def _item(columns: tuple[str, str, str, int, int], body: bytes) -> Item:
+    _, status, agreement, version, late = columns
+    ours = {"late_payments": late, "status": status, "agreement": agreement, "version": version}
+    return {**_decode_members(body), **ours}

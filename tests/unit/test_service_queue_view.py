@@ -9,11 +9,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiokafka import TopicPartition
 
+from schemas.topics import PAYMENT_LATE, REVIEW_QUEUE
 from service.queue_query import parse_query
 from service.queue_view import CaseRecord, Damaged, QueueView
 
 SOURCE = {"cluster_id": "a", "topic_id": "b"}
+Q = [TopicPartition(REVIEW_QUEUE, number) for number in range(4)]
 HEADER = b"\0\0\0\0\7"
 
 
@@ -54,19 +57,20 @@ def listed(view: QueueView, **parameters: str) -> list[dict[str, Any]]:
     return decoded
 
 
-def test_a_case_reads_as_on_the_topic_with_three_members_more(view: QueueView) -> None:
-    view.apply([record(case(), offset=4)], {0: 5})
-    assert listed(view) == [{**case(), "status": "open", "agreement": "off", "version": 5}]
+def test_a_case_reads_as_on_the_topic_with_four_members_more(view: QueueView) -> None:
+    view.apply([record(case(), offset=4)], {Q[0]: 5})
+    ours = {"late_payments": 0, "status": "open", "agreement": "off", "version": 5}
+    assert listed(view) == [{**case(), **ours}]
 
 
 def test_a_value_without_the_wire_formats_header_is_read_too(view: QueueView) -> None:
-    view.apply([record(case(), header=b"")], {0: 1})
+    view.apply([record(case(), header=b"")], {Q[0]: 1})
     assert len(listed(view)) == 1
 
 
 def test_a_case_is_updated_in_place_and_its_version_grows(view: QueueView) -> None:
-    view.apply([record(case(), offset=1)], {0: 2})
-    view.apply([record(case(payment_count=3, total_amount="12000.03"), offset=8)], {0: 9})
+    view.apply([record(case(), offset=1)], {Q[0]: 2})
+    view.apply([record(case(payment_count=3, total_amount="12000.03"), offset=8)], {Q[0]: 9})
     [item] = listed(view)
     assert (item["payment_count"], item["total_amount"], item["version"]) == (3, "12000.03", 9)
     assert listed(view, min_total="12000.03") == [item]
@@ -87,9 +91,9 @@ def test_a_record_that_is_no_case_is_counted_and_stops_nothing(view: QueueView) 
         record(case(1, total_amount="12")),
         record(case(2, payment_count="many")),
     ]
-    assert view.apply([*bad, record(case(3))], {0: 9}) == len(bad)
+    assert view.apply([*bad, record(case(3))], {Q[0]: 9}) == len(bad)
     assert len(listed(view)) == 1
-    assert view.positions(SOURCE) == {0: 9}
+    assert view.positions(SOURCE) == {Q[0]: 9}
 
 
 @pytest.mark.parametrize(
@@ -151,10 +155,10 @@ def test_related_cases_have_the_same_payor_or_the_same_payee(view: QueueView) ->
 def test_cases_and_positions_are_still_there_after_a_restart(tmp_path: Path) -> None:
     first = QueueView(tmp_path / "queue.sqlite")
     assert first.positions(SOURCE) == {}
-    first.apply([record(case())], {0: 5, 3: 8})
+    first.apply([record(case())], {Q[0]: 5, Q[3]: 8})
     first.close()
     second = QueueView(tmp_path / "queue.sqlite")
-    assert second.positions(SOURCE) == {0: 5, 3: 8}
+    assert second.positions(SOURCE) == {Q[0]: 5, Q[3]: 8}
     assert len(listed(second)) == 1
     second.close()
 
@@ -162,7 +166,7 @@ def test_cases_and_positions_are_still_there_after_a_restart(tmp_path: Path) -> 
 @pytest.mark.parametrize("other", [{**SOURCE, "cluster_id": "x"}, {**SOURCE, "topic_id": "x"}])
 def test_a_view_of_another_topic_begins_anew(view: QueueView, other: dict[str, str]) -> None:
     view.positions(SOURCE)
-    view.apply([record(case())], {0: 5})
+    view.apply([record(case())], {Q[0]: 5})
     assert view.positions(other) == {}
     assert view.count() == 0
     assert view.positions(other) == {}
@@ -171,7 +175,7 @@ def test_a_view_of_another_topic_begins_anew(view: QueueView, other: dict[str, s
 def test_a_view_of_another_layout_begins_anew(tmp_path: Path) -> None:
     file = tmp_path / "queue.sqlite"
     old = QueueView(file)
-    old.apply([record(case())], {0: 5})
+    old.apply([record(case())], {Q[0]: 5})
     old.close()
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE meta SET value = '0' WHERE name = 'layout'")
@@ -192,7 +196,7 @@ def test_a_file_that_is_no_view_is_replaced(tmp_path: Path, content: bytes) -> N
 
 def change_and_list_all(view: QueueView) -> None:
     for number in range(2000):
-        view.apply([record(case(number, payment_count=5))], {0: 2})
+        view.apply([record(case(number, payment_count=5))], {Q[0]: 2})
         listed(view, sort="total")
 
 
@@ -200,7 +204,7 @@ def test_a_file_damaged_while_it_is_open_says_so_and_can_be_rebuilt(tmp_path: Pa
     file = tmp_path / "queue.sqlite"
     QueueView(file).close()
     view = QueueView(file)
-    view.apply([record(case(number)) for number in range(2000)], {0: 1})
+    view.apply([record(case(number)) for number in range(2000)], {Q[0]: 1})
     view.close()
     view = QueueView(file)
     with file.open("r+b") as handle:
@@ -210,6 +214,18 @@ def test_a_file_damaged_while_it_is_open_says_so_and_can_be_rebuilt(tmp_path: Pa
         change_and_list_all(view)
     view.rebuild()
     assert (view.count(), view.positions(SOURCE)) == (0, {})
-    view.apply([record(case())], {0: 1})
+    view.apply([record(case())], {Q[0]: 1})
     assert len(listed(view)) == 1
     view.close()
+
+
+def test_late_payments_are_counted_on_their_case_whether_it_is_there_before_them_or_after(view: QueueView) -> None:
+    early, later = case(1), case(2)
+    at = TopicPartition(PAYMENT_LATE, 0)
+    view.apply([record(early)], {Q[0]: 1}, [early["case_id"], later["case_id"], early["case_id"]])
+    view.apply([record(later)], {Q[0]: 2, at: 3})
+    assert {item["case_id"]: item["late_payments"] for item in listed(view)} == {
+        early["case_id"]: 2,
+        later["case_id"]: 1,
+    }
+    assert view.positions(SOURCE)[at] == 3
