@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?=
 
-.PHONY: help up test oracle bench lint format clean
+.PHONY: help up test oracle faults bench lint format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,9 @@ test: $(BIN)/.installed-test  ## all tests, on a Kafka and a schema registry of 
 
 oracle: $(BIN)/.installed-test  ## the windows against Kafka Streams: 20,000 examples
 	ORACLE_EXAMPLES=20000 $(BIN)/python -m pytest tests/oracle
+
+faults: $(BIN)/.installed-test  ## 12 kills under 60,000 payments, and the other faults
+	FAULT_KILLS=12 FAULT_PAYMENTS=60000 $(BIN)/python -m pytest tests/faults -o timeout=600
 
 bench: $(BIN)/.installed-test  ## the benchmark table
 	$(BIN)/python -m benchmarks

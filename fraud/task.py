@@ -128,9 +128,23 @@ async def _stop(producer: AIOKafkaProducer) -> None:
         async with asyncio.timeout(STOP_SECONDS):
             await producer.stop()
     except (TimeoutError, KafkaError):
-        if producer._sender is not None:  # noqa: SLF001 - nothing public ends its task
-            await producer._sender.close()  # noqa: SLF001
-        await producer.client.close()
+        await _abandon(producer)
+    except asyncio.CancelledError:
+        await _abandon(producer)
+        if being_cancelled():
+            raise
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    if producer._sender is not None:  # noqa: SLF001 - nothing public ends its task
+        await producer._sender.close()  # noqa: SLF001
+    await producer.client.close()
+
+
+def being_cancelled() -> bool:
+    """Whether somebody cancels the current task. aiokafka lets CancelledError out for tasks of its own, too."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _restore(processor: Processor, partition: TopicPartition, client_options: dict[str, Any]) -> int:

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
-from typing import TypeVar, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
@@ -23,7 +22,7 @@ from fraud.alignment import Alignment
 from fraud.assignor import TaskAssignor
 from fraud.settings import FraudSettings
 from fraud.stage import Stage
-from fraud.task import STOP_SECONDS, Task, open_task
+from fraud.task import STOP_SECONDS, Task, being_cancelled, open_task
 from schemas.errors import BrokerError, RegistryUnavailable
 from schemas.kafka import KafkaSettings
 
@@ -35,7 +34,6 @@ STALLED_AFTER_SECONDS = 30.0
 RECOVERABLE = (KafkaError, BrokerError, RegistryUnavailable, TimeoutError, AssertionError, OSError)
 """What ends a session but not the worker. aiokafka asserts where a fenced producer is used on."""
 
-T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -66,9 +64,15 @@ class Worker:
                         pause = self.settings.fraud_retry_seconds
             except RECOVERABLE as error:
                 reason = f"{type(error).__name__}: {error}"
-                log.warning("session ended; starting over", stage=self.stage.name, reason=reason, pause_seconds=pause)
-                await _wait(self.stopping, pause)
-                pause = min(2 * pause, 30.0)
+            except asyncio.CancelledError:
+                if being_cancelled():
+                    raise
+                reason = "a client of Kafka ended"
+            else:
+                break
+            log.warning("session ended; starting over", stage=self.stage.name, reason=reason, pause_seconds=pause)
+            await _wait(self.stopping, pause)
+            pause = min(2 * pause, 30.0)
 
     @asynccontextmanager
     async def _joined(self) -> AsyncIterator["_Session"]:
@@ -169,8 +173,7 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         numbers = {partition.partition for partition in assigned}
         gone = [self._tasks.pop(number) for number in list(self._tasks) if number not in numbers]
         await asyncio.gather(*(task.close() for task in gone))
-        opened = await _all(self._worker.open_task(number, self._consumer) for number in numbers - self._tasks.keys())
-        self._tasks.update((task.number, task) for task in opened)
+        await _all(self._open(number) for number in numbers - self._tasks.keys())
         if self._state is not _State.ASSIGNED or assigned != self._assigned:
             return  # the next rebalance has begun, or ended, meanwhile
         self._alignment.assign(assigned)
@@ -181,6 +184,10 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         self._state = _State.RUNNING
         metrics.TASKS.labels(self._stage.name).set(len(numbers))
         log.info("tasks assigned", stage=self._stage.name, tasks=sorted(numbers))
+
+    async def _open(self, number: int) -> None:
+        """Open a task, and keep it even if another one's opening fails: the end of the session closes it."""
+        self._tasks[number] = await self._worker.open_task(number, self._consumer)
 
     async def _collect(self, until: float) -> list[ConsumerRecord]:
         """Records in order of time: what comes until the interval is over, or at once what is there already."""
@@ -234,13 +241,11 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         self._received_at = time.monotonic()
 
 
-async def _all(awaitables: Iterable[Awaitable[T]]) -> list[T]:
-    """All results; every one has ended before the first error is raised, so that nothing goes on behind one's back."""
-    results = await asyncio.gather(*awaitables, return_exceptions=True)
-    for result in results:
+async def _all(awaitables: Iterable[Awaitable[None]]) -> None:
+    """Await all; every one has ended before the first error is raised, so that nothing goes on behind one's back."""
+    for result in await asyncio.gather(*awaitables, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result
-    return cast(list[T], results)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

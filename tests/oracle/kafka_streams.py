@@ -20,7 +20,6 @@ PARTS = Path(".local/parts").resolve()
 SETTINGS = {
     "application.id": "oracle",
     "bootstrap.servers": "nowhere:9092",
-    "state.dir": ".local/oracle",
     "statestore.cache.max.bytes": "0",
     # Without this a closed window waits until a second of wall clock has gone by since the last emission.
     "__emit.interval.ms.kstreams.windowed.aggregation__": "0",
