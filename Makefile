@@ -9,7 +9,7 @@ help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 up: $(BIN)/.installed-local  ## start everything on this machine, without Docker
-	@exec $(BIN)/python -m compose up
+	@exec $(BIN)/python compose/tether.py $$PPID $(BIN)/python -m compose up
 
 test: $(BIN)/.installed-test  ## all tests, on a Kafka and a schema registry of their own
 	$(BIN)/python -m pytest $(TESTS)
@@ -38,9 +38,12 @@ clean:  ## remove the environment; data and downloads in .local stay
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; name one with make PYTHON=..." >&2; exit 1; }
-	@$(PYTHON) -m venv .venv || { echo "Python's venv is needed (Debian: apt install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .venv \
+		|| { rm -rf .venv; echo "Python's venv is needed (Debian: apt install python3-venv)" >&2; exit 1; }
 
-$(BIN)/.installed-%: $(BIN)/python setup.cfg pyproject.toml
-	@echo "installing Underten and what it needs"
+$(BIN)/.installed-%: $(BIN)/python setup.cfg pyproject.toml compose/java.txt
+	@echo "installing the Java runtime"
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes --requirement compose/java.txt
+	@echo "installing Underten and what else it needs"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@

@@ -25,7 +25,10 @@ class ChildDied(UndertenError):
 
 
 class Child:
-    """A program with its output in a log file. `process` may be signalled (SIGSTOP, SIGKILL) by tests of faults."""
+    """A program with its output in a log file. `process` may be signalled (SIGSTOP, SIGKILL) by tests of faults.
+
+    It ends with the *thread* that started it, because that is what the kernel watches: start it from one that stays.
+    """
 
     def __init__(self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
         self.name = name
@@ -64,14 +67,17 @@ class Child:
         self.process.wait(KILL_SECONDS)
 
 
-def await_condition(what: str, condition: Callable[[], bool], child: Child, seconds: float) -> None:
+def await_condition(
+    what: str, condition: Callable[[], bool], child: Child, seconds: float, others: Sequence[Child] = ()
+) -> None:
     """Wait until the condition holds.
 
-    Raises ChildDied if the child ended before, or it does not hold after so many seconds.
+    Raises ChildDied if the child, or one of the others, ended before, or it does not hold after so many seconds.
     """
     until = time.monotonic() + seconds
     while not condition():
-        child.check()
+        for each in (child, *others):
+            each.check()
         if time.monotonic() > until:
             raise ChildDied(f"{child.name}: {what} not after {seconds:.0f} s; its log is {child.log}")
         time.sleep(0.05)

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import subprocess
 from base64 import urlsafe_b64encode
 from pathlib import Path
 from uuid import uuid4
@@ -10,7 +9,7 @@ from uuid import uuid4
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from compose.child import Child, ChildDied, await_condition
+from compose.child import Child, await_condition
 from compose.java import java
 from compose.parts import jars
 
@@ -48,7 +47,7 @@ def start_kafka(home: Path, *, port: int, controller_port: int, parts: Path, log
     config.write_text(_PROPERTIES.format(port=port, controller_port=controller_port, data=data) + properties)
     classpath = ":".join(map(str, jars("kafka", parts)))
     if not (data / "meta.properties").exists():
-        _format(classpath, config)
+        _format(classpath, config, log)
     command = [*java("512m"), "-cp", classpath, "kafka.Kafka", str(config)]
     broker = Child("Kafka", command, log)
     try:
@@ -59,12 +58,19 @@ def start_kafka(home: Path, *, port: int, controller_port: int, parts: Path, log
     return broker
 
 
-def _format(classpath: str, config: Path) -> None:
+def _format(classpath: str, config: Path, log: Path) -> None:
     cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
-    command = [*java("256m"), "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_SECONDS, check=False)  # noqa: S603
-    if done.returncode != 0:
-        raise ChildDied(f"Kafka's storage could not be prepared: {(done.stderr or done.stdout).strip()[-500:]}")
+    # In one word: as a word of its own, the one id in 64 that begins with "-" would be taken for an option.
+    options = [f"--cluster-id={cluster}", f"--config={config}"]
+    command = [*java("256m"), "-cp", classpath, "kafka.tools.StorageTool", "format", *options]
+    tool = Child("preparing Kafka's storage", command, log)
+    try:
+        await_condition("it was done", lambda: tool.process.poll() is not None, tool, FORMAT_SECONDS)
+    except BaseException:
+        tool.kill()
+        raise
+    if tool.process.returncode != 0:
+        tool.check()
 
 
 def _answers(port: int) -> bool:

@@ -4,6 +4,7 @@
 `python -m compose lock` writes it anew after a version below was changed.
 """
 
+import fcntl
 import hashlib
 import shutil
 import tarfile
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from threading import Event
 
 import jgo
 import msgspec
@@ -32,7 +34,7 @@ ENDPOINTS = {
     "streams": f"org.apache.kafka:kafka-streams-test-utils:{KAFKA}+org.slf4j:slf4j-simple:{SLF4J}",
 }
 REGISTRY_ARCHIVE = ("io.apicurio", "apicurio-registry-app", REGISTRY, "all", "tar.gz")
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 20  # without a byte
 AT_ONCE = 6
 
 log = structlog.get_logger(__name__)
@@ -66,40 +68,67 @@ def locked() -> dict[str, list[Part]]:
     return msgspec.convert(tomllib.loads(text), dict[str, list[Part]])
 
 
+def fetch(home: Path) -> None:
+    """Everything that the stack runs, below `home`: downloads what is missing, in one go. Raises PartsError."""
+    with _alone(home):
+        [registry] = locked()["registry"]
+        _ensure([*locked()["kafka"], *([] if _unpacked(registry, home).exists() else [registry])], home)
+    registry_jar(home)
+
+
 def jars(server: str, home: Path) -> list[Path]:
     """The class path of `kafka` or `streams`, below `home`; downloads what is missing. Raises PartsError."""
-    return _ensure(locked()[server], home)
+    with _alone(home):
+        return _ensure(locked()[server], home)
 
 
 def registry_jar(home: Path) -> Path:
     """The schema registry's jar, unpacked below `home`; downloads it if it is missing. Raises PartsError."""
     [part] = locked()["registry"]
-    unpacked = home / f"{part.name}-{part.version}"
-    if not unpacked.exists():
-        [archive] = _ensure([part], home)
-        unpacking = unpacked.with_suffix(".unpacking")
-        shutil.rmtree(unpacking, ignore_errors=True)
-        with tarfile.open(archive) as tar:
-            tar.extractall(unpacking, filter="data")
-        unpacking.rename(unpacked)
-        archive.unlink()
+    unpacked = _unpacked(part, home)
+    with _alone(home):
+        if not unpacked.exists():
+            [archive] = _ensure([part], home)
+            unpacking = unpacked.with_suffix(".unpacking")
+            shutil.rmtree(unpacking, ignore_errors=True)
+            with tarfile.open(archive) as tar:
+                tar.extractall(unpacking, filter="data")
+            unpacking.rename(unpacked)
+            archive.unlink()
     return unpacked / f"{part.name}-{part.version}-runner.jar"
 
 
+def _unpacked(part: Part, home: Path) -> Path:
+    return home / f"{part.name}-{part.version}"
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """The stack and the tests may want the same parts at the same time: the second waits for the first."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        yield
+
+
 def _ensure(parts: list[Part], home: Path) -> list[Path]:
-    missing = [part for part in parts if not (home / part.file).exists()]
+    missing = [part for part in parts if not _is_whole(home / part.file, part.size)]
     if missing:
-        home.mkdir(parents=True, exist_ok=True)
         _check_room(missing, home)
         _download(missing, home)
     return [home / part.file for part in parts]
+
+
+def _is_whole(file: Path, size: int) -> bool:
+    """It was verified when it came; a disk that lost power or ran full since then shows in the size."""
+    return file.exists() and file.stat().st_size == size
 
 
 def _check_room(parts: list[Part], home: Path) -> None:
     needed = 3 * sum(part.size for part in parts)  # the archive, unpacked, and room for data
     free = shutil.disk_usage(home).free
     if free < needed:
-        raise PartsError(f"{needed // 2**20} MiB are needed below {home}, {free // 2**20} MiB are free")
+        raise PartsError(f"not enough disk: {home} needs {needed // 2**20} MiB, {free // 2**20} MiB are free")
 
 
 def _download(parts: list[Part], home: Path) -> None:
@@ -108,10 +137,16 @@ def _download(parts: list[Part], home: Path) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress, ThreadPoolExecutor(AT_ONCE) as pool:
         task = progress.add_task(f"downloading {len(parts)} parts", total=sum(part.size for part in parts))
+        ended = Event()
+
+        def advance(count: int) -> None:
+            if ended.is_set():  # Ctrl-C, or another part failed: do not wait for what is still under way
+                raise PartsError("the download was stopped")
+            progress.advance(task, count)
 
         @contextmanager
         def reporting(_file: str, _size: int) -> Iterator[Callable[[int], None]]:
-            yield lambda count: progress.advance(task, count)
+            yield advance
 
         resolver = PythonResolver(progress_callback=reporting)
         context = MavenContext(resolver, repo_cache=incoming, timeout=TIMEOUT_SECONDS)
@@ -120,6 +155,7 @@ def _download(parts: list[Part], home: Path) -> None:
             for download in downloads:
                 download.result()
         except BaseException:
+            ended.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     shutil.rmtree(incoming, ignore_errors=True)
@@ -132,14 +168,17 @@ def _fetch(part: Part, context: MavenContext, home: Path) -> None:
         file = artifact.resolve()
     except (requests.RequestException, RuntimeError, OSError) as error:
         raise PartsError(
-            f"cannot download {part.file}: {_first_line(error)}; check the network and try again"
+            f"cannot download {part.file}: {_cause(error)}; check network and disk and try again, what has come is kept"
         ) from error
     if _sha256(file) != part.sha256:
         raise PartsError(f"{part.file} is not the file that was pinned: its checksum differs; nothing was started")
-    file.rename(home / part.file)
+    file.replace(home / part.file)
 
 
-def _first_line(error: Exception) -> str:
+def _cause(error: BaseException) -> str:
+    """What lies at the bottom ("[Errno 111] Connection refused"): libraries wrap it in pages of their own."""
+    while error.__context__ is not None:
+        error = error.__context__
     return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 

@@ -17,11 +17,11 @@ from cyclopts import Parameter
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
-from yarl import URL
 
-from compose.addresses import check_free, free_port, port_of
+from compose.addresses import check_free, free_port, port_of, port_of_url
 from compose.child import Child, await_condition
 from compose.kafka import start_kafka
+from compose.parts import fetch
 from compose.registry import API, start_registry
 from schemas.errors import SettingsError
 
@@ -64,7 +64,12 @@ class StackSettings:
     @property
     def environment(self) -> dict[str, str]:
         """What the processes of this project are told by."""
+        # What is on this machine is reached without a proxy, whatever the environment says for the rest.
+        proxied = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        direct = ",".join(filter(None, [proxied, "127.0.0.1", "localhost"]))
         known = {
+            "NO_PROXY": direct,
+            "no_proxy": direct,
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap_servers,
             "SCHEMA_REGISTRY_URL": self.schema_registry_url,
             "SERVICE_HOST": self.service_host,
@@ -77,8 +82,11 @@ class StackSettings:
         return {name: value for name, value in known.items() if value is not None}
 
 
-class Stopped(Exception):
-    """Somebody asked for the end: Ctrl-C, or SIGTERM."""
+class Stopped(KeyboardInterrupt):
+    """Somebody asked for the end: Ctrl-C, SIGTERM, or a terminal that was closed.
+
+    A KeyboardInterrupt, because asyncio lets nothing else through that a signal handler raises inside a callback.
+    """
 
 
 def up(settings: StackSettings) -> None:
@@ -98,14 +106,14 @@ def up(settings: StackSettings) -> None:
                 time.sleep(WATCH_SECONDS)
         except Stopped:
             screen.print("stopping")
-            signal.signal(signal.SIGINT, lambda *_: _kill(running))
 
 
 def _start(settings: StackSettings, screen: Console, running: ExitStack) -> list[Child]:
     home, logs = settings.stack_home.resolve(), settings.stack_home.resolve() / "logs"
     kafka_port = port_of(settings.kafka_bootstrap_servers, "KAFKA_BOOTSTRAP_SERVERS")
-    registry_port = URL(settings.schema_registry_url).port or 80
+    registry_port = port_of_url(settings.schema_registry_url, API, "SCHEMA_REGISTRY_URL")
     _check_ports(settings, kafka_port, registry_port)
+    fetch(home / "parts")
     children: list[Child] = []
 
     def started(child: Child) -> None:
@@ -131,18 +139,28 @@ def _start(settings: StackSettings, screen: Console, running: ExitStack) -> list
         service = _ours("the service", ["service"], settings)
         started(service)
         metrics = f"http://{settings.fraud_metrics_host}:{settings.fraud_metrics_port}/metrics"
-        await_condition("both stages had their tasks", _has_tasks(metrics), fraud, READY_SECONDS)
+        await_condition("both stages had their tasks", _has_tasks(metrics), fraud, READY_SECONDS, children)
         ready = f"http://{settings.service_host}:{settings.service_port}/health/ready"
-        await_condition("it was ready", _ok(ready), service, READY_SECONDS)
+        await_condition("it was ready", _ok(ready), service, READY_SECONDS, children)
     return children
 
 
 def _check_ports(settings: StackSettings, kafka_port: int, registry_port: int) -> None:
-    check_free(kafka_port, "Kafka", "KAFKA_BOOTSTRAP_SERVERS")
-    check_free(registry_port, "the schema registry", "SCHEMA_REGISTRY_URL")
+    wanted = [
+        ("127.0.0.1", kafka_port, "Kafka", "KAFKA_BOOTSTRAP_SERVERS"),
+        ("127.0.0.1", registry_port, "the schema registry", "SCHEMA_REGISTRY_URL"),
+    ]
     if settings.only == "all":
-        check_free(settings.service_port, "the service", "SERVICE_PORT")
-        check_free(settings.fraud_metrics_port, "fraud's metrics", "FRAUD_METRICS_PORT")
+        wanted += [
+            (settings.service_host, settings.service_port, "the service", "SERVICE_PORT"),
+            (settings.fraud_metrics_host, settings.fraud_metrics_port, "fraud's metrics", "FRAUD_METRICS_PORT"),
+        ]
+    first: dict[int, str] = {}
+    for host, port, what, setting in wanted:
+        if port in first:
+            raise SettingsError(f"port {port} is for {first[port]} and for {what}; choose another with {setting}")
+        first[port] = what
+        check_free(port, what, setting, host)
 
 
 def _ours(name: str, module: list[str], settings: StackSettings) -> Child:
@@ -153,7 +171,7 @@ def _ours(name: str, module: list[str], settings: StackSettings) -> Child:
 def _ok(url: str) -> Callable[[], bool]:
     def answers() -> bool:
         try:
-            return httpx.get(url, timeout=2.0).status_code == httpx.codes.OK
+            return httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
 
@@ -165,7 +183,7 @@ def _has_tasks(url: str) -> Callable[[], bool]:
 
     def has() -> bool:
         try:
-            text = httpx.get(url, timeout=2.0).text
+            text = httpx.get(url, timeout=2.0, trust_env=False).text
         except httpx.HTTPError:
             return False
         families = {family.name: family for family in text_string_to_metric_families(text)}
@@ -205,19 +223,20 @@ def _alone(home: Path) -> Iterator[None]:
 
 @contextmanager
 def _signals_as_exceptions() -> Iterator[None]:
+    def kill(number: int, frame: FrameType | None) -> None:
+        os._exit(128 + number)  # do not wait any longer: the kernel ends the children (`compose.tether`)
+
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
+        for each in before:  # a terminal that closes may say so twice: that is no impatience
+            signal.signal(each, signal.SIG_IGN if each is signal.SIGHUP else kill)
         raise Stopped
 
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: stay when the terminal is closed
+        numbers.append(signal.SIGHUP)
+    before = {each: signal.signal(each, stop) for each in numbers}
     try:
         yield
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-
-
-def _kill(running: ExitStack) -> None:
-    """The second Ctrl-C: do not wait any longer. The kernel ends the children with this process (`compose.tether`)."""
-    os._exit(130)

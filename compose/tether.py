@@ -1,7 +1,8 @@
 """Becomes another program, and has the kernel end that with its parent: `tether.py PARENT_PID COMMAND...`.
 
-Linux only (prctl PR_SET_PDEATHSIG, which lasts across execve). Elsewhere children end with their parent only if that
-ends in order. Run by path and with the standard library alone, so that it works wherever it is started from.
+Also stands between make and the stack, see the Makefile. Linux only (prctl PR_SET_PDEATHSIG, which lasts across
+execve); elsewhere children end with their parent only if that ends in order. Run by path and with the standard
+library alone, so that it works wherever it is started from.
 """
 
 import ctypes

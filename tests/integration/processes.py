@@ -50,6 +50,9 @@ async def make_topics(kafka: KafkaSettings, *, partitions: int = 6, also: Iterab
         if there:
             await admin.delete_topics(list(there))
 
+        async def deleted() -> bool:
+            return there.isdisjoint(await admin.list_topics())
+
         async def created() -> bool:
             topics = [
                 NewTopic(name, partitions, 1, topic_configs={**CONFIGS.get(name, {}), **config}) for name in names
@@ -59,6 +62,8 @@ async def make_topics(kafka: KafkaSettings, *, partitions: int = 6, also: Iterab
                 await admin.list_topics()
             ) >= set(names)
 
+        # Before the broker has heard of it, records would still go into the old topic, and away with it.
+        await until(deleted)
         await until(created)
     finally:
         await admin.close()

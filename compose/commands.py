@@ -1,0 +1,26 @@
+"""The commands of `python -m compose`."""
+
+from pathlib import Path
+
+import cyclopts
+
+from compose.parts import lock
+from compose.stack import StackSettings, up
+
+cli = cyclopts.App(
+    name="compose",
+    help="The local stack, without Docker.",
+    config=cyclopts.config.Env("", command=False),
+)
+
+
+@cli.command(name="up")
+def start(settings: StackSettings | None = None) -> None:
+    """Start Kafka, the schema registry, fraud and the service; Ctrl-C ends them. What they hold is kept."""
+    up(settings or StackSettings())
+
+
+@cli.command(name="lock")
+def write_lock() -> None:
+    """Resolve the servers' parts anew and write parts.toml; for those who change a version."""
+    Path(__file__).with_name("parts.toml").write_text(lock(Path(".local/lock-cache")), encoding="utf-8")
