@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fraud.compare import KINDS, Comparison, aligned, difference
+from fraud.detect import HOT_CASES_EVERY_SECONDS
 from fraud.engines import Rows, StreamTimes, ksqldb_lag, python_lag, read_rows
 from fraud.ksqldb import KsqldbSettings, KsqldbUnavailable, StatementError
 from fraud.rules import Rule, load
@@ -87,6 +88,11 @@ async def _compare_when_caught_up(settings: CompareSettings, wait: float) -> tup
         before = await end_offsets(settings.kafka, RAW_TOPICS)
         behind = await _behind(settings)
         if not behind:
+            comparison = await compare_engines(settings.kafka, rules)
+            if comparison.agree:
+                return comparison, True
+            # Cases of hot windows come a moment after their payments were read.
+            await asyncio.sleep(2 * HOT_CASES_EVERY_SECONDS)
             comparison = await compare_engines(settings.kafka, rules)
             if comparison.agree or await end_offsets(settings.kafka, RAW_TOPICS) == before:
                 return comparison, True

@@ -3,7 +3,7 @@
 Per batch each changed window is written once to the changelog: a bounded record, whatever its number of payments. Its
 case is written with it, except where the window is *hot*: a case lists up to 1,000 payments, and writing that list for
 each payment would make the thousandth cost a thousand times the first. So cases of hot windows are written once a
-second, and when the window closes.
+second, when the window closes, and when the worker stops.
 """
 
 from collections import Counter

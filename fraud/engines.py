@@ -5,10 +5,9 @@ Rows are kept in a temporary SQLite file, not in memory: there may be millions.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import msgspec
 import stamina
@@ -23,15 +22,14 @@ from fraud.detect import NAME as DETECT
 from fraud.keys import group_key, partition_of
 from fraud.ksqldb import KsqldbSettings, connect
 from fraud.normalise import NAME as NORMALISE
+from fraud.rows import SINK, of_ksqldb, of_python
 from fraud.rules import Rule
 from fraud.state import decode_key, decode_stream_time
-from schemas import wire
 from schemas.kafka import KafkaSettings
 from schemas.reading import end_offsets, read_to_end
 from schemas.topics import FRAUD_STATE, PAYMENT_LATE, RAW_TOPICS, REVIEW_QUEUE
 
 Engine = Literal["ksqldb", "python"]
-SINK = "ksqldb_"
 
 _LAYOUT = """
 CREATE TABLE ksqldb (rule, window_start, grp, row BLOB, PRIMARY KEY (rule, window_start, grp)) WITHOUT ROWID;
@@ -90,42 +88,13 @@ async def read_rows(kafka: KafkaSettings, rules: Sequence[Rule], rows: Rows) -> 
     """Read what both engines have written of these rules; raises KafkaError."""
     names = {rule.name: rule for rule in rules}
     async for records in read_to_end(kafka, [SINK + name for name in names]):
-        rows.put("ksqldb", [_of_ksqldb(names[record.topic.removeprefix(SINK)], record) for record in records])
+        rows.put("ksqldb", [of_ksqldb(names[each.topic.removeprefix(SINK)], each.key, each.value) for each in records])
     async for records in read_to_end(kafka, [REVIEW_QUEUE]):
-        found = [_of_python(record.value) for record in records if record.value is not None]
+        found = [of_python(record.value) for record in records if record.value is not None]
         rows.put("python", [(where, row) for where, row in found if where.rule in names])
     async for records in read_to_end(kafka, [PAYMENT_LATE]):
         late = [msgspec.json.decode(record.value) for record in records]
         rows.put_late([place(each["rule"], each["window_start"], each["group"]) for each in late])
-
-
-def _of_ksqldb(rule: Rule, record: Any) -> tuple[Place, Row | None]:
-    """A record of a sink topic. Its key: columns named `K_...`, or one bare value; then the window's start, 8 bytes."""
-    start = int.from_bytes(record.key[-8:], "big")
-    key = msgspec.json.decode(record.key[:-8])
-    values = [key[f"K_{column.upper()}"] for column in rule.group_by] if isinstance(key, dict) else [key]
-    where = place(rule.name, start, dict(zip(rule.group_by, values, strict=True)))
-    if record.value is None:
-        return where, None
-    value = msgspec.json.Decoder(float_hook=Decimal).decode(record.value)
-    return where, Row(
-        value["WINDOW_END"],
-        value["PAYMENT_COUNT"],
-        Decimal(value["TOTAL_AMOUNT"]).quantize(Decimal("0.01")),
-        float(value["MAX_AMOUNT"]),
-        tuple(sorted(value["PAYMENT_IDS"])),
-    )
-
-
-def _of_python(value: bytes) -> tuple[Place, Row]:
-    case = msgspec.json.decode(value[wire.HEADER_BYTES :] if wire.is_framed(value) else value)
-    return place(case["rule"], case["window_start"], case["group"]), Row(
-        case["window_end"],
-        case["payment_count"],
-        Decimal(case["total_amount"]),
-        case["max_amount"],
-        tuple(sorted(payment["id"] for payment in case["payments"])),
-    )
 
 
 class StreamTimes:

@@ -6,6 +6,7 @@ the path that is always exercised: a crash, a fenced producer, a rebalance and a
 """
 
 import asyncio
+import math
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Iterable
@@ -62,6 +63,7 @@ class Worker:
                     while not self.stopping.is_set():
                         await session.step()
                         pause = self.settings.fraud_retry_seconds
+                    await session.finish()
             except RECOVERABLE as error:
                 reason = f"{type(error).__name__}: {error}"
             except asyncio.CancelledError:
@@ -161,12 +163,18 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
             records = await self._collect(until)
             async with self._committing:
                 if self._state is _State.RUNNING:
-                    await self._commit(records)
+                    await self._commit(records, time.monotonic())
             await self._check_progress()
         else:
             with suppress(TimeoutError):  # what it may return is read again: opening tasks seeks
                 async with asyncio.timeout(interval):
                     await self._consumer.getmany(timeout_ms=int(1000 * interval))
+
+    async def finish(self) -> None:
+        """Write what the tasks were still to write of what they have read: cases of hot windows."""
+        async with self._committing:
+            if self._state is _State.RUNNING:
+                await self._commit([], now=math.inf)
 
     async def _open_tasks(self, assigned: frozenset[TopicPartition]) -> None:
         """Close the tasks that went elsewhere, open those that came, and go on where each was committed."""
@@ -215,11 +223,10 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
                 return True
         return time.monotonic() - self._received_at > LONGEST_WAIT_SECONDS
 
-    async def _commit(self, records: Iterable[ConsumerRecord]) -> None:
+    async def _commit(self, records: Iterable[ConsumerRecord], now: float) -> None:
         batches: dict[int, list[ConsumerRecord]] = defaultdict(list)
         for record in records:
             batches[record.partition].append(record)
-        now = time.monotonic()
         async with asyncio.timeout(COMMIT_SECONDS):
             await _all(
                 task.commit(batches[number], now)

@@ -4,6 +4,7 @@ import sys
 
 import cyclopts
 
+from fraud.ksqldb import KsqldbSettings
 from schemas.errors import UndertenError
 from schemas.kafka import KafkaSettings
 from schemas.logs import LogSettings
@@ -25,19 +26,21 @@ def run(
     kafka: KafkaSettings | None = None,
     topics: TopicSettings | None = None,
     registry: RegistrySettings | None = None,
+    ksqldb: KsqldbSettings | None = None,
     logs: LogSettings | None = None,
 ) -> int:
     """Serve until SIGTERM or Ctrl-C; then answer what is under way, and end.
 
     Each flag is an environment variable too: --service-port is SERVICE_PORT. A flag comes first. Passwords have no
-    flag: KAFKA_PASSWORD and SCHEMA_REGISTRY_PASSWORD, or the files that --kafka-password-file and
-    --schema-registry-password-file name.
+    flag: KAFKA_PASSWORD, SCHEMA_REGISTRY_PASSWORD and KSQLDB_PASSWORD, or the files that --kafka-password-file,
+    --schema-registry-password-file and --ksqldb-password-file name.
     """
     settings = Settings(
         service=service or ServiceSettings(),
         kafka=kafka or KafkaSettings(),
         topics=topics or TopicSettings(),
         registry=registry or RegistrySettings(),
+        ksqldb=ksqldb or KsqldbSettings(),
         logs=logs or LogSettings(),
     )
     settings.kafka.client_options()

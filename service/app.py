@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from schemas.topics import RAW_TOPICS
-from service import contexts, docs, health, payments, review_queue, scrape
+from service import comparison, contexts, docs, health, payments, review_queue, scrape
 from service.answers import answers
 from service.keys import METRICS, SETTINGS, WORKER
 from service.metrics import Metrics
@@ -30,6 +30,7 @@ def routes() -> list[web.RouteDef]:
         *(web.get(f"/{topic}", payments.get_sample(topic), allow_head=False) for topic in RAW_TOPICS),
         web.get("/review-queue", review_queue.list_cases),
         web.get("/review-queue/{case_id}", review_queue.show_case),
+        web.get("/comparison", comparison.show_comparison),
         web.get("/health/live", health.live),
         web.get("/health/ready", health.ready),
         web.get("/metrics", scrape.show_metrics),

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from fraud.rules import load
 from schemas.registry import Registry
 from service.bodies import BodyBudget
 from service.connection import ProducerConnection
@@ -15,15 +16,18 @@ from service.formats import Formats
 from service.keys import (
     BODY_BUDGET,
     CONNECTION,
+    ENGINE_PROGRESS,
     FORMATS,
     METRICS,
     PRODUCER,
     QUEUE_READER,
     QUEUE_VIEW,
+    RULES,
     SETTINGS,
     WORKER,
 )
 from service.producer import PaymentProducer
+from service.progress import EngineProgress
 from service.queue_reader import QueueReader
 from service.queue_view import QueueView
 
@@ -61,8 +65,14 @@ async def review_queue(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     view = await asyncio.to_thread(QueueView, settings.service.view_file(app[WORKER]))
     app[QUEUE_VIEW] = view
-    app[QUEUE_READER] = QueueReader(settings.kafka, view)
+    app[RULES] = rules = tuple(load(settings.service.fraud_rules))
+    ksqldb = settings.ksqldb if settings.ksqldb.ksqldb_url else None
+    app[QUEUE_READER] = reader = QueueReader(settings.kafka, view, rules if ksqldb else ())
+    if ksqldb:
+        app[ENGINE_PROGRESS] = EngineProgress(settings.kafka, settings.service.fraud_app, ksqldb, view, reader)
     yield
+    if ksqldb:
+        await app[ENGINE_PROGRESS].close()
     await app[QUEUE_READER].close()
     await asyncio.to_thread(view.close)
 

@@ -1,13 +1,12 @@
 """Whether the process lives, and whether it can do its work: with Kafka and the registry asked, not remembered."""
 
 import asyncio
-from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from schemas.errors import UndertenError
-from service.bodies import JSON
+from service.answers import json_answer
 from service.keys import CONNECTION, FORMATS, QUEUE_READER
 from service.problems import Problem
 
@@ -24,7 +23,7 @@ class Check(msgspec.Struct, omit_defaults=True):
 
 async def live(request: web.Request) -> web.Response:
     """200 as long as the event loop turns."""
-    return _answer({"status": "live"})
+    return json_answer({"status": "live"})
 
 
 async def ready(request: web.Request) -> web.Response:
@@ -41,7 +40,7 @@ async def ready(request: web.Request) -> web.Response:
             headers={"Retry-After": "2"},
             checks=checks,
         )
-    return _answer({"status": "ready", "checks": checks})
+    return json_answer({"status": "ready", "checks": checks})
 
 
 async def _kafka(app: web.Application) -> Check:
@@ -70,7 +69,3 @@ def _review_queue(app: web.Application) -> Check:
     if reader.caught_up:
         return Check(ok=True, required=True)
     return Check(ok=False, required=True, reason=reader.reason or f"{reader.lag} records are still to be read")
-
-
-def _answer(body: Any) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), headers={"Content-Type": JSON, "Cache-Control": "no-store"})

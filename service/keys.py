@@ -2,16 +2,20 @@
 
 from aiohttp import web
 
+from fraud.rules import Rule
 from service.bodies import BodyBudget
 from service.connection import ProducerConnection
 from service.formats import Formats
 from service.metrics import Metrics
 from service.producer import PaymentProducer
+from service.progress import EngineProgress
 from service.queue_reader import QueueReader
 from service.queue_view import QueueView
 from service.settings import Settings
 
 SETTINGS = web.AppKey("settings", Settings)
+RULES = web.AppKey("rules", tuple[Rule, ...])
+ENGINE_PROGRESS = web.AppKey("engine_progress", EngineProgress)
 WORKER = web.AppKey("worker", int)
 FORMATS = web.AppKey("formats", Formats)
 CONNECTION = web.AppKey("connection", ProducerConnection)

@@ -65,11 +65,12 @@ class Query:
         """Whether the greatest comes first."""
         return self.sort.startswith("-")
 
-    def conditions(self) -> tuple[str, list[Any]]:
-        """The WHERE clause and its values."""
+    def conditions(self, agreement: str = "agreement") -> tuple[str, list[Any]]:
+        """The WHERE clause and its values; `agreement` is the SQL of what a case's agreement is now."""
         # The + keeps SQLite from choosing an index by this column: only the accounts and the order are worth one.
         free = ("payor", "payee", SORTS[self.sort_name])
-        conditions = [f"{'' if column in free else '+'}{column} {operator} ?" for column, operator, _ in self.where]
+        terms = {"agreement": agreement} | {column: column for column in free}
+        conditions = [f"{terms.get(column, f'+{column}')} {operator} ?" for column, operator, _ in self.where]
         values = [value for _, _, value in self.where]
         if self.after is not None:
             conditions.append(f"({SORTS[self.sort_name]}, case_id) {'<' if self.descending else '>'} (?, ?)")

@@ -1,18 +1,24 @@
-"""Reads `review_queue`, and `payment_late` beside it, into the view, for as long as the service runs."""
+"""Reads `review_queue`, `payment_late`, and ksqlDB's sink topics if there is one, into the view, as long as it runs."""
 
 import asyncio
 import time
+from collections.abc import Iterator, Mapping, Sequence
 
+import msgspec
 import stamina
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.structs import ConsumerRecord
 
+from fraud.rows import SINK
+from fraud.rules import Rule
 from schemas.errors import BrokerError
 from schemas.kafka import KafkaSettings
 from schemas.topics import PAYMENT_LATE, REVIEW_QUEUE
+from service.agreement import KsqldbRow, read_ksqldb
 from service.queue_view import CaseRecord, Damaged, QueueView
-from service.topic_identity import topic_identity
+from service.topic_identity import TopicIdentity, topic_identity
 
 TOPICS = (REVIEW_QUEUE, PAYMENT_LATE)
 POLL_MS = 500
@@ -33,7 +39,8 @@ class QueueReader:
     the cases, so that a restart goes on from there.
     """
 
-    def __init__(self, kafka: KafkaSettings, view: QueueView) -> None:
+    def __init__(self, kafka: KafkaSettings, view: QueueView, rules: Sequence[Rule] = ()) -> None:
+        """`rules` are those of which ksqlDB's rows are read as well; its topics may come later."""
         self.caught_up = False
         """Whether the view has once held all that the topic did at that moment."""
         self.reason: str | None = "still reading the topic"
@@ -44,12 +51,21 @@ class QueueReader:
         self.bad = 0
         self._kafka = kafka
         self._view = view
+        self._sinks = {SINK + rule.name: rule for rule in rules}
+        self._source: dict[str, str] = {}
         self._damaged = False
+        self._checks = 0
+        self._hurry = False
         self._reading = asyncio.create_task(self._read_for_ever())
 
     def rebuild(self) -> None:
         """Make the view anew: somebody who read it found it damaged."""
         self._damaged = True
+
+    @property
+    def awaited(self) -> list[str]:
+        """Topics of ksqlDB's that are not there yet."""
+        return [sink for sink in self._sinks if sink not in self._source]
 
     async def close(self) -> None:
         """Stop reading."""
@@ -99,17 +115,20 @@ class QueueReader:
             await consumer.stop()
 
     async def _begin(self, consumer: AIOKafkaConsumer) -> None:
-        source: dict[str, str] = {}
-        partitions: list[TopicPartition] = []
-        for topic in TOPICS:
-            identity = await topic_identity(consumer, topic)
-            source |= {"cluster_id": identity.cluster_id, topic: identity.topic_id}
-            partitions += [TopicPartition(topic, number) for number in range(identity.partitions)]
-        read_to = await asyncio.to_thread(self._view.positions, source)
+        identities = await self._identities(consumer)
+        partitions = [TopicPartition(topic, n) for topic, each in identities.items() for n in range(each.partitions)]
+        self._source = _source(identities)
+        read_to = await asyncio.to_thread(self._view.positions, self._source)
         consumer.assign(partitions)
         beginnings = await consumer.beginning_offsets(partitions)
         for partition in partitions:
             consumer.seek(partition, max(read_to.get(partition, 0), beginnings[partition]))
+
+    async def _identities(self, consumer: AIOKafkaConsumer) -> dict[str, TopicIdentity]:
+        """The topics that are there to be read; raises BrokerError where one that must be is not."""
+        there = await consumer.topics() if self._sinks else set()
+        wanted = [*TOPICS, *(sink for sink in self._sinks if sink in there)]
+        return {topic: await topic_identity(consumer, topic) for topic in wanted}
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         await self._check(consumer)
@@ -123,22 +142,48 @@ class QueueReader:
                 await self._apply(batches)
                 heard = now
             # Until the view has caught up, every batch may be the one that completes it.
-            if now - checked > CHECK_SECONDS or not self.caught_up:
+            if now - checked > CHECK_SECONDS or self._hurry or not self.caught_up:
                 await self._check(consumer)
+                if now - checked > CHECK_SECONDS and self._sinks:
+                    await self._check_sinks(consumer)
                 checked = now
                 if self.lag and now - heard > 2 * CHECK_SECONDS:
                     raise Silent(f"{self.lag} records of {' and '.join(TOPICS)} are not delivered")
 
     async def _apply(self, batches: dict[TopicPartition, list]) -> None:  # type: ignore[type-arg]
         cases, late = [], []
+        ksqldb: list[KsqldbRow] = []
         for partition, batch in batches.items():
             if partition.topic == REVIEW_QUEUE:
                 cases += [CaseRecord(each.partition, each.offset, each.key, each.value) for each in batch]
+            elif rule := self._sinks.get(partition.topic):
+                ksqldb += self._read_ksqldb(rule, batch)
             else:
                 late += [each.key.decode() for each in batch if each.key is not None]
         positions = {partition: batch[-1].offset + 1 for partition, batch in batches.items()}
-        self.bad += await asyncio.to_thread(self._view.apply, cases, positions, late)
+        self.bad += await asyncio.to_thread(self._view.apply, cases, positions, late, ksqldb)
         self.applied += len(cases)
+
+    def _read_ksqldb(self, rule: Rule, batch: list[ConsumerRecord]) -> Iterator[KsqldbRow]:
+        for record in batch:
+            try:
+                yield read_ksqldb(rule, record.key, record.value, record.timestamp)
+            except (msgspec.MsgspecError, KeyError, TypeError, ValueError, ArithmeticError) as error:
+                log.warning("not a row of ksqlDB's", topic=record.topic, offset=record.offset, reason=repr(error))
+                self.bad += 1
+
+    async def _check_sinks(self, consumer: AIOKafkaConsumer) -> None:
+        """Begin anew where ksqlDB has made, or made again, a topic."""
+        await consumer._client.force_metadata_update()  # noqa: SLF001 - nothing public asks for topics that are new
+        if _source(await self._identities(consumer)) != self._source:
+            raise BrokerError("ksqlDB's topics have changed")
+
+    async def check_now(self) -> None:
+        """Return when the view has held all that the topics did at this moment."""
+        before = self._checks
+        while self._checks < before + 2 or self.lag:
+            self._hurry = True
+            await asyncio.sleep(POLL_MS / 1000)
 
     async def _check(self, consumer: AIOKafkaConsumer) -> None:
         """How far the consumer is behind the topic's end."""
@@ -146,8 +191,16 @@ class QueueReader:
         ends = await consumer.end_offsets(partitions)
         self.lag = sum([max(0, ends[each] - await consumer.position(each)) for each in partitions])
         self.reason = None
+        self._hurry = False
+        self._checks += 1
         if self.lag == 0:
             self.caught_up = True
+
+
+def _source(identities: Mapping[str, TopicIdentity]) -> dict[str, str]:
+    """What the view is made from: the cluster, and the id of each topic."""
+    [cluster] = {each.cluster_id for each in identities.values()}
+    return {"cluster_id": cluster, **{topic: each.topic_id for topic, each in identities.items()}}
 
 
 def _is_being_cancelled() -> bool:

@@ -9,6 +9,7 @@ that SQLite does not know) is cured by deleting it and reading the topic again.
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -19,9 +20,10 @@ from aiokafka import TopicPartition
 from msgspec import Meta
 
 from schemas import wire
+from service.agreement import KsqldbRow, case_of, difference_of, verdict
 from service.queue_query import SORTS, Cursor, Query
 
-LAYOUT = "2"
+LAYOUT = "3"
 SUFFIXES = ("", "-wal", "-shm")
 MOST_RELATED = 50
 
@@ -47,9 +49,11 @@ CREATE TABLE cases (
     window_end INTEGER NOT NULL,
     last_payment_at INTEGER NOT NULL,
     status TEXT NOT NULL DEFAULT 'open',
-    agreement TEXT NOT NULL DEFAULT 'off',
-    version INTEGER NOT NULL
+    agreement TEXT NOT NULL DEFAULT 'only_python', -- the verdict of both engines' rows, see service/agreement.py
+    changed_at INTEGER NOT NULL, -- when the view last heard of a change, by this machine's clock
+    version INTEGER NOT NULL -- 0: Python has no such case
 );
+CREATE TABLE ksqldb (case_id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 -- The case as it stands on the topic, apart from the columns that are searched: those stay small and in memory.
 CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE INDEX cases_by_payor ON cases (payor);
@@ -58,14 +62,14 @@ CREATE INDEX cases_by_payee ON cases (payee, payee_bank);
 
 # One index for each order, and in it every column that can be asked for: where no case or few match, the whole of it is
 # read, and that is quick only as long as no row has to be looked up for it.
-_SEARCHED = "case_id, status, agreement, rule, payor, payee, payee_bank, total_cents, window_start"
+_SEARCHED = "case_id, status, agreement, changed_at, rule, payor, payee, payee_bank, total_cents, window_start"
 _INDEXES = "\n".join(f"CREATE INDEX cases_by_{column} ON cases ({column}, {_SEARCHED});" for column in SORTS.values())
 
 _UPSERT = """
 INSERT INTO cases (case_id, rule, payor, payee, payee_bank, total_cents, payment_count, window_start, window_end,
-                   last_payment_at, version)
+                   last_payment_at, changed_at, version)
 VALUES (:case_id, :rule, :payor, :payee, :payee_bank, :total_cents, :payment_count, :window_start, :window_end,
-        :last_payment_at, :version)
+        :last_payment_at, :changed_at, :version)
 ON CONFLICT (case_id) DO UPDATE SET
     rule = excluded.rule, payor = excluded.payor, payee = excluded.payee, payee_bank = excluded.payee_bank,
     total_cents = excluded.total_cents, payment_count = excluded.payment_count, window_start = excluded.window_start,
@@ -74,7 +78,6 @@ RETURNING id
 """
 
 _LATE = "coalesce((SELECT payments FROM late WHERE case_id = c.case_id), 0)"
-_COLUMNS = f"c.id, c.case_id, c.status, c.agreement, c.version, {_LATE}"
 
 
 class CaseRecord(NamedTuple):
@@ -110,6 +113,7 @@ class SearchedCase(msgspec.Struct):
 Item = dict[str, Any]
 """A case as it is answered: its members on the topic, and `late_payments`, `status`, `agreement`, `version`."""
 
+_decode_ksqldb = msgspec.msgpack.Decoder(KsqldbRow).decode
 _decode_case = msgspec.json.Decoder(SearchedCase).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -128,6 +132,8 @@ class QueueView:
 
     def __init__(self, file: Path) -> None:
         """Open the file, or make it; a file that cannot be used is replaced."""
+        self.compared_until: int | None = None
+        """Both engines had read everything that was posted before (ms since the epoch); None: there is one engine."""
         self._file = file
         self._writing, self._reading = threading.Lock(), threading.Lock()
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +165,8 @@ class QueueView:
             stored = dict(self._writer.execute("SELECT name, value FROM meta WHERE name <> 'layout'"))
             rows = self._writer.execute("SELECT topic, partition, next_offset FROM positions").fetchall()
         found = {TopicPartition(topic, number): offset for topic, number, offset in rows}
-        if stored and stored != source:
+        # A topic that is new (ksqlDB makes its own when it is deployed) adds to the view, any other change replaces it.
+        if not stored.items() <= source.items():
             log.warning(
                 "the review queue's view is made anew", reason="another cluster or topic", was=stored, now=source
             )
@@ -170,21 +177,32 @@ class QueueView:
         return found
 
     def apply(
-        self, records: Sequence[CaseRecord], positions: Mapping[TopicPartition, int], late: Sequence[str] = ()
+        self,
+        records: Sequence[CaseRecord],
+        positions: Mapping[TopicPartition, int],
+        late: Sequence[str] = (),
+        ksqldb: Sequence[KsqldbRow] = (),
     ) -> int:
         """Take in records and remember the positions after them, all or nothing; returns how many were no cases.
 
         `late` are case ids, one for each payment that came too late for that case's window.
         """
         bad = 0
+        now = int(time.time() * 1000)
         with self._writing, _damage(), self._writer:
             for record in records:
                 try:
-                    self._apply_one(record)
+                    self._apply_one(record, now)
                 except (msgspec.MsgspecError, ValueError) as error:
                     # The topic is ours: a record that is no case is a fault to be seen, but not one to stop at.
                     log.warning("not a case", partition=record.partition, offset=record.offset, reason=str(error))
                     bad += 1
+            self._put_ksqldb(ksqldb)
+            if self.compared_until is not None:
+                # By id, the last of each: what a case is in between two records of a batch, nobody sees.
+                changed = {record.key.decode(errors="replace") for record in records if record.key is not None}
+                for case_id in changed | {found.case_id for found in ksqldb}:
+                    self._judge(case_id, now)
             self._writer.executemany(
                 "INSERT INTO late VALUES (?, 1) ON CONFLICT DO UPDATE SET payments = payments + 1",
                 [(case_id,) for case_id in late],
@@ -194,13 +212,40 @@ class QueueView:
             )
         return bad
 
-    def _apply_one(self, record: CaseRecord) -> None:
+    def _put_ksqldb(self, rows: Sequence[KsqldbRow]) -> None:
+        for found in rows:
+            if found.row is None:
+                self._writer.execute("DELETE FROM ksqldb WHERE case_id = ?", (found.case_id,))
+            else:
+                body = msgspec.msgpack.encode(found)
+                self._writer.execute("INSERT OR REPLACE INTO ksqldb VALUES (?, ?)", (found.case_id, body))
+
+    def _judge(self, case_id: str, now: int) -> None:
+        """Set what the engines' rows of a case say together; a case that neither has any more goes."""
+        ours = self._writer.execute(
+            "SELECT body FROM cases JOIN bodies USING (id) WHERE case_id = ? AND version > 0", (case_id,)
+        ).fetchone()
+        theirs = self._writer.execute("SELECT body FROM ksqldb WHERE case_id = ?", (case_id,)).fetchone()
+        if ours is None and theirs is None:
+            self._delete(case_id)
+            return
+        found = _decode_ksqldb(theirs[0]) if theirs else None
+        if found and ours is None:
+            self._store(case_of(found), version=0, now=now)
+        said = verdict(found.row if found else None, ours[0] if ours else None)
+        self._writer.execute("UPDATE cases SET agreement = ?, changed_at = ? WHERE case_id = ?", (said, now, case_id))
+
+    def _apply_one(self, record: CaseRecord, now: int) -> None:
         if record.key is None:
             raise ValueError("the record has no key")
         if record.value is None:
             self._delete(record.key.decode())
             return
-        body = record.value[wire.HEADER_BYTES :] if wire.is_framed(record.value) else record.value
+        # A case has one partition, so its offset there grows with each change and is the same in every process.
+        version = record.offset + 1
+        self._store(record.value[wire.HEADER_BYTES :] if wire.is_framed(record.value) else record.value, version, now)
+
+    def _store(self, body: bytes, version: int, now: int) -> None:
         case = _decode_case(body)
         dollars, _, cents = case.total_amount.partition(".")
         row = {
@@ -214,8 +259,8 @@ class QueueView:
             "window_start": case.window_start,
             "window_end": case.window_end,
             "last_payment_at": case.last_payment_at,
-            # A case has one partition, so its offset there grows with each change and is the same in every process.
-            "version": record.offset + 1,
+            "changed_at": now,
+            "version": version,
         }
         [(row_id,)] = self._writer.execute(_UPSERT, row).fetchall()
         self._writer.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?)", (row_id, body))
@@ -226,11 +271,11 @@ class QueueView:
 
     def page(self, query: Query) -> tuple[list[Item], Cursor | None]:
         """The cases that a query asks for, and where the next page begins if there is one."""
-        where, values = query.conditions()
+        where, values = query.conditions(self._agreement())
         column, order = SORTS[query.sort_name], "DESC" if query.descending else "ASC"
         # The rows are chosen in an index alone; the rest is fetched for those that were chosen.
         sql = (
-            f"SELECT {_COLUMNS}, c.{column}, b.body FROM (SELECT id FROM cases{where} "
+            f"SELECT {self._columns()}, c.{column}, b.body FROM (SELECT id FROM cases{where} "
             f"ORDER BY {column} {order}, case_id {order} LIMIT ?) "
             f"JOIN cases c USING (id) JOIN bodies b USING (id) ORDER BY c.{column} {order}, c.case_id {order}"
         )
@@ -243,7 +288,7 @@ class QueueView:
     def case(self, case_id: str) -> Item | None:
         """One case."""
         rows = self._read(
-            f"SELECT {_COLUMNS}, b.body FROM cases c JOIN bodies b ON b.id = c.id WHERE case_id = ?", [case_id]
+            f"SELECT {self._columns()}, b.body FROM cases c JOIN bodies b ON b.id = c.id WHERE case_id = ?", [case_id]
         )
         return _item(rows[0][1:6], rows[0][6]) if rows else None
 
@@ -261,13 +306,42 @@ class QueueView:
                 SELECT * FROM cases WHERE id IN near AND case_id <> :id
                 ORDER BY last_payment_at DESC, case_id LIMIT {MOST_RELATED}
             )
-            SELECT {_COLUMNS}, b.body FROM latest c JOIN bodies b ON b.id = c.id
+            SELECT {self._columns()}, b.body FROM latest c JOIN bodies b ON b.id = c.id
             ORDER BY c.last_payment_at DESC, c.case_id
         """
         related = [_item(row[1:6], row[6]) for row in self._read(sql, {"id": case_id})]
         for item in related:
             item.pop("payments", None)
         return related
+
+    def judged(self, rule: str, open_after: int) -> dict[str, tuple[int, int]]:
+        """A rule's windows: by agreement (and "late"), how many; and how many of them end at or before a time."""
+        now = self._agreement()
+        kind = f"CASE WHEN {now} NOT IN ('agree', 'pending') AND {_LATE} THEN 'late' ELSE {now} END"
+        sql = f"SELECT {kind}, count(*), sum(window_end <= ?) FROM cases c WHERE rule = ? GROUP BY 1"
+        return {kind: (count, settled) for kind, count, settled in self._read(sql, [open_after, rule])}
+
+    def differences(self, most: int) -> list[dict[str, Any]]:
+        """The first windows on which the engines do not agree, in order of rule and window."""
+        sql = f"""
+            SELECT k.body, CASE WHEN c.version THEN b.body END, {_LATE} FROM cases c JOIN bodies b USING (id)
+            LEFT JOIN ksqldb k ON k.case_id = c.case_id
+            WHERE {self._agreement()} NOT IN ('agree', 'pending', 'off')
+            ORDER BY rule, window_start, c.case_id LIMIT {most}
+        """
+        rows = self._read(sql, [])
+        found = [difference_of(_decode_ksqldb(row[0]) if row[0] else None, row[1], row[2]) for row in rows]
+        return [each for each in found if each]
+
+    def _agreement(self) -> str:
+        """SQL of what a case's agreement is now."""
+        if self.compared_until is None:
+            return "'off'"
+        known = f"agreement = 'agree' OR changed_at < {self.compared_until:d}"
+        return f"(CASE WHEN {known} THEN agreement ELSE 'pending' END)"
+
+    def _columns(self) -> str:
+        return f"c.id, c.case_id, c.status, {self._agreement()}, c.version, {_LATE}"
 
     def count(self) -> int:
         """How many cases there are."""

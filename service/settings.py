@@ -8,6 +8,7 @@ from typing import Literal
 
 from cyclopts import Parameter
 
+from fraud.ksqldb import KsqldbSettings
 from schemas.errors import SettingsError
 from schemas.kafka import KafkaSettings
 from schemas.logs import LogSettings
@@ -64,6 +65,12 @@ class ServiceSettings:
     queue_view: Path = Path(".local/review_queue.sqlite")
     """SQLite file of the review queue; worker 2 and up put their number before the suffix."""
 
+    fraud_app: str = "underten"
+    """Name of the installation: prefix of consumer groups and transactional ids."""
+
+    fraud_rules: Path | None = None
+    """File with the rules; without it those that are shipped."""
+
     access_log: Literal["off", "errors", "all"] = "errors"
     """Which requests are logged: none, those answered with 4xx or 5xx, or every one."""
 
@@ -100,4 +107,5 @@ class Settings:
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     topics: TopicSettings = field(default_factory=TopicSettings)
     registry: RegistrySettings = field(default_factory=RegistrySettings)
+    ksqldb: KsqldbSettings = field(default_factory=KsqldbSettings)
     logs: LogSettings = field(default_factory=LogSettings)

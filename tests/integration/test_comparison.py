@@ -2,23 +2,33 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
+from compose.addresses import free_port
 from fraud.compare import Comparison
 from fraud.compare_command import compare_engines
 from fraud.engines import python_lag
+from fraud.ksqldb import KsqldbSettings
 from fraud.rules import load
 from schemas.codecs import payment_codecs
 from schemas.kafka import KafkaSettings
 from schemas.registry import Registry
 from schemas.topics import PAYMENT_LATE
+from service.app import make_app
+from service.settings import ServiceSettings, Settings
 from tests.conftest import Servers
 from tests.golden import HERE, lines, payments
+from tests.integration.ksqldb_answers import Answers, answering
 from tests.integration.processes import Json, make_topics, producer, running, until
+from tests.integration.serving import Client, queue, ready
 
 RULES = HERE / "three-formats.rules.toml"
 LOST_BY_KSQLDB = 37
@@ -146,3 +156,117 @@ async def test_a_window_with_late_payments_is_called_late(golden_run: KafkaSetti
         assert (found.kind, found.late) == ("late", 1)
     finally:
         await play(golden_run, [last])
+
+
+@asynccontextmanager
+async def serving_both(servers: Servers, view: Path, **changes: Any) -> AsyncIterator[Client]:
+    """The service, with a ksqlDB of which all queries have read everything."""
+    async with answering(Answers()) as url:
+        service = ServiceSettings(queue_view=view, fraud_app="golden", fraud_rules=RULES, **changes)
+        known = Settings(
+            service=service,
+            kafka=servers.kafka_settings,
+            registry=servers.registry_settings,
+            ksqldb=KsqldbSettings(ksqldb_url=url),
+        )
+        async with TestClient(TestServer(make_app(known))) as client:
+            await ready(client)
+            yield client
+
+
+async def comparison_of(client: Client) -> Json:
+    async with client.get("/comparison") as response:
+        assert response.status == 200, await response.text()
+        content: Json = await response.json()
+        return content
+
+
+def where(difference: Json) -> tuple[str, int, str]:
+    return difference["rule"], difference["window_start"], json.dumps(difference["group"], sort_keys=True)
+
+
+async def judged(client: Client) -> Json:
+    """The service's comparison, once it can judge every window."""
+
+    async def all_judged() -> bool:
+        found = await comparison_of(client)
+        return bool(found["caught_up"] and found["rules"] and not found["pending"])
+
+    await until(all_judged, 60)
+    return await comparison_of(client)
+
+
+async def test_the_service_counts_as_the_command_does(
+    golden_run: KafkaSettings, servers: Servers, tmp_path: Path
+) -> None:
+    async with serving_both(servers, tmp_path / "queue.sqlite") as client:
+        found = await judged(client)
+        expected = (await compared(golden_run)).as_json(caught_up=True)
+        assert found["rules"] == expected["rules"]
+        assert sorted(found["differences"], key=where) == sorted(expected["differences"], key=where)
+        assert found["settled"] + found["provisional"] == expected["settled"] + expected["provisional"]
+
+
+async def test_a_case_that_only_ksqldb_found_is_in_the_queue_and_one_that_differs_says_so(
+    golden_run: KafkaSettings, servers: Servers, tmp_path: Path
+) -> None:
+    first, *_, last = [record for record in recorded() if record["topic"] == "ksqldb_structuring"]
+    alone = {**first, "key_hex": first["key_hex"][:-16] + "0000000000000000"}
+    try:
+        await play(golden_run, [alone, changed(PAYMENT_COUNT=999)(last)])
+        async with serving_both(servers, tmp_path / "queue.sqlite") as client:
+            await judged(client)
+            [found] = (await queue(client, rule="structuring", agreement="only_ksqldb"))["items"]
+            assert (found["window_start"], found["version"]) == (0, 0)
+            assert {payment["id"] for payment in found["payments"]} == set(json.loads(first["value"])["PAYMENT_IDS"])
+            [differs] = (await queue(client, rule="structuring", agreement="differ"))["items"]
+            assert differs["window_start"] == json.loads(last["value"])["WINDOW_START"]
+            assert (await queue(client, agreement="pending"))["items"] == []
+    finally:
+        await play(golden_run, [{**alone, "value": None}, last])
+
+
+async def test_without_a_ksqldb_nothing_is_compared(servers: Servers, tmp_path: Path) -> None:
+    known = Settings(
+        service=ServiceSettings(queue_view=tmp_path / "queue.sqlite"),
+        kafka=servers.kafka_settings,
+        registry=servers.registry_settings,
+    )
+    async with TestClient(TestServer(make_app(known))) as client:
+        found = await comparison_of(client)
+        assert (found["caught_up"], found["rules"]) == (False, {})
+        assert "KSQLDB_URL" in found["reason"]
+
+
+@pytest.mark.parametrize(("plant", "status"), [(False, 0), (True, 1)])
+async def test_the_commands_exit_status_says_whether_all_agree(
+    plant: bool,  # noqa: FBT001
+    status: int,
+    golden_run: KafkaSettings,
+    servers: Servers,
+    tmp_path: Path,
+) -> None:
+    rules = tmp_path / "rules.toml"
+    only_structuring = RULES.read_text(encoding="utf-8").split("[[rule]]")
+    rules.write_text("[[rule]]" + next(each for each in only_structuring if '"structuring"' in each), encoding="utf-8")
+    last = [record for record in recorded() if record["topic"] == "ksqldb_structuring"][-1]
+    try:
+        if plant:
+            await play(golden_run, [changed(PAYMENT_COUNT=999)(last)])
+        async with answering(Answers()) as url:
+            assert await exit_status(servers, FRAUD_RULES=str(rules), KSQLDB_URL=url) == status
+    finally:
+        await play(golden_run, [last])
+
+
+async def test_the_commands_exit_status_is_2_where_ksqldb_does_not_answer(servers: Servers) -> None:
+    assert await exit_status(servers, KSQLDB_URL=f"http://127.0.0.1:{free_port()}") == 2
+
+
+async def exit_status(servers: Servers, **environment: str) -> int:
+    """Of `fraud compare`."""
+    command = [sys.executable, "-m", "fraud", "compare", "--format", "json"]
+    env = {**os.environ, **servers.environment, "FRAUD_APP": "golden", **environment}
+    process = await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.DEVNULL)
+    async with asyncio.timeout(60):
+        return await process.wait()

@@ -12,65 +12,7 @@ from fraud.ksqldb import Ksqldb, KsqldbSettings, KsqldbUnavailable, StatementErr
 from fraud.rules import load
 from fraud.statements import statements
 from schemas.errors import SettingsError
-
-
-class Answers:
-    """ksqlDB's answers to the statements of a test."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.sources: dict[str, dict[str, Any]] = {}
-        self.queries: list[dict[str, Any]] = []
-        self.failing = ""
-
-    async def info(self, request: web.Request) -> web.Response:
-        return web.json_response({"KsqlServerInfo": {"version": "7.9.0", "serverStatus": "RUNNING"}})
-
-    async def ksql(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        statement = body["ksql"]
-        assert body["streamsProperties"] == {"ksql.streams.auto.offset.reset": "earliest"}
-        self.said.append(statement)
-        if self.failing and self.failing in statement:
-            answer = {
-                "@type": "statement_error",
-                "error_code": 40001,
-                "message": "line 2:3: bad",
-                "statementText": statement,
-            }
-            return web.json_response(answer, status=400)
-        return web.json_response([self.entity(statement)])
-
-    def entity(self, statement: str) -> dict[str, Any]:
-        match statement.split():
-            case ["LIST", "STREAMS;"]:
-                return {
-                    "@type": "streams",
-                    "streams": [each for each in self.sources.values() if each["type"] == "STREAM"],
-                }
-            case ["LIST", "TABLES;"]:
-                return {
-                    "@type": "tables",
-                    "tables": [each for each in self.sources.values() if each["type"] == "TABLE"],
-                }
-            case ["LIST", "QUERIES;"]:
-                return {"@type": "queries", "queries": self.queries}
-            case ["DESCRIBE", name, "EXTENDED;"]:
-                return {"@type": "sourceDescription", "sourceDescription": self.sources[name]}
-            case ["CREATE", kind, name, *_]:
-                self.sources[name.upper()] = {
-                    "name": name.upper(),
-                    "type": kind,
-                    "statement": statement,
-                    "writeQueries": [],
-                }
-            case ["INSERT", *_]:
-                self.queries.append({"id": statement.split("'")[1].upper(), "queryString": statement, "sinks": []})
-            case ["DROP", _, name, *_]:
-                del self.sources[name.rstrip(";")]
-            case ["TERMINATE", query]:
-                self.queries = [each for each in self.queries if each["id"] != query.rstrip(";")]
-        return {"@type": "currentStatus", "commandStatus": {"status": "SUCCESS", "message": "created"}}
+from tests.integration.ksqldb_answers import Answers, answering
 
 
 @pytest.fixture
@@ -79,11 +21,8 @@ def answers() -> Answers:
 
 
 @pytest.fixture
-async def server(answers: Answers, aiohttp_server: Any) -> AsyncIterator[Ksqldb]:
-    app = web.Application()
-    app.add_routes([web.get("/info", answers.info), web.post("/ksql", answers.ksql)])
-    running = await aiohttp_server(app)
-    async with connect(KsqldbSettings(ksqldb_url=str(running.make_url("/")))) as client:
+async def server(answers: Answers) -> AsyncIterator[Ksqldb]:
+    async with answering(answers) as url, connect(KsqldbSettings(ksqldb_url=url)) as client:
         yield client
 
 

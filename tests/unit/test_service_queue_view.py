@@ -4,6 +4,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import msgspec
 import pytest
 from aiokafka import TopicPartition
 
+from fraud.compare import Row
 from schemas.topics import PAYMENT_LATE, REVIEW_QUEUE
+from service.agreement import KsqldbRow
 from service.queue_query import parse_query
 from service.queue_view import CaseRecord, Damaged, QueueView
 
@@ -229,3 +232,105 @@ def test_late_payments_are_counted_on_their_case_whether_it_is_there_before_them
         later["case_id"]: 1,
     }
     assert view.positions(SOURCE)[at] == 3
+
+
+def ksqldb_row(content: dict[str, Any], *, timestamp: int = 7, gone: bool = False, **changes: Any) -> KsqldbRow:
+    """ksqlDB's row of a case."""
+    row = Row(
+        content["window_end"],
+        content["payment_count"],
+        Decimal(content["total_amount"]),
+        content["max_amount"],
+        tuple(sorted(payment["id"] for payment in content["payments"])),
+    )
+    return KsqldbRow(
+        content["case_id"],
+        content["rule"],
+        content["group"],
+        content["window_start"],
+        timestamp,
+        None if gone else msgspec.structs.replace(row, **changes),
+    )
+
+
+FAR_AHEAD = 2**53
+
+
+@pytest.mark.parametrize(
+    ("python", "changes", "agreement"),
+    [
+        (True, {}, "agree"),
+        (True, {"payment_count": 3}, "differ"),
+        (True, {"total_amount": Decimal("10000.04")}, "differ"),
+        (True, {"gone": True}, "only_python"),
+        (False, {}, "only_ksqldb"),
+    ],
+)
+def test_both_engines_rows_make_a_cases_agreement(
+    view: QueueView,
+    python: bool,  # noqa: FBT001
+    changes: dict[str, Any],
+    agreement: str,
+) -> None:
+    view.compared_until = FAR_AHEAD
+    view.apply([record(case())] if python else [], {}, ksqldb=[ksqldb_row(case(), **changes)])
+    [item] = listed(view)
+    assert item["agreement"] == agreement
+    assert listed(view, agreement=agreement) == [item]
+    assert listed(view, agreement="pending") == []
+
+
+def test_the_order_in_which_the_engines_come_does_not_matter(view: QueueView) -> None:
+    view.compared_until = FAR_AHEAD
+    view.apply([], {}, ksqldb=[ksqldb_row(case(1))])
+    view.apply([record(case(1)), record(case(2))], {})
+    view.apply([], {}, ksqldb=[ksqldb_row(case(2))])
+    assert [item["agreement"] for item in listed(view)] == ["agree", "agree"]
+
+
+def test_what_an_engine_may_not_have_read_yet_is_pending_but_what_is_equal_agrees_at_once(view: QueueView) -> None:
+    view.compared_until = 0
+    view.apply([record(case(1)), record(case(2))], {}, ksqldb=[ksqldb_row(case(2))])
+    assert [item["agreement"] for item in listed(view, sort="total")] == ["pending", "agree"]
+    assert len(listed(view, agreement="pending")) == 1
+
+
+def test_a_case_that_only_ksqldb_found_says_what_is_known_of_it_and_goes_when_ksqldb_takes_it_back(
+    view: QueueView,
+) -> None:
+    view.compared_until = FAR_AHEAD
+    view.apply([], {}, ksqldb=[ksqldb_row(case(), timestamp=99)])
+    [item] = listed(view)
+    assert item["payments"] == [{"id": "p"}]
+    assert (item["first_payment_at"], item["last_payment_at"], item["version"]) == (None, 99, 0)
+    assert listed(view, payor="0", min_total="10000.03") == [item]
+    view.apply([], {}, ksqldb=[ksqldb_row(case(), gone=True)])
+    assert listed(view) == []
+
+
+def test_windows_are_counted_by_agreement_and_late_ones_apart(view: QueueView) -> None:
+    view.compared_until = FAR_AHEAD
+    rows = [
+        ksqldb_row(case(1)),
+        ksqldb_row(case(2), payment_count=9),
+        ksqldb_row(case(3), payment_count=9),
+        ksqldb_row(case(4)),
+    ]
+    view.apply([record(case(number)) for number in (1, 2, 3)], {}, late=[case(3)["case_id"]], ksqldb=rows)
+    assert view.judged("structuring", open_after=2500) == {
+        "agree": (1, 1),
+        "differ": (1, 1),
+        "late": (1, 0),
+        "only_ksqldb": (1, 0),
+    }
+    found = {each["window_start"]: each for each in view.differences(10)}
+    assert [found[start]["kind"] for start in (2000, 3000, 4000)] == ["different", "late", "only_ksqldb"]
+    assert found[2000]["fields"] == {"payment_count": {"ksqldb": 9, "python": 2}}
+    assert len(view.differences(2)) == 2
+
+
+def test_a_topic_that_is_new_adds_to_the_view(view: QueueView) -> None:
+    view.positions(SOURCE)
+    view.apply([record(case())], {Q[0]: 1})
+    assert view.positions({**SOURCE, "ksqldb_structuring": "x"}) == {Q[0]: 1}
+    assert view.positions({**SOURCE, "ksqldb_structuring": "y"}) == {}
