@@ -6,19 +6,17 @@ alone, who sends them and when does not.
 """
 
 import logging
-import os
 import time
 from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
-import gevent
 import msgspec
+from load_settings import read_settings
 from locust.env import Environment
 from locust.exception import StopUser
-from msgspec import Meta
 from shapes import shape_class
 from typologies import Instance, Sent, Traffic
 
@@ -35,54 +33,20 @@ MOST_LINES = 5000
 log = logging.getLogger("underten")
 
 
-class LoadSettings(msgspec.Struct, frozen=True):
-    """Read from the environment: LOAD_RATE and so on."""
-
-    rate: Annotated[float, Meta(gt=0, le=1e6)] = 1000.0
-    """Payments a second."""
-
-    seconds: Annotated[float, Meta(gt=0)] = 30.0
-    """How long; without a shape, locust's own --run-time says so."""
-
-    seed: int | None = None
-    """The same seed makes the same payments; without one, the clock gives it."""
-
-    shape: Literal["none", "steady", "ramp", "spike"] = "none"
-    """How the load changes: all at once; from a tenth up; a fifth with a spike. none: as many users as locust is told."""
-
-    share: Annotated[float, Meta(ge=0, le=1)] = 0.03
-    """How much of the payments belongs to patterns."""
-
-    truth: str = ".local/truth.ndjson"
-    """File for what should be found."""
-
-    anywhere: bool = False
-    """Whether a service on another machine may be loaded."""
-
-
-def read_settings() -> LoadSettings:
-    """Raises SystemExit that names what is wrong. A variable that is set to nothing counts as not set."""
-    given = {name: os.environ.get(f"LOAD_{name.upper()}", "") for name in LoadSettings.__struct_fields__}
-    try:
-        return msgspec.convert({name: value for name, value in given.items() if value}, LoadSettings, strict=False)
-    except msgspec.ValidationError as error:
-        raise SystemExit(f"LOAD_...: {error}") from None
-
-
 SETTINGS = read_settings()
-SEED = time.time_ns() // 1_000_000 if SETTINGS.seed is None else SETTINGS.seed
-USERS = max(1, min(MOST_USERS, int(SETTINGS.rate / LEAST_USER_RATE)))
-USER_RATE = SETTINGS.rate / USERS
+SEED = time.time_ns() // 1_000_000 if SETTINGS.load_seed is None else SETTINGS.load_seed
+USERS = max(1, min(MOST_USERS, int(SETTINGS.load_rate / LEAST_USER_RATE)))
+USER_RATE = SETTINGS.load_rate / USERS
 
-if SETTINGS.shape != "none":
-    Shape = shape_class(SETTINGS.shape, SETTINGS.seconds, USERS)
+if SETTINGS.load_shape != "none":
+    Shape = shape_class(SETTINGS.load_shape, SETTINGS.load_seconds, USERS)
 
 
 class Run:
     """The stream that users share, and what has become of its payments."""
 
     def __init__(self) -> None:
-        self.traffic = Traffic(SEED, SETTINGS.share, pause=max(1, int(SETTINGS.rate / 2)))
+        self.traffic = Traffic(SEED, SETTINGS.load_share, pause=max(1, int(SETTINGS.load_rate / 2)))
         self.acknowledged = 0
         self.refused = 0
         self.began_at = time.monotonic()
@@ -141,13 +105,13 @@ RUNS: list[Run] = []
 """The run that is going on, if one is."""
 
 
-@events.test_start.add_listener
+@events.test_start.add_listener  # type: ignore[untyped-decorator]
 def begin(**_: Any) -> None:
     """A run begins; in the web interface there may be several."""
     RUNS[:] = [Run()]
 
 
-@events.test_stop.add_listener
+@events.test_stop.add_listener  # type: ignore[untyped-decorator]
 def end(**_: Any) -> None:
     """A run has ended, and all its users."""
     if RUNS:
@@ -196,13 +160,13 @@ class Bank(FastHttpUser):
         self.rounds = self.number
 
     def on_start(self) -> None:
-        """Users begin their seconds at different moments."""
-        if not (SETTINGS.anywhere or is_loopback(str(self.host))):
+        """Users begin their seconds at different moments. locust has made `time.sleep` let others work meanwhile."""
+        if not (SETTINGS.load_anywhere or is_loopback(str(self.host))):
             log.error("%s is not this machine; LOAD_ANYWHERE=true allows it", self.host)
             self.environment.process_exit_code = 1
             self.environment.runner.quit()
             raise StopUser
-        gevent.sleep(self.number % USERS / USERS)
+        time.sleep(self.number % USERS / USERS)
 
     @task
     def second(self) -> None:
@@ -217,9 +181,10 @@ class Bank(FastHttpUser):
         for at in range(len(SINGLE), len(sent), MOST_LINES):
             self.post_batch(sent[at : at + MOST_LINES], SINGLE[self.rounds % len(SINGLE)][0])
 
-    def post_one(self, sent: Sent, path: str, kind: str, body: bytes) -> None:
+    def post_one(self, sent: Sent, path: str, kind: str, body: Any) -> None:
         """One payment."""
-        with self.client.post(path, data=body, headers={"Content-Type": kind}, catch_response=True) as answer:
+        headers = {"Content-Type": kind}
+        with self.client.post(path, data=body, headers=headers, catch_response=True) as answer:
             timestamp = _decode(answer.content).timestamp if answer.status_code == 201 else None
             if timestamp is None:
                 answer.failure(f"status {answer.status_code}")
@@ -227,13 +192,14 @@ class Bank(FastHttpUser):
 
     def post_batch(self, batch: list[Sent], path: str) -> None:
         """Many payments, one a line."""
-        body = b"\n".join([encode_json(sent.payment) for sent in batch])
+        body: Any = b"\n".join([encode_json(sent.payment) for sent in batch])  # locust's types know of text only
         headers = {"Content-Type": "application/x-ndjson"}
-        with self.client.post(path, data=body, headers=headers, name=f"{path} batch", catch_response=True) as answer:
+        name = f"{path} batch"
+        with self.client.post(path, data=body, name=name, headers=headers, catch_response=True) as answer:
             whole = answer.status_code == 200
             receipts = _decode_lines(answer.content) if whole else [Receipt(None, answer.status_code)] * len(batch)
             if refused := sum(receipt.status != 201 for receipt in receipts):
-                answer.failure(f"{'lines refused' if whole else f'status {answer.status_code}'}")
+                answer.failure("lines refused" if whole else f"status {answer.status_code}")
                 log.warning("%d of %d payments of a batch were refused", refused, len(batch))
         for sent, receipt in zip(batch, receipts, strict=True):
             RUNS[0].settle(sent, receipt.timestamp if receipt.status == 201 else None)

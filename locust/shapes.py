@@ -36,9 +36,9 @@ def users_at(shape: str, at_seconds: float, seconds: float, most: int) -> int | 
 def shape_class(shape: str, seconds: float, most: int) -> type[LoadTestShape]:
     """What locust asks every second."""
 
-    class Shape(LoadTestShape):  # type: ignore[misc]
+    class Shape(LoadTestShape):
         def tick(self) -> tuple[int, float] | None:
-            users = users_at(shape, self.get_run_time(), seconds, most)
+            users = users_at(shape, self.get_run_time(), seconds, most)  # type: ignore[no-untyped-call]
             return None if users is None else (users, SPAWN_RATE)
 
     return Shape
