@@ -17,16 +17,17 @@ import msgspec
 from load_settings import read_settings
 from locust.env import Environment
 from locust.exception import StopUser
-from shapes import shape_class
+from shapes import users_at
 from typologies import Instance, Sent, Traffic
 
-from locust import FastHttpUser, constant_pacing, events, task
+from locust import FastHttpUser, LoadTestShape, constant_pacing, events, task
 from schemas.codecs import AvroCodec, ProtobufCodec
 from schemas.payment import encode_json
 
 MOST_USERS = 20
 LEAST_USER_RATE = 10.0
 """Payments a second that a user makes at least: below, there are fewer users."""
+SPAWN_RATE = 100.0
 MOST_LINES = 5000
 """Payments in a batch, at most; the service takes 10,000."""
 
@@ -39,7 +40,15 @@ USERS = max(1, min(MOST_USERS, int(SETTINGS.load_rate / LEAST_USER_RATE)))
 USER_RATE = SETTINGS.load_rate / USERS
 
 if SETTINGS.load_shape != "none":
-    Shape = shape_class(SETTINGS.load_shape, SETTINGS.load_seconds, USERS)
+
+    class Shape(LoadTestShape):
+        """What locust asks every second."""
+
+        def tick(self) -> tuple[int, float] | None:
+            """Users, and how many of them may be started in a second; None at the end."""
+            at = self.get_run_time()  # type: ignore[no-untyped-call]
+            users = users_at(SETTINGS.load_shape, at, SETTINGS.load_seconds, USERS)
+            return None if users is None else (users, SPAWN_RATE)
 
 
 class Run:

@@ -1,11 +1,6 @@
-"""Load over time: how much of the full load there is at a moment. Pure, but for the class that locust asks."""
+"""Load over time: how much of the full load there is at a moment."""
 
 from collections.abc import Callable, Mapping
-
-from locust import LoadTestShape
-
-SPAWN_RATE = 100.0
-"""Users a second, when more are needed."""
 
 
 def steady(done: float) -> float:
@@ -31,14 +26,3 @@ def users_at(shape: str, at_seconds: float, seconds: float, most: int) -> int | 
     if at_seconds >= seconds:
         return None
     return max(1, round(SHAPES[shape](at_seconds / seconds) * most))
-
-
-def shape_class(shape: str, seconds: float, most: int) -> type[LoadTestShape]:
-    """What locust asks every second."""
-
-    class Shape(LoadTestShape):
-        def tick(self) -> tuple[int, float] | None:
-            users = users_at(shape, self.get_run_time(), seconds, most)  # type: ignore[no-untyped-call]
-            return None if users is None else (users, SPAWN_RATE)
-
-    return Shape
