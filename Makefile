@@ -2,8 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?=
+RATE ?= 1000
+SECONDS ?= 30
+SHAPE ?= steady
+SEED ?=
+LOCUST := $(BIN)/python -m locust --locustfile locust/locustfile.py --stop-timeout 15
 
-.PHONY: help up test oracle faults bench lint format clean
+.PHONY: help up test oracle faults load locust bench lint format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,6 +24,12 @@ oracle: $(BIN)/.installed-test  ## the windows against Kafka Streams: 20,000 exa
 
 faults: $(BIN)/.installed-test  ## 12 kills under 60,000 payments, and the other faults
 	FAULT_KILLS=12 FAULT_PAYMENTS=60000 $(BIN)/python -m pytest tests/faults -o timeout=600
+
+load: $(BIN)/.installed-load  ## payments with known truth: RATE a second for SECONDS
+	LOAD_RATE=$(RATE) LOAD_SECONDS=$(SECONDS) LOAD_SHAPE=$(SHAPE) LOAD_SEED=$(SEED) $(LOCUST) --headless --only-summary
+
+locust: $(BIN)/.installed-load  ## the same from a page, http://127.0.0.1:8089
+	LOAD_RATE=$(RATE) LOAD_SEED=$(SEED) $(LOCUST) --web-host 127.0.0.1 --web-port 8089
 
 bench: $(BIN)/.installed-test  ## the benchmark table
 	$(BIN)/python -m benchmarks

@@ -7,6 +7,7 @@ import cyclopts
 
 from fraud.compare_command import compare
 from fraud.detect import detect_stage
+from fraud.evaluate_command import evaluate
 from fraud.ksql_commands import ksql
 from fraud.normalise import normalise_stage
 from fraud.process import run_stages
@@ -25,6 +26,7 @@ cli = cyclopts.App(
 
 cli.command(ksql)
 cli.command(compare)
+cli.command(evaluate)
 cli.command(replay, config=())  # it needs no settings: FILE in the environment is somebody else's
 
 

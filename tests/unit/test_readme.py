@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from load_settings import LoadSettings
 
 from compose.stack import StackSettings
 from fraud.__main__ import cli
 from fraud.compare_command import CompareSettings
+from fraud.evaluate_command import EvaluateSettings
 from fraud.ksqldb import KsqldbSettings
 from fraud.settings import FraudSettings
 from schemas.kafka import KafkaSettings
@@ -31,6 +33,7 @@ SETTINGS = (
     KsqldbSettings,
     LogSettings,
     StackSettings,
+    LoadSettings,
 )
 
 
@@ -64,6 +67,8 @@ def test_each_setting_is_in_the_table_with_its_default_and_meaning(settings: typ
 def test_settings_that_commands_share_have_the_same_names() -> None:
     shared = {field.name for field in dataclasses.fields(CompareSettings)} - {"kafka", "ksqldb"}
     assert shared <= {field.name for field in dataclasses.fields(FraudSettings)}
+    shared = {field.name for field in dataclasses.fields(EvaluateSettings)} - {"kafka"}
+    assert shared <= {field.name for group in (FraudSettings, LoadSettings) for field in dataclasses.fields(group)}
 
 
 @pytest.mark.parametrize("topic", ALL_TOPICS)

@@ -1,0 +1,62 @@
+"""Payments with known truth, sent by locust through the whole way: what is found is what was there."""
+
+import asyncio
+import json
+import os
+import sys
+import uuid
+from pathlib import Path
+
+import httpx
+
+from compose.addresses import free_port
+from schemas.kafka import KafkaSettings
+from tests.conftest import Servers
+from tests.integration.processes import make_topics, running, until
+
+LOCUST = ["locust", "--locustfile", "locust/locustfile.py", "--headless", "--only-summary", "--stop-timeout", "15"]
+
+
+async def run(servers: Servers, *module: str, **environment: str) -> tuple[int, str, str]:
+    """`python -m MODULE...` to its end: status, output, errors."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *module, env={**os.environ, **servers.environment, **environment}, stdout=-1, stderr=-1
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_patterns_sent_over_all_addresses_are_found(
+    servers: Servers, kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    await make_topics(kafka)
+    port, app, truth = free_port(), uuid.uuid4().hex, str(tmp_path / "truth.ndjson")
+    address = f"http://127.0.0.1:{port}"
+    view = str(tmp_path / "view.sqlite")
+    with (
+        running(servers, tmp_path / "service.log", "service", SERVICE_PORT=str(port), QUEUE_VIEW=view),
+        running(servers, tmp_path / "fraud.log", "fraud", "run", FRAUD_APP=app),
+    ):
+        async with httpx.AsyncClient() as client:
+
+            async def ready() -> bool:
+                try:
+                    return (await client.get(f"{address}/health/ready")).status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            await until(ready)
+        load = {"LOAD_RATE": "80", "LOAD_SECONDS": "4", "LOAD_SHAPE": "steady", "LOAD_SHARE": "0.5", "LOAD_SEED": "11"}
+        status, _, said = await run(servers, *LOCUST, "--host", address, TRUTH=truth, **load)
+        assert status == 0, said
+        evaluate = ["fraud", "evaluate", "--format", "json", "--wait", "20"]
+        status, out, said = await run(servers, *evaluate, TRUTH=truth, FRAUD_APP=app)
+    assert (status, said) == (0, "")
+    found = json.loads(out)
+    scores = {(score["typology"], score["rule"]): score for score in found["typologies"]}
+    assert scores["structuring", "structuring_rolling"]["recall"] == 1.0
+    assert scores["structuring", "structuring_rolling"]["expected"] >= 2
+    assert 0 <= scores["structuring", "structuring_rolling"]["p50_ms"] < 20_000
+    assert found["missed"] == []
+    assert {score["precision"] for score in found["rules"]} == {1.0}
