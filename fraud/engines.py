@@ -138,6 +138,16 @@ async def python_lag(kafka: KafkaSettings, app: str) -> int:
     return lag
 
 
+async def unread_payments(kafka: KafkaSettings, app: str) -> tuple[int, int]:
+    """How many payments were ever posted, and how many of them Python has not read; raises KafkaError.
+
+    No transaction writes to the raw topics, so their offsets count payments.
+    """
+    committed = await _committed(kafka, f"{app}-{NORMALISE}")
+    ends = await end_offsets(kafka, RAW_TOPICS)
+    return sum(ends.values()), sum(max(0, end - committed.get(each, 0)) for each, end in ends.items())
+
+
 # A broker makes the topic of its groups' offsets when the first group is asked for; until then there is no coordinator.
 @stamina.retry(on=(GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError), timeout=30.0)
 async def _committed(kafka: KafkaSettings, group: str) -> dict[TopicPartition, int]:

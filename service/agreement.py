@@ -5,7 +5,7 @@ matter: one engine may not have read yet what the other has. So a verdict other 
 had read everything *after* the case last changed; until then the case is "pending".
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -15,6 +15,8 @@ from fraud.rows import of_ksqldb, of_python
 from fraud.rules import Rule
 
 Verdict = Literal["agree", "differ", "only_python", "only_ksqldb"]
+AGREEMENTS = (*get_args(Verdict), "pending", "off")
+"""What a case's agreement may be: a verdict, or that it cannot be said yet, or that there is one engine only."""
 
 
 class KsqldbRow(NamedTuple):
@@ -74,3 +76,13 @@ def difference_of(ksqldb: KsqldbRow | None, python_case: bytes | None, late: int
         assert ksqldb is not None
         found = difference(place(ksqldb.rule, ksqldb.window_start, ksqldb.group), ksqldb.row, None, late)
     return msgspec.to_builtins(found) if found else None
+
+
+def engines_of(ksqldb: KsqldbRow | None, python_case: bytes | None) -> dict[str, Any]:
+    """Both engines' figures side by side, and those that differ."""
+    theirs = ksqldb.row if ksqldb else None
+    if python_case is None:
+        return {"python": None, "ksqldb": theirs, "differences": {}}
+    where, ours = of_python(python_case)
+    found = difference(where, theirs, ours) if theirs else None
+    return {"python": ours, "ksqldb": theirs, "differences": found.fields if found else {}}

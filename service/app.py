@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from schemas.topics import RAW_TOPICS
-from service import comparison, contexts, docs, health, payments, review_queue, scrape
+from service import comparison, contexts, desk, docs, events, export, health, payments, review_queue, scrape, status
 from service.answers import answers
 from service.keys import METRICS, SETTINGS, WORKER
 from service.metrics import Metrics
@@ -18,6 +18,7 @@ def make_app(settings: Settings, worker: int = 0) -> web.Application:
     app[WORKER] = worker
     app[METRICS] = metrics
     app.cleanup_ctx.extend([contexts.formats, contexts.producer, contexts.review_queue, contexts.gauges])
+    app.on_shutdown.append(contexts.stop_streams)
     app.add_routes(routes())
     return app
 
@@ -29,8 +30,14 @@ def routes() -> list[web.RouteDef]:
         # No HEAD: it would produce a payment that nobody sees.
         *(web.get(f"/{topic}", payments.get_sample(topic), allow_head=False) for topic in RAW_TOPICS),
         web.get("/review-queue", review_queue.list_cases),
+        web.get("/review-queue.csv", export.export_cases, allow_head=False),
+        web.get("/review-queue/counts", review_queue.count_cases),
+        web.get("/review-queue/events", events.follow, allow_head=False),
+        web.post("/review-queue/decisions", desk.decide_many),
         web.get("/review-queue/{case_id}", review_queue.show_case),
+        web.post("/review-queue/{case_id}/decisions", desk.decide),
         web.get("/comparison", comparison.show_comparison),
+        web.get("/status", status.show_status),
         web.get("/health/live", health.live),
         web.get("/health/ready", health.ready),
         web.get("/metrics", scrape.show_metrics),

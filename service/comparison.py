@@ -8,8 +8,9 @@ from aiohttp import web
 
 from fraud.compare import KINDS
 from fraud.rules import Rule
+from service import queue_pages
 from service.answers import json_answer
-from service.keys import ENGINE_PROGRESS, QUEUE_VIEW, RULES
+from service.keys import ENGINE_PROGRESS, RULES
 from service.queue_view import QueueView
 from service.review_queue import read_view
 
@@ -25,7 +26,7 @@ async def show_comparison(request: web.Request) -> web.Response:
     if progress is None:
         state = {"caught_up": False, "reason": "no ksqlDB is connected: set KSQLDB_URL"}
         return json_answer({"rules": {}, "settled": 0, "provisional": 0, "pending": 0, "differences": []} | state)
-    found = await read_view(app, _compared, app[QUEUE_VIEW], app[RULES])
+    found = await read_view(app, _compared, app[RULES])
     state = {"caught_up": progress.caught_up}
     if progress.reason is not None:
         state["reason"] = progress.reason
@@ -38,7 +39,7 @@ def _compared(view: QueueView, rules: tuple[Rule, ...]) -> dict[str, Any]:
     counts: dict[str, dict[str, int]] = {}
     total: Counter[str] = Counter()
     for rule in rules:
-        judged = view.judged(rule.name, now - rule.grace_ms("changes"))
+        judged = queue_pages.judged(view, rule.name, now - rule.grace_ms("changes"))
         total["pending"] += judged.pop("pending", (0, 0))[0]
         kinds = {_KINDS.get(name, name): count for name, (count, _) in judged.items()}
         if kinds:
@@ -50,5 +51,5 @@ def _compared(view: QueueView, rules: tuple[Rule, ...]) -> dict[str, Any]:
         "settled": total["settled"],
         "provisional": total["windows"] - total["settled"],
         "pending": total["pending"],
-        "differences": view.differences(MOST_DIFFERENCES),
+        "differences": queue_pages.differences(view, MOST_DIFFERENCES),
     }

@@ -12,10 +12,12 @@ from fraud.rules import load
 from schemas.registry import Registry
 from service.bodies import BodyBudget
 from service.connection import ProducerConnection
+from service.decision_log import DecisionLog
 from service.formats import Formats
 from service.keys import (
     BODY_BUDGET,
     CONNECTION,
+    DECISION_LOG,
     ENGINE_PROGRESS,
     FORMATS,
     METRICS,
@@ -24,12 +26,15 @@ from service.keys import (
     QUEUE_VIEW,
     RULES,
     SETTINGS,
+    STOPPING,
+    TRAFFIC,
     WORKER,
 )
 from service.producer import PaymentProducer
 from service.progress import EngineProgress
 from service.queue_reader import QueueReader
 from service.queue_view import QueueView
+from service.traffic import Traffic
 
 GAUGE_SECONDS = 1.0
 
@@ -63,11 +68,14 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
 async def review_queue(app: web.Application) -> AsyncIterator[None]:
     """The view of the review queue, and what keeps it up to date."""
     settings = app[SETTINGS]
+    app[STOPPING] = asyncio.Event()
     view = await asyncio.to_thread(QueueView, settings.service.view_file(app[WORKER]))
     app[QUEUE_VIEW] = view
     app[RULES] = rules = tuple(load(settings.service.fraud_rules))
     ksqldb = settings.ksqldb if settings.ksqldb.ksqldb_url else None
     app[QUEUE_READER] = reader = QueueReader(settings.kafka, view, rules if ksqldb else ())
+    app[DECISION_LOG] = DecisionLog(app[CONNECTION], reader, settings.service.deadline)
+    app[TRAFFIC] = Traffic(settings.kafka, settings.service.fraud_app)
     if ksqldb:
         app[ENGINE_PROGRESS] = EngineProgress(settings.kafka, settings.service.fraud_app, ksqldb, view, reader)
     yield
@@ -75,6 +83,11 @@ async def review_queue(app: web.Application) -> AsyncIterator[None]:
         await app[ENGINE_PROGRESS].close()
     await app[QUEUE_READER].close()
     await asyncio.to_thread(view.close)
+
+
+async def stop_streams(app: web.Application) -> None:
+    """Let those who follow the queue go: they would be waited for."""
+    app[STOPPING].set()
 
 
 async def gauges(app: web.Application) -> AsyncIterator[None]:

@@ -1,10 +1,13 @@
 """What the application holds, by typed key."""
 
+import asyncio
+
 from aiohttp import web
 
 from fraud.rules import Rule
 from service.bodies import BodyBudget
 from service.connection import ProducerConnection
+from service.decision_log import DecisionLog
 from service.formats import Formats
 from service.metrics import Metrics
 from service.producer import PaymentProducer
@@ -12,6 +15,7 @@ from service.progress import EngineProgress
 from service.queue_reader import QueueReader
 from service.queue_view import QueueView
 from service.settings import Settings
+from service.traffic import Traffic
 
 SETTINGS = web.AppKey("settings", Settings)
 RULES = web.AppKey("rules", tuple[Rule, ...])
@@ -24,3 +28,6 @@ BODY_BUDGET = web.AppKey("body_budget", BodyBudget)
 QUEUE_VIEW = web.AppKey("queue_view", QueueView)
 QUEUE_READER = web.AppKey("queue_reader", QueueReader)
 METRICS = web.AppKey("metrics", Metrics)
+DECISION_LOG = web.AppKey("decision_log", DecisionLog)
+TRAFFIC = web.AppKey("traffic", Traffic)
+STOPPING = web.AppKey("stopping", asyncio.Event)

@@ -34,6 +34,9 @@ class Metrics:
             ["topic", "outcome"],
             registry=self._registry,
         )
+        self._decisions = Counter(
+            "underten_decisions", "Reviewers' decisions that stand", ["decision"], registry=self._registry
+        )
         # Set from time to time and not asked for at a scrape: with several workers, a scrape reaches only one.
         self._gauges = {
             name: Gauge(name, text, registry=self._registry, multiprocess_mode="livesum")
@@ -56,6 +59,10 @@ class Metrics:
         if child is None:
             child = self._outcomes[topic, outcome] = self._payments.labels(topic, outcome)
         child.inc(number)
+
+    def decided(self, decision: str) -> None:
+        """Count a decision that stands."""
+        self._decisions.labels(decision).inc()
 
     def set_gauges(self, figures: Mapping[str, float]) -> None:
         """Say how things stand now; names as in GAUGES."""

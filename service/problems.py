@@ -39,6 +39,7 @@ class ProblemBody(msgspec.Struct, omit_defaults=True):
     field: str | None = None
     errors: list[ErrorItem] | None = None
     checks: dict[str, Any] | None = None
+    case: dict[str, Any] | None = None
 
 
 class Problem(Exception):
@@ -55,6 +56,7 @@ class Problem(Exception):
         errors: list[ErrorItem] | None = None,
         headers: Mapping[str, str] | None = None,
         checks: dict[str, Any] | None = None,
+        case: dict[str, Any] | None = None,
     ) -> None:
         """`kind` ends the problem's type: short, in words joined by hyphens; it never changes its meaning."""
         super().__init__(detail)
@@ -68,6 +70,7 @@ class Problem(Exception):
             field=field,
             errors=errors,
             checks=checks,
+            case=case,
         )
 
 

@@ -79,5 +79,5 @@ class EngineProgress:
                 return f"ksqlDB has {lag} records to read"
         await asyncio.sleep(1.5 * HOT_CASES_EVERY_SECONDS)
         await self._reader.check_now()
-        self._view.compared_until = asked_at
+        await asyncio.to_thread(self._view.compared, asked_at)
         return None

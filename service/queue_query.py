@@ -11,11 +11,14 @@ from typing import Any
 import msgspec
 
 from schemas.payment import INT32_MAX
+from service.agreement import AGREEMENTS
+from service.decisions import STATUSES
 from service.problems import invalid_parameter
 
 DEFAULT_LIMIT = 50
 MOST = 500
 _DOLLARS = re.compile(r"[0-9]{1,16}(\.[0-9]{1,2})?")
+_ID = re.compile(r"[0-9A-Fa-f-]{4,36}")
 
 SORTS = {
     "total": "total_cents",
@@ -48,7 +51,7 @@ def cursor(text: str) -> Cursor:
 
 @dataclass(frozen=True)
 class Query:
-    """One page of the queue. `where` holds conditions: column, operator and value."""
+    """One page of the queue. `where` holds conditions: column, what must hold of it (SQL), and value or values."""
 
     where: list[tuple[str, str, Any]] = field(default_factory=list)
     sort: str = "-last_payment_at"
@@ -68,10 +71,14 @@ class Query:
     def conditions(self, agreement: str = "agreement") -> tuple[str, list[Any]]:
         """The WHERE clause and its values; `agreement` is the SQL of what a case's agreement is now."""
         # The + keeps SQLite from choosing an index by this column: only the accounts and the order are worth one.
-        free = ("payor", "payee", SORTS[self.sort_name])
+        free = ("id", "payor", "payee", SORTS[self.sort_name])
         terms = {"agreement": agreement} | {column: column for column in free}
-        conditions = [f"{terms.get(column, f'+{column}')} {operator} ?" for column, operator, _ in self.where]
-        values = [value for _, _, value in self.where]
+        conditions: list[str] = []
+        values: list[Any] = []
+        for column, holds, value in self.where:
+            several = value if isinstance(value, tuple) else (value,)
+            conditions.append(f"{terms.get(column, f'+{column}')} {holds.format(', '.join('?' * len(several)))}")
+            values += several
         if self.after is not None:
             conditions.append(f"({SORTS[self.sort_name]}, case_id) {'<' if self.descending else '>'} (?, ?)")
             values += [self.after.value, self.after.case_id]
@@ -107,19 +114,44 @@ def _cents(name: str, text: str) -> int:
     return int(Decimal(text) * 100)
 
 
+def _some_of(*known: str) -> Callable[[str, str], tuple[str, ...]]:
+    """One value, or several joined by commas; `known` are those that there are, none if that is not known."""
+
+    def read(name: str, text: str) -> tuple[str, ...]:
+        values = tuple(_text(name, value) for value in text.split(","))
+        if unknown := [value for value in values if known and value not in known]:
+            raise invalid_parameter(name, f"{unknown[0]} is not one of {', '.join(known)}")
+        return values
+
+    return read
+
+
+def _beginning(name: str, text: str) -> tuple[str, str]:
+    """From and below which text lies what begins so."""
+    if not _ID.fullmatch(text):
+        raise invalid_parameter(name, "is not a payment's id, nor at least 4 characters of its beginning")
+    return text, text + "~"
+
+
+_LISTS = "IN (SELECT id FROM listed WHERE payment_id >= ? AND payment_id < ?)"
+
 _FILTERS: dict[str, tuple[str, str, Callable[[str, str], Any]]] = {
-    "status": ("status", "=", _text),
-    "rule": ("rule", "=", _text),
-    "agreement": ("agreement", "=", _text),
-    "payor": ("payor", "=", _account),
-    "payee": ("payee", "=", _account),
-    "payee_bank": ("payee_bank", "=", _text),
-    "min_total": ("total_cents", ">=", _cents),
-    "max_total": ("total_cents", "<=", _cents),
-    "window_start_from": ("window_start", ">=", _time),
-    "window_start_to": ("window_start", "<", _time),
+    "status": ("status", "IN ({})", _some_of(*STATUSES)),
+    "rule": ("rule", "IN ({})", _some_of()),
+    "agreement": ("agreement", "IN ({})", _some_of(*AGREEMENTS)),
+    "payor": ("payor", "= ?", _account),
+    "payee": ("payee", "= ?", _account),
+    "payee_bank": ("payee_bank", "= ?", _text),
+    "reviewer": ("reviewer", "= ?", _text),
+    "payment_id": ("id", _LISTS, _beginning),
+    "min_total": ("total_cents", ">= ?", _cents),
+    "max_total": ("total_cents", "<= ?", _cents),
+    "window_start_from": ("window_start", ">= ?", _time),
+    "window_start_to": ("window_start", "< ?", _time),
+    "last_payment_from": ("last_payment_at", ">= ?", _time),
+    "last_payment_to": ("last_payment_at", "< ?", _time),
 }
-"""Each filter's column, operator, and how its value is read."""
+"""Each filter's column, what must hold of it, and how its value is read."""
 
 PARAMETERS = (*_FILTERS, "sort", "limit", "cursor")
 

@@ -1,4 +1,4 @@
-"""Reads `review_queue`, `payment_late`, and ksqlDB's sink topics if there is one, into the view, as long as it runs."""
+"""Reads `review_queue`, `review_decisions`, `payment_late`, and ksqlDB's sink topics if there is one, into the view."""
 
 import asyncio
 import time
@@ -15,15 +15,18 @@ from fraud.rows import SINK
 from fraud.rules import Rule
 from schemas.errors import BrokerError
 from schemas.kafka import KafkaSettings
-from schemas.topics import PAYMENT_LATE, REVIEW_QUEUE
+from schemas.topics import PAYMENT_LATE, REVIEW_DECISIONS, REVIEW_QUEUE
 from service.agreement import KsqldbRow, read_ksqldb
-from service.queue_view import CaseRecord, Damaged, QueueView
+from service.queue_view import QueueView, Taken
 from service.topic_identity import TopicIdentity, topic_identity
+from service.view_file import Damaged
 
-TOPICS = (REVIEW_QUEUE, PAYMENT_LATE)
+TOPICS = (REVIEW_QUEUE, REVIEW_DECISIONS, PAYMENT_LATE)
 POLL_MS = 500
 RECORDS_AT_A_TIME = 5_000
 CHECK_SECONDS = 5.0
+WAKE_SECONDS = 1.0
+"""How often snoozes are looked at whose time may be over."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +59,8 @@ class QueueReader:
         self._damaged = False
         self._checks = 0
         self._hurry = False
+        self._read_to: dict[TopicPartition, int] = {}
+        self._moved = asyncio.Event()
         self._reading = asyncio.create_task(self._read_for_ever())
 
     def rebuild(self) -> None:
@@ -121,8 +126,9 @@ class QueueReader:
         read_to = await asyncio.to_thread(self._view.positions, self._source)
         consumer.assign(partitions)
         beginnings = await consumer.beginning_offsets(partitions)
-        for partition in partitions:
-            consumer.seek(partition, max(read_to.get(partition, 0), beginnings[partition]))
+        self._read_to = {each: max(read_to.get(each, 0), beginnings[each]) for each in partitions}
+        for partition, offset in self._read_to.items():
+            consumer.seek(partition, offset)
 
     async def _identities(self, consumer: AIOKafkaConsumer) -> dict[str, TopicIdentity]:
         """The topics that are there to be read; raises BrokerError where one that must be is not."""
@@ -133,11 +139,15 @@ class QueueReader:
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         await self._check(consumer)
         checked = heard = time.monotonic()
+        woken = -WAKE_SECONDS
         while True:
             if self._damaged:
                 raise Damaged("a reader found it so")
             batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_AT_A_TIME)
             now = time.monotonic()
+            if now - woken > WAKE_SECONDS:
+                await asyncio.to_thread(self._view.wake)
+                woken = now
             if batches:
                 await self._apply(batches)
                 heard = now
@@ -151,18 +161,23 @@ class QueueReader:
                     raise Silent(f"{self.lag} records of {' and '.join(TOPICS)} are not delivered")
 
     async def _apply(self, batches: dict[TopicPartition, list]) -> None:  # type: ignore[type-arg]
-        cases, late = [], []
+        taken: dict[str, list[Taken]] = {REVIEW_QUEUE: [], REVIEW_DECISIONS: []}
+        late: list[str] = []
         ksqldb: list[KsqldbRow] = []
         for partition, batch in batches.items():
-            if partition.topic == REVIEW_QUEUE:
-                cases += [CaseRecord(each.partition, each.offset, each.key, each.value) for each in batch]
+            if partition.topic in taken:
+                taken[partition.topic] += [Taken(each.partition, each.offset, each.key, each.value) for each in batch]
             elif rule := self._sinks.get(partition.topic):
                 ksqldb += self._read_ksqldb(rule, batch)
             else:
                 late += [each.key.decode() for each in batch if each.key is not None]
         positions = {partition: batch[-1].offset + 1 for partition, batch in batches.items()}
-        self.bad += await asyncio.to_thread(self._view.apply, cases, positions, late, ksqldb)
+        cases, decisions = taken.values()
+        self.bad += await asyncio.to_thread(self._view.apply, cases, positions, late, ksqldb, decisions)
         self.applied += len(cases)
+        self._read_to |= positions
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     def _read_ksqldb(self, rule: Rule, batch: list[ConsumerRecord]) -> Iterator[KsqldbRow]:
         for record in batch:
@@ -177,6 +192,11 @@ class QueueReader:
         await consumer._client.force_metadata_update()  # noqa: SLF001 - nothing public asks for topics that are new
         if _source(await self._identities(consumer)) != self._source:
             raise BrokerError("ksqlDB's topics have changed")
+
+    async def read_to(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Return when the view holds everything before these offsets."""
+        while any(self._read_to.get(partition, 0) < offset for partition, offset in offsets.items()):
+            await self._moved.wait()
 
     async def check_now(self) -> None:
         """Return when the view has held all that the topics did at this moment."""

@@ -14,6 +14,7 @@ from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF
 from service.app import routes
 from service.docs import ASSETS, _asset, description
 from service.queue_query import MOST, PARAMETERS, SORTS
+from service.review_queue import PAGE
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +57,18 @@ def test_every_error_is_a_problem(document: dict[str, Any]) -> None:
                 assert int(status) < 400 or list(content) == ["application/problem+json"], (path, status)
 
 
+def described_parameters(document: dict[str, Any], path: str) -> dict[str, Any]:
+    listed = document["paths"][path]["get"]["parameters"]
+    shared = document["components"]["parameters"]
+    parameters = [shared[each["$ref"].rpartition("/")[2]] if "$ref" in each else each for each in listed]
+    return {each["name"]: each["schema"] for each in parameters}
+
+
 def test_the_query_parameters_are_those_that_are_understood(document: dict[str, Any]) -> None:
-    parameters = {each["name"]: each["schema"] for each in document["paths"]["/review-queue"]["get"]["parameters"]}
+    parameters = described_parameters(document, "/review-queue")
     assert set(parameters) == set(PARAMETERS)
+    for path, without in (("/review-queue.csv", {"limit", "cursor"}), ("/review-queue/counts", set(PAGE))):
+        assert set(described_parameters(document, path)) == set(PARAMETERS) - without
     assert set(parameters["sort"]["enum"]) == {*SORTS, *(f"-{sort}" for sort in SORTS)}
     assert parameters["limit"]["maximum"] == MOST
 

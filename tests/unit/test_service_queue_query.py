@@ -14,8 +14,14 @@ def test_nothing_asked_means_the_latest_fifty() -> None:
 
 def test_all_filters_must_hold() -> None:
     where, values = parse_query({"payor": "7", "rule": "structuring", "min_total": "10000.01"}).conditions()
-    assert where == " WHERE +rule = ? AND payor = ? AND +total_cents >= ?"
+    assert where == " WHERE +rule IN (?) AND payor = ? AND +total_cents >= ?"
     assert values == ["structuring", 7, 1_000_001]
+
+
+def test_one_of_several_values_must_hold() -> None:
+    where, values = parse_query({"status": "open,in_review", "payor": "7"}).conditions()
+    assert where == " WHERE +status IN (?, ?) AND payor = ?"
+    assert values == ["open", "in_review", 7]
 
 
 def test_a_page_begins_after_the_cursors_case_in_the_order_asked_for() -> None:

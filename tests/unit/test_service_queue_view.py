@@ -14,9 +14,11 @@ from aiokafka import TopicPartition
 
 from fraud.compare import Row
 from schemas.topics import PAYMENT_LATE, REVIEW_QUEUE
+from service import queue_pages
 from service.agreement import KsqldbRow
 from service.queue_query import parse_query
-from service.queue_view import CaseRecord, Damaged, QueueView
+from service.queue_view import QueueView, Taken
+from service.view_file import Damaged
 
 SOURCE = {"cluster_id": "a", "topic_id": "b"}
 Q = [TopicPartition(REVIEW_QUEUE, number) for number in range(4)]
@@ -49,21 +51,23 @@ def case(number: int = 0, **changes: Any) -> dict[str, Any]:
     }
 
 
-def record(content: dict[str, Any] | None, *, offset: int = 0, key: str = "", header: bytes = HEADER) -> CaseRecord:
+def record(content: dict[str, Any] | None, *, offset: int = 0, key: str = "", header: bytes = HEADER) -> Taken:
     value = None if content is None else header + json.dumps(content).encode()
-    return CaseRecord(0, offset, (key or (content or {}).get("case_id", "")).encode(), value)
+    return Taken(0, offset, (key or (content or {}).get("case_id", "")).encode(), value)
 
 
 def listed(view: QueueView, **parameters: str) -> list[dict[str, Any]]:
-    items, _ = view.page(parse_query(parameters))
+    items, _ = queue_pages.page(view, parse_query(parameters))
     decoded: list[dict[str, Any]] = json.loads(msgspec.json.encode(items))
     return decoded
 
 
-def test_a_case_reads_as_on_the_topic_with_four_members_more(view: QueueView) -> None:
+def test_a_case_reads_as_on_the_topic_with_members_more(view: QueueView) -> None:
     view.apply([record(case(), offset=4)], {Q[0]: 5})
-    ours = {"late_payments": 0, "status": "open", "agreement": "off", "version": 5}
-    assert listed(view) == [{**case(), **ours}]
+    [item] = listed(view)
+    assert {name: item[name] for name in case()} == case()
+    ours = {"late_payments": 0, "status": "open", "agreement": "off", "version": 50_000, "decisions": 0}
+    assert {name: item[name] for name in ours} == ours
 
 
 def test_a_value_without_the_wire_formats_header_is_read_too(view: QueueView) -> None:
@@ -75,7 +79,7 @@ def test_a_case_is_updated_in_place_and_its_version_grows(view: QueueView) -> No
     view.apply([record(case(), offset=1)], {Q[0]: 2})
     view.apply([record(case(payment_count=3, total_amount="12000.03"), offset=8)], {Q[0]: 9})
     [item] = listed(view)
-    assert (item["payment_count"], item["total_amount"], item["version"]) == (3, "12000.03", 9)
+    assert (item["payment_count"], item["total_amount"], item["version"]) == (3, "12000.03", 90_000)
     assert listed(view, min_total="12000.03") == [item]
 
 
@@ -87,10 +91,10 @@ def test_a_tombstone_removes_its_case(view: QueueView) -> None:
 
 def test_a_record_that_is_no_case_is_counted_and_stops_nothing(view: QueueView) -> None:
     bad = [
-        CaseRecord(0, 0, b"k", b""),
-        CaseRecord(0, 1, b"k", b"\0\0\0\0\1garbage"),
-        CaseRecord(0, 2, None, b"{}"),
-        CaseRecord(0, 3, b"\xff", None),
+        Taken(0, 0, b"k", b""),
+        Taken(0, 1, b"k", b"\0\0\0\0\1garbage"),
+        Taken(0, 2, None, b"{}"),
+        Taken(0, 3, b"\xff", None),
         record(case(1, total_amount="12")),
         record(case(2, payment_count="many")),
     ]
@@ -132,7 +136,7 @@ def test_pages_show_every_case_once_while_others_arrive(view: QueueView, sort: s
     parameters = {"sort": sort, "limit": "7"}
     arriving = iter(range(1, 200, 2))
     while True:
-        items, cursor = view.page(parse_query(parameters))
+        items, cursor = queue_pages.page(view, parse_query(parameters))
         seen += [msgspec.json.decode(item["case_id"]) for item in items]
         number = next(arriving)
         view.apply([record(case(number, payment_count=number % 4, last_payment_at=number % 5))], {})
@@ -149,10 +153,10 @@ def test_related_cases_have_the_same_payor_or_the_same_payee(view: QueueView) ->
     same_payee = case(2, group={"payee_bank": "B", "payee_account_no": 1})
     same_number_elsewhere = case(3, group={"payor_account_no": 2, "payee_bank": "C", "payee_account_no": 1})
     view.apply([record(each) for each in (this, same_payor, same_payee, same_number_elsewhere)], {})
-    related = json.loads(msgspec.json.encode(view.related(this["case_id"])))
+    related = json.loads(msgspec.json.encode(queue_pages.related(view, this["case_id"])))
     assert [item["case_id"] for item in related] == [same_payee["case_id"], same_payor["case_id"]]
     assert "payments" not in related[0]
-    assert view.related("nobody") == []
+    assert queue_pages.related(view, "nobody") == []
 
 
 def test_cases_and_positions_are_still_there_after_a_restart(tmp_path: Path) -> None:
@@ -171,7 +175,7 @@ def test_a_view_of_another_topic_begins_anew(view: QueueView, other: dict[str, s
     view.positions(SOURCE)
     view.apply([record(case())], {Q[0]: 5})
     assert view.positions(other) == {}
-    assert view.count() == 0
+    assert queue_pages.count(view) == 0
     assert view.positions(other) == {}
 
 
@@ -184,7 +188,7 @@ def test_a_view_of_another_layout_begins_anew(tmp_path: Path) -> None:
         connection.execute("UPDATE meta SET value = '0' WHERE name = 'layout'")
     connection.close()
     new = QueueView(file)
-    assert (new.count(), new.positions(SOURCE)) == (0, {})
+    assert (queue_pages.count(new), new.positions(SOURCE)) == (0, {})
     new.close()
 
 
@@ -193,7 +197,7 @@ def test_a_file_that_is_no_view_is_replaced(tmp_path: Path, content: bytes) -> N
     file = tmp_path / "queue.sqlite"
     file.write_bytes(content)
     view = QueueView(file)
-    assert view.count() == 0
+    assert queue_pages.count(view) == 0
     view.close()
 
 
@@ -216,7 +220,7 @@ def test_a_file_damaged_while_it_is_open_says_so_and_can_be_rebuilt(tmp_path: Pa
     with pytest.raises(Damaged):
         change_and_list_all(view)
     view.rebuild()
-    assert (view.count(), view.positions(SOURCE)) == (0, {})
+    assert (queue_pages.count(view), view.positions(SOURCE)) == (0, {})
     view.apply([record(case())], {Q[0]: 1})
     assert len(listed(view)) == 1
     view.close()
@@ -317,16 +321,16 @@ def test_windows_are_counted_by_agreement_and_late_ones_apart(view: QueueView) -
         ksqldb_row(case(4)),
     ]
     view.apply([record(case(number)) for number in (1, 2, 3)], {}, late=[case(3)["case_id"]], ksqldb=rows)
-    assert view.judged("structuring", open_after=2500) == {
+    assert queue_pages.judged(view, "structuring", open_after=2500) == {
         "agree": (1, 1),
         "differ": (1, 1),
         "late": (1, 0),
         "only_ksqldb": (1, 0),
     }
-    found = {each["window_start"]: each for each in view.differences(10)}
+    found = {each["window_start"]: each for each in queue_pages.differences(view, 10)}
     assert [found[start]["kind"] for start in (2000, 3000, 4000)] == ["different", "late", "only_ksqldb"]
     assert found[2000]["fields"] == {"payment_count": {"ksqldb": 9, "python": 2}}
-    assert len(view.differences(2)) == 2
+    assert len(queue_pages.differences(view, 2)) == 2
 
 
 def test_a_topic_that_is_new_adds_to_the_view(view: QueueView) -> None:
@@ -334,3 +338,91 @@ def test_a_topic_that_is_new_adds_to_the_view(view: QueueView) -> None:
     view.apply([record(case())], {Q[0]: 1})
     assert view.positions({**SOURCE, "ksqldb_structuring": "x"}) == {Q[0]: 1}
     assert view.positions({**SOURCE, "ksqldb_structuring": "y"}) == {}
+
+
+def decision(number: int, kind: str = "claim", of: dict[str, Any] | None = None, **changes: Any) -> Taken:
+    about = of or case()
+    body = {
+        "decision_id": f"d{number}",
+        "case_id": about["case_id"],
+        "number": number,
+        "decision": kind,
+        "reviewer": "ann",
+        "time": 1000 + number,
+        "rule": about["rule"],
+        "group": about["group"],
+        "payment_count": about["payment_count"],
+        "total_amount": about["total_amount"],
+        **changes,
+    }
+    return Taken(0, number, about["case_id"].encode(), json.dumps(body).encode())
+
+
+def test_a_decision_that_is_read_before_its_case_counts(view: QueueView) -> None:
+    view.apply([], {}, decisions=[decision(1)])
+    assert listed(view) == []
+    view.apply([record(case())], {Q[0]: 1})
+    [item] = listed(view)
+    assert (item["status"], item["reviewer"], item["version"]) == ("in_review", "ann", 10_001)
+
+
+def test_of_two_decisions_with_one_number_the_first_stands_and_both_are_kept(view: QueueView) -> None:
+    view.apply([record(case())], {Q[0]: 1})
+    second = decision(1, decision_id="other", reviewer="bob")
+    view.apply([], {}, decisions=[decision(1), second])
+    [item] = listed(view)
+    assert item["reviewer"] == "ann"
+    history = json.loads(msgspec.json.encode(queue_pages.history(view, case()["case_id"])))
+    assert [(each["reviewer"], each["took_effect"]) for each in history] == [("ann", True), ("bob", False)]
+    assert not queue_pages.took_effect(view, case()["case_id"], "other")
+
+
+def test_a_decision_that_skips_a_number_does_not_stand(view: QueueView) -> None:
+    view.apply([record(case())], {Q[0]: 1}, decisions=[decision(2)])
+    assert listed(view)[0]["status"] == "open"
+
+
+def test_the_latest_word_on_a_group_counts_whatever_is_read_first(view: QueueView) -> None:
+    first, later = case(), case(case_id="c2", window_start=5)
+    snooze = decision(1, "snooze", until=2**50)
+    ended = decision(1, "reopen", of=later, decision_id="later", time=5000, until=5000)
+    for order in ([snooze, ended], [ended, snooze]):
+        view.rebuild()
+        view.apply([record(first), record(later)], {Q[0]: 1}, decisions=order)
+        assert {item["status"] for item in listed(view)} == {"open"}
+
+
+def test_snoozed_cases_wake_when_their_time_has_come(view: QueueView) -> None:
+    view.apply([record(case())], {Q[0]: 1}, decisions=[decision(1, "snooze", until=2**50)])
+    assert listed(view)[0]["status"] == "snoozed"
+    assert view.wake(2**50 - 1) == 0
+    assert view.wake(2**50) == 1
+    assert listed(view)[0]["status"] == "open"
+
+
+def test_a_record_that_is_no_decision_is_passed_over_and_counted(view: QueueView) -> None:
+    records = [Taken(0, 1, b"c", b"{}"), Taken(0, 2, b"c", None), Taken(0, 3, b"c", b"\xff")]
+    assert view.apply([], {}, decisions=records) == 3
+
+
+def test_changes_are_told_once_each_and_in_order(view: QueueView) -> None:
+    view.apply([record(case(0)), record(case(1))], {Q[0]: 2})
+    since = queue_pages.last_change(view)
+    assert since == view.change
+    assert queue_pages.changes(view, since, parse_query({}), 10) == ([], [])
+    view.apply([record(case(1, payment_count=3), offset=5)], {Q[0]: 6})
+    view.apply([record(None, key=case(0)["case_id"])], {Q[0]: 7})
+    changed, gone = queue_pages.changes(view, since, parse_query({"min_total": "20000.00"}), 10)
+    [(number, matches, item)] = changed
+    assert (msgspec.json.decode(item["case_id"]), matches) == (case(1)["case_id"], False)
+    assert gone == [(view.change, case(0)["case_id"])]
+    assert since < number < view.change
+
+
+def test_payments_are_found_by_the_beginning_of_their_ids(view: QueueView) -> None:
+    ids = ["0B7E9A52-31f5-4b0e-9f0e-5a1d2c3b4e51", "0b7f0000-31f5-4b0e-9f0e-5a1d2c3b4e51"]
+    view.apply([record(case(n, payments=[{"id": each}])) for n, each in enumerate(ids)], {Q[0]: 2})
+    assert len(listed(view, payment_id="0b7e")) == 1
+    assert len(listed(view, payment_id=ids[1].upper())) == 1
+    view.apply([record(None, key=case(0)["case_id"])], {Q[0]: 3})
+    assert listed(view, payment_id="0b7e") == []

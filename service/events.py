@@ -1,0 +1,68 @@
+"""The queue as it changes: GET /review-queue/events (server-sent events, WHATWG HTML, section 9.2).
+
+An event's id is the file that the view is in, and the number of the change. Whoever comes back with Last-Event-ID is
+told what has changed since; where that cannot be known any more, or is too much, `reset` says to read anew.
+"""
+
+import asyncio
+
+import msgspec
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse, sse_response
+
+from service import queue_pages
+from service.keys import QUEUE_VIEW, RULES, STOPPING
+from service.queue_query import Query
+from service.review_queue import PAGE, query_of, read_view, with_reason
+
+HEARTBEAT_SECONDS = 15.0
+PAUSE_SECONDS = 0.25
+"""Between two batches: what changes several times within it is told once."""
+MOST_AT_ONCE = 200
+MOST_DIGITS = 18
+MOST_BEHIND = 2_000
+"""Changes; whoever is further behind reads anew."""
+
+
+async def follow(request: web.Request) -> web.StreamResponse:
+    """Events `ready`, `case` (a case without its payments, and whether it matches the filters), `gone`, `reset`."""
+    app, query = request.app, query_of(request, *PAGE)
+    epoch, last = await read_view(app, queue_pages.epoch), await read_view(app, queue_pages.last_change)
+    known = request.headers.get("Last-Event-ID")
+    since = last if known is None else _since(known, epoch, last)
+    async with sse_response(request, headers={"X-Accel-Buffering": "no"}) as stream:
+        stream.ping_interval = HEARTBEAT_SECONDS
+        if since is None:
+            since = last
+            await stream.send("{}", id=f"{epoch}-{since}", event="reset")
+        else:
+            await stream.send("{}", id=f"{epoch}-{since}", event="ready")
+        while stream.is_connected() and not app[STOPPING].is_set():
+            if app[QUEUE_VIEW].change != since:
+                since = await _tell(app, stream, query, since)
+            await asyncio.sleep(PAUSE_SECONDS)
+    return stream
+
+
+async def _tell(app: web.Application, stream: EventSourceResponse, query: Query, since: int) -> int:
+    """Send what has changed since then; returns up to where that is told."""
+    epoch = await read_view(app, queue_pages.epoch)
+    changes = await read_view(app, queue_pages.changes, since, query, MOST_AT_ONCE)
+    told = [
+        (number, "case", {**with_reason(item, app[RULES]), "matches": matches})
+        for number, matches, item in changes.cases
+    ]
+    told += [(number, "gone", {"case_id": case_id}) for number, case_id in changes.gone]
+    # Either list may have been cut off: nothing is told that comes after what was.
+    for number, event, data in sorted(told, key=lambda each: each[0])[:MOST_AT_ONCE]:
+        await stream.send(msgspec.json.encode(data).decode(), id=f"{epoch}-{number}", event=event)
+        since = number
+    return since
+
+
+def _since(known: str, epoch: str, last: int) -> int | None:
+    """The number in an event's id; None if it is of another file, or too long ago."""
+    found, _, number = known.rpartition("-")
+    if found != epoch or not number.isdecimal() or len(number) > MOST_DIGITS:
+        return None
+    return int(number) if last - MOST_BEHIND <= int(number) <= last else None
