@@ -8,7 +8,7 @@ SHAPE ?= steady
 SEED ?=
 LOCUST := $(BIN)/python -m locust --locustfile locust/locustfile.py --stop-timeout 15
 
-.PHONY: help up test oracle faults load locust bench lint format clean
+.PHONY: help up test oracle faults load locust screenshots bench lint format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ load: $(BIN)/.installed-load  ## payments with known truth: RATE a second for SE
 
 locust: $(BIN)/.installed-load  ## the same from a page, http://127.0.0.1:8089
 	LOAD_RATE=$(RATE) LOAD_SEED=$(SEED) $(LOCUST) --web-host 127.0.0.1 --web-port 8089
+
+screenshots: $(BIN)/.installed-test  ## pictures of what `make up` runs, for the README
+	$(BIN)/python -m tests.browser.screenshots http://127.0.0.1:$(or $(SERVICE_PORT),8000)
 
 bench: $(BIN)/.installed-test  ## the benchmark table
 	$(BIN)/python -m benchmarks

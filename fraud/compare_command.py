@@ -27,6 +27,7 @@ from schemas.topics import RAW_TOPICS
 SHOWN = 20
 DIFFERENT = 1
 COULD_NOT = 2
+MOST_WAITS = 5
 ASK_AGAIN_SECONDS = 1.0
 
 
@@ -61,7 +62,8 @@ def compare(
     form
         A table for people, or one JSON object.
     wait
-        Seconds to wait until both engines have read everything.
+        Seconds to wait for an engine that has not read everything, counted anew whenever there is less left to read; at
+        most five times as long altogether.
     """
     known = settings or CompareSettings()
     configure_logs(LogSettings(log_level="critical"))
@@ -83,7 +85,7 @@ def compare(
 async def _compare_when_caught_up(settings: CompareSettings, wait: float) -> tuple[Comparison, bool]:
     """The comparison, and whether both engines had read everything: what one has not read is no difference."""
     rules = load(settings.fraud_rules)
-    until = time.monotonic() + wait
+    patience = Patience(wait, time.monotonic())
     while True:
         before = await end_offsets(settings.kafka, RAW_TOPICS)
         behind = await _behind(settings)
@@ -96,9 +98,27 @@ async def _compare_when_caught_up(settings: CompareSettings, wait: float) -> tup
             comparison = await compare_engines(settings.kafka, rules)
             if comparison.agree or await end_offsets(settings.kafka, RAW_TOPICS) == before:
                 return comparison, True
-        if time.monotonic() > until:
+        if patience.ends(behind, time.monotonic()):
             return Comparison(), False
         await asyncio.sleep(ASK_AGAIN_SECONDS)
+
+
+class Patience:
+    """How long to wait for somebody who is behind: as long as he catches up, but not for ever."""
+
+    def __init__(self, seconds: float, now: float) -> None:
+        """`now` in seconds, by any clock."""
+        self._seconds = seconds
+        self._until = now + seconds
+        self._at_last = now + MOST_WAITS * seconds
+        self._least: int | None = None
+
+    def ends(self, behind: int, now: float) -> bool:
+        """Whether it is over, now that so much is left."""
+        if self._least is None or behind < self._least:
+            self._least = behind
+            self._until = now + self._seconds
+        return now > min(self._until, self._at_last)
 
 
 async def _behind(settings: CompareSettings) -> int:

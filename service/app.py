@@ -3,7 +3,21 @@
 from aiohttp import web
 
 from schemas.topics import RAW_TOPICS
-from service import comparison, contexts, desk, docs, events, export, health, payments, review_queue, scrape, status
+from service import (
+    chart,
+    comparison,
+    contexts,
+    desk,
+    docs,
+    events,
+    export,
+    health,
+    page,
+    payments,
+    review_queue,
+    scrape,
+    status,
+)
 from service.answers import answers
 from service.keys import METRICS, SETTINGS, WORKER
 from service.metrics import Metrics
@@ -35,6 +49,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/review-queue/events", events.follow, allow_head=False),
         web.post("/review-queue/decisions", desk.decide_many),
         web.get("/review-queue/{case_id}", review_queue.show_case),
+        web.get("/review-queue/{case_id}/chart.svg", chart.show_chart, allow_head=False),
         web.post("/review-queue/{case_id}/decisions", desk.decide),
         web.get("/comparison", comparison.show_comparison),
         web.get("/status", status.show_status),
@@ -42,6 +57,9 @@ def routes() -> list[web.RouteDef]:
         web.get("/health/ready", health.ready),
         web.get("/metrics", scrape.show_metrics),
         web.get("/openapi.json", docs.openapi),
+        web.get("/", page.queue),
+        web.get("/comparison.html", page.comparison),
+        web.get("/web/{file}", page.asset),
         web.get("/docs", docs.page),
         web.get("/docs/{file}", docs.asset),
     ]

@@ -78,7 +78,7 @@ def test_each_topic_is_in_the_table(topic: str) -> None:
 
 def test_each_address_is_in_the_table() -> None:
     paths = yaml.safe_load(Path("service/openapi.yaml").read_text(encoding="utf-8"))["paths"]
-    assert [path for path in paths if path != "/docs/{file}" and f"{path}`" not in README] == []
+    assert [path for path in paths if not path.endswith("{file}") and f"{path}`" not in README] == []
 
 
 def test_each_command_is_in_the_table() -> None:

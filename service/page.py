@@ -1,0 +1,49 @@
+"""The reviewer's page: files that come with the package; what they show, they ask of the service's own addresses."""
+
+import functools
+from importlib import resources
+
+from aiohttp import web
+
+from service.problems import Problem
+
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+HEADERS = {
+    # Nothing but our own files, and no script or style in the page itself (CSP, level 3).
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-cache",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+async def queue(request: web.Request) -> web.Response:
+    """GET /."""
+    return _answer("index.html")
+
+
+async def comparison(request: web.Request) -> web.Response:
+    """GET /comparison.html."""
+    return _answer("comparison.html")
+
+
+async def asset(request: web.Request) -> web.Response:
+    """GET /web/{file}."""
+    name = request.match_info["file"]
+    if name not in files():
+        raise Problem(404, "not-found", "there is no such file")
+    return _answer(name)
+
+
+@functools.cache
+def files() -> dict[str, bytes]:
+    """What the page is made of, by name."""
+    folder = resources.files("service").joinpath("web")
+    return {each.name: each.read_bytes() for each in folder.iterdir() if each.name.endswith(tuple(TYPES))}
+
+
+def _answer(name: str) -> web.Response:
+    kind = TYPES[name[name.rindex(".") :]]
+    return web.Response(body=files()[name], content_type=kind, charset="utf-8", headers=HEADERS)

@@ -1,0 +1,38 @@
+// How things stand, asked for every two seconds; also how the page knows that the service is there.
+
+import * as api from "./api.js";
+import { $, fill } from "./dom.js";
+import { count } from "./format.js";
+
+const EVERY_MS = 2000;
+
+function agreement({ off, caught_up, reason, differences }) {
+  if (off) return ["not connected", ""];
+  if (differences > 0) return [`${count(differences)} differ`, "bad"];
+  return caught_up ? ["agrees", "good"] : ["catching up", "", reason];
+}
+
+function show(status) {
+  const strip = $("#strip");
+  fill(strip, "rate", count(Math.round(status.payments_per_second)));
+  fill(strip, "open", count(status.cases_open));
+  const [text, mood, title] = agreement(status.comparison);
+  const cell = fill(strip, "comparison", text);
+  cell.className = mood;
+  cell.title = title ?? "";
+  const { fraud, review_queue: queue } = status.lag;
+  fill(strip, "lag", fraud === null ? "unknown" : count(fraud + queue));
+}
+
+export function watch() {
+  const ask = async () => {
+    try {
+      show(await api.status());
+      $("#lost").hidden = true;
+    } catch {
+      $("#lost").hidden = false;
+    }
+    setTimeout(ask, EVERY_MS);
+  };
+  ask();
+}

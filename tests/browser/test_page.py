@@ -1,0 +1,198 @@
+"""What a reviewer can do at the page."""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, expect
+
+from schemas.kafka import KafkaSettings
+from tests.browser.conftest import Visitors
+from tests.integration.serving import case, payor_of_this_test, put_cases
+
+SERIOUS = {"serious", "critical"}
+
+
+async def with_cases(kafka: KafkaSettings, number: int = 3, **changes: Any) -> int:
+    """Cases of a payor whom no other test knows."""
+    payor = payor_of_this_test()
+    await put_cases(kafka, *(case(payor, each, **changes) for each in range(number)))
+    return payor
+
+
+async def shown(page: Page, number: int) -> None:
+    """Wait until the list has so many cases."""
+    await expect(page.locator("#rows tr")).to_have_count(number)
+
+
+async def test_an_empty_queue_offers_sample_payments_and_their_case_appears(visitors: Visitors) -> None:
+    page = await visitors.come()
+    await expect(page.locator("#empty-text")).to_contain_text("No case is waiting")
+    await page.click("#samples")
+    await expect(page.locator("#rows tr").first).to_contain_text("at First Harbor Bank")
+
+
+async def test_a_case_appears_without_a_reload(visitors: Visitors, kafka: KafkaSettings) -> None:
+    payor = payor_of_this_test()
+    page = await visitors.come(f"/?payor={payor}")
+    await expect(page.locator("#empty-text")).to_contain_text("No case matches")
+    await put_cases(kafka, case(payor))
+    await shown(page, 1)
+    await put_cases(kafka, case(payor, payment_count=7, total_amount="23456.78"))
+    await expect(page.locator("#rows .total")).to_have_text("$23,456.78")
+
+
+async def test_nothing_moves_under_the_pointer(visitors: Visitors, kafka: KafkaSettings) -> None:
+    payor = await with_cases(kafka, 2)
+    page = await visitors.come(f"/?payor={payor}")
+    await shown(page, 2)
+    await page.hover("#rows tr:first-child")
+    await put_cases(kafka, case(payor, 5))
+    await expect(page.locator("#fresh")).to_have_text("Show 1 new case")
+    await shown(page, 2)
+    await page.click("#fresh")
+    await shown(page, 3)
+
+
+async def test_filters_stand_in_the_address_and_the_way_back_leads_back(
+    visitors: Visitors, kafka: KafkaSettings
+) -> None:
+    payor = await with_cases(kafka)
+    page = await visitors.come(f"/?payor={payor}")
+    await shown(page, 3)
+    await page.click("#filters summary")
+    await page.fill("[name=min_total]", "10002.00")
+    await page.press("[name=min_total]", "Enter")
+    await shown(page, 1)
+    assert "min_total=10002.00" in page.url
+    await page.reload()
+    await shown(page, 1)
+    await page.go_back()
+    await shown(page, 3)
+
+
+async def test_a_case_is_opened_and_cleared_and_its_history_says_so(visitors: Visitors, kafka: KafkaSettings) -> None:
+    payor = await with_cases(kafka, 1)
+    page = await visitors.come(f"/?payor={payor}")
+    await page.click("#rows a.open")
+    await expect(page.locator("#case .reason")).to_contain_text("2 payments, each below $10,000, together $10,000.01")
+    await expect(page.locator("#case img")).to_have_js_property("complete", value=True)
+    assert await page.locator("#case img").evaluate("image => image.naturalWidth") > 0
+    await page.click("[data-decide=clear]")
+    await page.check("[value=false_positive]")
+    await page.fill("[name=note]", "<b>rent</b> in two parts")
+    await page.click("#decide-go")
+    await expect(page.locator("#case h2 .chip")).to_have_text("cleared")
+    await expect(page.locator("#case .history")).to_contain_text("ann cleared it: false positive")
+    await expect(page.locator("#case .history")).to_contain_text("<b>rent</b> in two parts")
+    await expect(page.locator("#rows tr .chip")).to_have_text("cleared")
+
+
+async def test_whoever_comes_second_is_told_and_loses_nothing_that_was_typed(
+    visitors: Visitors, kafka: KafkaSettings
+) -> None:
+    payor = await with_cases(kafka, 1)
+    ann, bob = await visitors.come(f"/?payor={payor}"), await visitors.come(f"/?payor={payor}", reviewer="bob")
+    for page in (ann, bob):
+        await page.click("#rows a.open")
+    await bob.click("[data-decide=note]")
+    await bob.fill("[name=note]", "called the branch")
+    await ann.click("[data-decide=claim]")
+    await expect(ann.locator("#case h2 .chip")).to_have_text("in review")
+    await bob.click("#decide-go")
+    await expect(bob.locator("#decide-problem")).to_contain_text("ann was faster: claim at")
+    await expect(bob.locator("[name=note]")).to_have_value("called the branch")
+    await bob.click("#decide-go")
+    await expect(bob.locator("#case .history")).to_contain_text("bob noted")
+    await expect(ann.locator("#case .history")).to_contain_text("called the branch")
+
+
+async def test_a_case_is_worked_with_the_keyboard_alone(visitors: Visitors, kafka: KafkaSettings) -> None:
+    payor = await with_cases(kafka, 3)
+    page = await visitors.come(f"/?payor={payor}")
+    await shown(page, 3)
+    await page.keyboard.press("j")
+    await page.keyboard.press("j")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#case h2")).to_be_focused()
+    await expect(page.locator("#rows tr:nth-child(2)")).to_have_class("current")
+    await page.keyboard.press("a")
+    await expect(page.locator("#case h2 .chip")).to_have_text("in review")
+    await page.keyboard.press("e")
+    await expect(page.locator("#decide-title")).to_have_text("Escalate")
+    await page.keyboard.press("Space")
+    await page.locator("#decide-go").press("Enter")
+    await expect(page.locator("#case h2 .chip")).to_have_text("escalated")
+    await page.keyboard.press("j")
+    await expect(page.locator("#rows tr:nth-child(3)")).to_have_class("current")
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#case")).to_be_hidden()
+    await page.keyboard.press("?")
+    await expect(page.locator("#help")).to_be_visible()
+
+
+async def test_several_cases_are_decided_at_once(visitors: Visitors, kafka: KafkaSettings) -> None:
+    payor = await with_cases(kafka, 3)
+    page = await visitors.come(f"/?payor={payor}")
+    await shown(page, 3)
+    await page.check("#all")
+    await page.click("[data-bulk=clear]")
+    await page.check("[value=valuable_alert]")
+    await page.click("#decide-go")
+    await expect(page.locator("#rows .chip.cleared")).to_have_count(3)
+
+
+async def test_a_reload_comes_back_to_the_same_case(visitors: Visitors, kafka: KafkaSettings) -> None:
+    payor = await with_cases(kafka, 2)
+    page = await visitors.come(f"/?payor={payor}&sort=total")
+    await page.click("#rows tr:nth-child(2) a.open")
+    reason = await page.locator("#case .reason").text_content()
+    await page.reload()
+    await expect(page.locator("#case .reason")).to_have_text(reason or "")
+    await expect(page.locator("#sort")).to_have_value("total")
+
+
+async def test_what_strangers_wrote_is_text_only(visitors: Visitors, kafka: KafkaSettings) -> None:
+    payor = payor_of_this_test()
+    bank = "<img src=x onerror=document.title='taken'>"
+    group = {"payor_account_no": payor, "payee_bank": bank, "payee_account_no": 1}
+    await put_cases(kafka, case(payor, group=group))
+    page = await visitors.come(f"/?payor={payor}")
+    await page.click("#rows a.open")
+    await expect(page.locator("#case .facts")).to_contain_text(bank)
+    await expect(page).to_have_title("Underten: review queue")
+
+
+async def test_a_lost_service_is_said_and_forgotten_once_it_is_back(visitors: Visitors) -> None:
+    page = await visitors.come()
+    await expect(page.locator("#lost")).to_be_hidden()
+    await page.context.set_offline(offline=True)
+    await expect(page.locator("#lost")).to_be_visible()
+    await page.context.set_offline(offline=False)
+    await expect(page.locator("#lost")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_serious_and_nothing_overflows(
+    visitors: Visitors, kafka: KafkaSettings, width: int, scheme: str
+) -> None:
+    payor = await with_cases(kafka, 2)
+    page = await visitors.come(f"/?payor={payor}", width=width, scheme=scheme)
+    await shown(page, 2)
+    await accessible(page, width)
+    await page.click("#rows a.open >> nth=0")
+    await expect(page.locator("#case .reason")).to_be_visible()
+    await accessible(page, width)
+    await page.click("[data-decide=clear]")
+    await accessible(page, width)
+    await page.goto("/comparison.html")
+    await expect(page.locator("#state")).to_contain_text("no ksqlDB is connected")
+    await accessible(page, width)
+
+
+async def accessible(page: Page, width: int) -> None:
+    found = await Axe().run(page)
+    serious = [each for each in found.response["violations"] if each["impact"] in SERIOUS]
+    assert [(each["id"], [node["html"][:100] for node in each["nodes"]]) for each in serious] == []
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
