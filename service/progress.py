@@ -53,7 +53,9 @@ class EngineProgress:
             try:
                 async with asyncio.timeout(LONGEST_SECONDS):
                     reason = await self._ask()
-            except (KafkaError, UndertenError, OSError, TimeoutError) as error:
+            except TimeoutError:
+                reason = f"the engines were not done within {LONGEST_SECONDS:g} seconds"
+            except (KafkaError, UndertenError, OSError) as error:
                 reason = str(error) or type(error).__name__
             except asyncio.CancelledError:
                 task = asyncio.current_task()
@@ -77,6 +79,8 @@ class EngineProgress:
                 return f"Python has {lag} records to read"
             if lag := await ksqldb_lag(self._ksqldb):
                 return f"ksqlDB has {lag} records to read"
+        if lag := self._reader.lag:
+            return f"the queue has {lag} records to take in"
         await asyncio.sleep(1.5 * HOT_CASES_EVERY_SECONDS)
         await self._reader.check_now()
         await asyncio.to_thread(self._view.compared, asked_at)

@@ -15,7 +15,7 @@ from aiokafka import TopicPartition
 from msgspec import Meta
 
 from schemas import wire
-from service.agreement import KsqldbRow, case_of, verdict
+from service.agreement import KsqldbRow, Verdict, case_of, verdict
 from service.decisions import Decision, Figures, review_of, subject
 from service.view_file import ViewFile
 
@@ -25,15 +25,15 @@ _Apply = Callable[[sqlite3.Connection, "Taken"], None]
 
 _UPSERT = """
 INSERT INTO cases (case_id, rule, subject, payor, payee, payee_bank, total_cents, payment_count, window_start,
-                   window_end, last_payment_at, record, changed_at, updated_at, change)
+                   window_end, last_payment_at, record, agreement, changed_at, updated_at, change)
 VALUES (:case_id, :rule, :subject, :payor, :payee, :payee_bank, :total_cents, :payment_count, :window_start,
-        :window_end, :last_payment_at, :record, :now, :now, :change)
+        :window_end, :last_payment_at, :record, :agreement, :now, :now, :change)
 ON CONFLICT (case_id) DO UPDATE SET
     rule = excluded.rule, subject = excluded.subject, payor = excluded.payor, payee = excluded.payee,
     payee_bank = excluded.payee_bank, total_cents = excluded.total_cents, payment_count = excluded.payment_count,
     window_start = excluded.window_start, window_end = excluded.window_end,
-    last_payment_at = excluded.last_payment_at, record = excluded.record, updated_at = excluded.updated_at,
-    change = excluded.change
+    last_payment_at = excluded.last_payment_at, record = excluded.record, agreement = excluded.agreement,
+    changed_at = excluded.changed_at, updated_at = excluded.updated_at, change = excluded.change
 RETURNING id
 """
 
@@ -143,9 +143,9 @@ class QueueView(ViewFile):
             bad += sum(not _understood(self._apply_decision, file, record) for record in decisions)
             self._put_ksqldb(file, ksqldb)
             if self.compared_until is not None:
-                # By id, the last of each: what a case is in between two records of a batch, nobody sees.
-                changed = {record.key.decode(errors="replace") for record in records if record.key is not None}
-                for case_id in changed | {found.case_id for found in ksqldb}:
+                # By id: what a case is in between two records of a batch, nobody sees.
+                gone = {record.key.decode(errors="replace") for record in records if record.key and not record.value}
+                for case_id in gone | {found.case_id for found in ksqldb}:
                     self._judge(file, case_id)
             file.executemany(
                 "INSERT INTO late VALUES (?, 1) ON CONFLICT DO UPDATE SET payments = payments + 1",
@@ -258,12 +258,19 @@ class QueueView(ViewFile):
         if ours is None and theirs is None:
             self._delete(file, case_id)
             return
-        found = _decode_ksqldb(theirs[0]) if theirs else None
-        if found and ours is None:
-            self._store(file, case_of(found), record=0)
-        said = verdict(found.row if found else None, ours[0] if ours else None)
+        if ours is None:
+            self._store(file, case_of(_decode_ksqldb(theirs[0])), record=0)
+            return
+        said = verdict(_decode_ksqldb(theirs[0]).row if theirs else None, ours[0])
         sql = "UPDATE cases SET agreement = ?, changed_at = ?, updated_at = ?, change = ? WHERE case_id = ?"
         file.execute(sql, (said, self._now, self._now, self._next(), case_id))
+
+    def _verdict(self, file: sqlite3.Connection, case_id: str, body: bytes) -> Verdict:
+        """What Python's case and ksqlDB's row of it say together."""
+        if self.compared_until is None:
+            return "only_python"
+        theirs = file.execute("SELECT body FROM ksqldb WHERE case_id = ?", (case_id,)).fetchone()
+        return verdict(_decode_ksqldb(theirs[0]).row if theirs else None, body)
 
     def _store(self, file: sqlite3.Connection, body: bytes, record: int) -> None:
         case = _decode_case(body)
@@ -282,6 +289,7 @@ class QueueView(ViewFile):
             "window_end": case.window_end,
             "last_payment_at": case.last_payment_at,
             "record": record,
+            "agreement": self._verdict(file, case.case_id, body) if record else "only_ksqldb",
             "now": self._now,
             "change": self._next(),
         }

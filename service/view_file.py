@@ -155,8 +155,9 @@ class ViewFile:
 
     def _check_or_create(self) -> None:
         writer = self._writer
-        writer.execute("PRAGMA cache_size = -65536")  # KiB
+        writer.execute("PRAGMA cache_size = -262144")  # KiB
         writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("PRAGMA wal_autocheckpoint = 16384")  # pages: 64 MiB
         # A crash of the machine may lose the last transactions, never the order: the topics have them still.
         writer.execute("PRAGMA synchronous = NORMAL")
         tables = writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
