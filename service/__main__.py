@@ -10,6 +10,7 @@ from schemas.kafka import KafkaSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import TopicSettings
+from service.access import Scope, new_token
 from service.settings import ServiceSettings, Settings
 from service.workers import serve_all
 
@@ -45,6 +46,23 @@ def run(
     )
     settings.kafka.client_options()
     return serve_all(settings)
+
+
+@cli.command
+def token(name: str, *, scope: tuple[Scope, ...]) -> int:
+    """Make a token: itself to standard error, once, for whom it is; its entry for ACCESS_FILE to standard output.
+
+    Parameters
+    ----------
+    name
+        Whose it is; it stands beside each decision.
+    scope
+        What it allows; may be given several times.
+    """
+    made, entry = new_token(name, scope)
+    sys.stderr.write(f"{made}\n")
+    sys.stdout.write(entry)
+    return 0
 
 
 def main() -> int:

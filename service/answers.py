@@ -1,9 +1,10 @@
-"""What surrounds every view: its errors become problems, its time is measured.
+"""What surrounds every view: who may see it is checked, its errors become problems, its time is measured.
 
-One middleware for both, since each costs every request.
+One middleware for all, since each costs every request.
 """
 
 import time
+from collections.abc import Callable
 
 import msgspec
 from aiohttp import web
@@ -19,13 +20,15 @@ def json_answer(body: object) -> web.Response:
     return web.Response(body=msgspec.json.encode(body), headers={"Content-Type": JSON, "Cache-Control": "no-store"})
 
 
-def answers(metrics: Metrics) -> Middleware:
-    """The middleware."""
+def answers(metrics: Metrics, guard: Callable[[web.Request], None] | None = None) -> Middleware:
+    """The middleware; `guard` raises Problem for a request that may not pass."""
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
         try:
+            if guard is not None:
+                guard(request)
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - this is the place where every error gets its answer
             response = problems.response(problems.from_exception(error))

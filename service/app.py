@@ -1,5 +1,7 @@
 """The service's table of contents: every address, and everything it holds."""
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from schemas.topics import RAW_TOPICS
@@ -12,14 +14,16 @@ from service import (
     events,
     export,
     health,
+    login,
     page,
     payments,
     review_queue,
     scrape,
     status,
 )
+from service.access import Access, Scope, authenticate, permit
 from service.answers import answers
-from service.keys import METRICS, SETTINGS, WORKER
+from service.keys import ACCESS, IDENTITY, METRICS, SETTINGS, WORKER
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -27,10 +31,13 @@ from service.settings import Settings
 def make_app(settings: Settings, worker: int = 0) -> web.Application:
     """The application, for one process; `worker` counts the processes from 0."""
     metrics = Metrics()
-    app = web.Application(middlewares=[answers(metrics)])
+    access = Access(settings.service.access_file) if settings.service.access_file else None
+    app = web.Application(middlewares=[answers(metrics, guard(access) if access else None)])
     app[SETTINGS] = settings
     app[WORKER] = worker
     app[METRICS] = metrics
+    if access:
+        app[ACCESS] = access
     app.cleanup_ctx.extend([contexts.formats, contexts.producer, contexts.review_queue, contexts.gauges])
     app.on_shutdown.append(contexts.stop_streams)
     app.add_routes(routes())
@@ -39,27 +46,61 @@ def make_app(settings: Settings, worker: int = 0) -> web.Application:
 
 def routes() -> list[web.RouteDef]:
     """Every address and its view."""
-    return [
-        *(web.post(f"/{topic}", payments.post_payment(topic)) for topic in RAW_TOPICS),
-        # No HEAD: it would produce a payment that nobody sees.
-        *(web.get(f"/{topic}", payments.get_sample(topic), allow_head=False) for topic in RAW_TOPICS),
-        web.get("/review-queue", review_queue.list_cases),
-        web.get("/review-queue.csv", export.export_cases, allow_head=False),
-        web.get("/review-queue/counts", review_queue.count_cases),
-        web.get("/review-queue/events", events.follow, allow_head=False),
-        web.post("/review-queue/decisions", desk.decide_many),
-        web.get("/review-queue/{case_id}", review_queue.show_case),
-        web.get("/review-queue/{case_id}/chart.svg", chart.show_chart, allow_head=False),
-        web.post("/review-queue/{case_id}/decisions", desk.decide),
-        web.get("/comparison", comparison.show_comparison),
-        web.get("/status", status.show_status),
-        web.get("/health/live", health.live),
-        web.get("/health/ready", health.ready),
-        web.get("/metrics", scrape.show_metrics),
-        web.get("/openapi.json", docs.openapi),
-        web.get("/", page.queue),
-        web.get("/comparison.html", page.comparison),
-        web.get("/web/{file}", page.asset),
-        web.get("/docs", docs.page),
-        web.get("/docs/{file}", docs.asset),
-    ]
+    return [route for guarded in routes_by_scope().values() for route in guarded]
+
+
+def routes_by_scope() -> dict[Scope | None, list[web.RouteDef]]:
+    """Every address by the scope that it takes; None: anybody may come. The pages have no data in them."""
+    return {
+        "payments:write": [
+            *(web.post(f"/{topic}", payments.post_payment(topic)) for topic in RAW_TOPICS),
+            # No HEAD: it would produce a payment that nobody sees.
+            *(web.get(f"/{topic}", payments.get_sample(topic), allow_head=False) for topic in RAW_TOPICS),
+        ],
+        "reviews:read": [
+            web.get("/review-queue", review_queue.list_cases),
+            web.get("/review-queue.csv", export.export_cases, allow_head=False),
+            web.get("/review-queue/counts", review_queue.count_cases),
+            web.get("/review-queue/events", events.follow, allow_head=False),
+            web.get("/review-queue/{case_id}", review_queue.show_case),
+            web.get("/review-queue/{case_id}/chart.svg", chart.show_chart, allow_head=False),
+            web.get("/comparison", comparison.show_comparison),
+            web.get("/status", status.show_status),
+            web.get("/session", login.show_session),
+        ],
+        "reviews:write": [
+            web.post("/review-queue/decisions", desk.decide_many),
+            web.post("/review-queue/{case_id}/decisions", desk.decide),
+        ],
+        "metrics:read": [web.get("/metrics", scrape.show_metrics)],
+        None: [
+            web.get("/", page.queue),
+            web.get("/comparison.html", page.comparison),
+            web.get("/web/{file}", page.asset),
+            web.get("/login", login.show_login),
+            web.post("/login", login.sign_in),
+            web.post("/logout", login.sign_out),
+            web.get("/health/live", health.live),
+            web.get("/health/ready", health.ready),
+            web.get("/openapi.json", docs.openapi),
+            web.get("/docs", docs.page),
+            web.get("/docs/{file}", docs.asset),
+        ],
+    }
+
+
+def guard(access: Access) -> Callable[[web.Request], None]:
+    """What lets a request pass, or raises Problem, 401 or 403."""
+    scopes = {(route.method, route.path): scope for scope, each in routes_by_scope().items() for route in each}
+
+    def check(request: web.Request) -> None:
+        resource = request.match_info.route.resource
+        if resource is None:
+            return  # there is nothing at this address
+        scope = scopes["GET" if request.method == "HEAD" else request.method, resource.canonical]
+        if scope is not None:
+            identity = authenticate(access, request)
+            permit(identity, scope)
+            request[IDENTITY] = identity
+
+    return check

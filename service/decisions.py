@@ -35,10 +35,10 @@ Text = Annotated[str, Meta(min_length=1, max_length=4000, pattern=r"\S")]
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a reviewer asks for; `until` in ms since the epoch."""
+    """What a reviewer asks for; `until` in ms since the epoch. `reviewer` may be left to the token."""
 
     decision: Kind
-    reviewer: Name
+    reviewer: Annotated[str, Meta(max_length=100)] = ""
     note: Text | None = None
     outcome: Outcome | None = None
     assignee: Name | None = None
@@ -127,6 +127,8 @@ def subject(rule: str, group: dict[str, int | str]) -> str:
 
 def check(wish: Wish, now: int) -> None:
     """Raises InvalidWish for a wish that lacks something, or has what its decision does not take."""
+    if not wish.reviewer.strip():
+        raise InvalidWish("reviewer", "says nobody's name")
     takes = {"outcome": {"clear", "escalate"}, "assignee": {"assign"}, "until": {"snooze"}}
     for field, decisions in takes.items():
         given = getattr(wish, field) is not None

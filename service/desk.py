@@ -16,7 +16,7 @@ from service import queue_pages
 from service.answers import json_answer
 from service.bodies import JSON, media_type, read_body
 from service.decisions import Decision, InvalidWish, NotPossible, Review, Wish, check, permit
-from service.keys import DECISION_LOG, METRICS, SETTINGS
+from service.keys import DECISION_LOG, IDENTITY, METRICS, SETTINGS
 from service.problems import ErrorItem, Problem
 from service.queue_pages import NUMBERS, Item
 from service.review_queue import case_answer, no_such_case, read_view, shown
@@ -156,6 +156,11 @@ async def _wish(request: web.Request, kind: type[Any]) -> Any:
         raise _invalid(told.field, told.reason) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, "malformed-decision", str(error), title="Malformed decision") from None
+    identity = request.get(IDENTITY)
+    if identity is not None:
+        if wish.reviewer not in {"", identity.name}:
+            raise _invalid("reviewer", f"is the token's, {identity.name}: leave it out")
+        wish = msgspec.structs.replace(wish, reviewer=identity.name)
     try:
         check(wish, int(time.time() * 1000))
     except InvalidWish as error:

@@ -5,6 +5,7 @@ import asyncio
 from aiohttp import web
 
 from fraud.rules import Rule
+from service.access import Access, Identity
 from service.bodies import BodyBudget
 from service.connection import ProducerConnection
 from service.decision_log import DecisionLog
@@ -31,3 +32,6 @@ METRICS = web.AppKey("metrics", Metrics)
 DECISION_LOG = web.AppKey("decision_log", DecisionLog)
 TRAFFIC = web.AppKey("traffic", Traffic)
 STOPPING = web.AppKey("stopping", asyncio.Event)
+ACCESS = web.AppKey("access", Access)
+IDENTITY = web.RequestKey("identity", Identity)
+"""Who sent a request, where access is controlled."""

@@ -21,12 +21,12 @@ HEADERS = {
 
 async def queue(request: web.Request) -> web.Response:
     """GET /."""
-    return _answer("index.html")
+    return answer("index.html")
 
 
 async def comparison(request: web.Request) -> web.Response:
     """GET /comparison.html."""
-    return _answer("comparison.html")
+    return answer("comparison.html")
 
 
 async def asset(request: web.Request) -> web.Response:
@@ -34,7 +34,7 @@ async def asset(request: web.Request) -> web.Response:
     name = request.match_info["file"]
     if name not in files():
         raise Problem(404, "not-found", "there is no such file")
-    return _answer(name)
+    return answer(name)
 
 
 @functools.cache
@@ -44,6 +44,7 @@ def files() -> dict[str, bytes]:
     return {each.name: each.read_bytes() for each in folder.iterdir() if each.name.endswith(tuple(TYPES))}
 
 
-def _answer(name: str) -> web.Response:
+def answer(name: str) -> web.Response:
+    """A file."""
     kind = TYPES[name[name.rindex(".") :]]
     return web.Response(body=files()[name], content_type=kind, charset="utf-8", headers=HEADERS)

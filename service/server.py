@@ -40,6 +40,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 async def _serve(settings: Settings, worker: int) -> int:
     service = settings.service
+    tls = service.tls()
     runner = web.AppRunner(
         make_app(settings, worker),
         access_log=None if service.access_log == "off" else logging.getLogger("service.access"),
@@ -51,13 +52,22 @@ async def _serve(settings: Settings, worker: int) -> int:
     await runner.setup()
     try:
         site = web.TCPSite(
-            runner, service.service_host, service.service_port, backlog=BACKLOG, reuse_port=service.workers > 1 or None
+            runner,
+            service.service_host,
+            service.service_port,
+            ssl_context=tls,
+            backlog=BACKLOG,
+            reuse_port=service.workers > 1 or None,
         )
         await site.start()
         # What was made until here stays: the collector need not look through it again and again.
         gc.collect()
         gc.freeze()
-        log.info("listening", addresses=[f"http://{host}:{port}" for host, port, *_ in runner.addresses], worker=worker)
+        log.info(
+            "listening",
+            addresses=[f"{site.name.partition(':')[0]}://{host}:{port}" for host, port, *_ in runner.addresses],
+            worker=worker,
+        )
         clash = runner.app[FORMATS].failed
         ends: list[asyncio.Future[Any]] = [stop, clash]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -2,7 +2,9 @@
 --service-port and SERVICE_PORT). Secrets have no flag: see `schemas.kafka` and `schemas.registry`.
 """
 
+import ssl
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
@@ -71,11 +73,30 @@ class ServiceSettings:
     fraud_rules: Path | None = None
     """File with the rules; without it those that are shipped."""
 
+    access_file: Path | None = None
+    """File with the tokens' hashes and scopes; without it everybody may do everything, from this machine only."""
+
+    open_access: bool = False
+    """Whether to serve other machines without asking for tokens: for a network that lets in only who may."""
+
+    service_tls_certificate: Path | None = None
+    """PEM file with the service's certificate and what leads to its authority; with it, HTTPS is spoken."""
+
+    service_tls_key: Path | None = None
+    """PEM file with the certificate's key, not encrypted."""
+
     access_log: Literal["off", "errors", "all"] = "errors"
     """Which requests are logged: none, those answered with 4xx or 5xx, or every one."""
 
     def __post_init__(self) -> None:
         """Raises SettingsError for what cannot work."""
+        if not (self.access_file or self.open_access or is_loopback(self.service_host)):
+            raise SettingsError(
+                f"service_host {self.service_host} is open to other machines, and no access_file says who may do what; "
+                "`python -m service token` makes its entries. Where the network lets in only who may: open_access"
+            )
+        if (self.service_tls_certificate is None) != (self.service_tls_key is None):
+            raise SettingsError("service_tls_certificate and service_tls_key go together")
         for name in ("deadline", "body_timeout"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 1 second")
@@ -92,11 +113,30 @@ class ServiceSettings:
         if self.workers > 1 and self.service_port == 0:
             raise SettingsError("service_port 0 would give each worker another port: name one")
 
+    def tls(self) -> ssl.SSLContext | None:
+        """What HTTPS takes, None for HTTP; raises SettingsError for files that are no certificate and its key."""
+        if self.service_tls_certificate is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(self.service_tls_certificate, self.service_tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise SettingsError(f"service_tls_certificate, service_tls_key: {error}") from None
+        return context
+
     def view_file(self, worker: int) -> Path:
         """The SQLite file of a worker, counted from 0."""
         if worker == 0:
             return self.queue_view
         return self.queue_view.with_name(f"{self.queue_view.stem}.{worker + 1}{self.queue_view.suffix}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ async function ask(path, options = {}) {
   if (response.status === 401) {
     location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
+  if (response.status === 204) return {};
   const body = await response.json().catch(() => ({}));
   if (!response.ok) throw new Problem(response.status, body);
   return body;
@@ -24,6 +25,8 @@ const post = (path, body, headers = {}) =>
 export const page = (parameters) => ask(`/review-queue?${parameters}`);
 export const counts = (parameters) => ask(`/review-queue/counts?${parameters}`);
 export const showCase = (id) => ask(`/review-queue/${encodeURIComponent(id)}`);
+export const session = () => ask("/session");
+export const signOut = () => post("/logout", {});
 export const status = () => ask("/status");
 export const comparison = () => ask("/comparison");
 export const decide = (id, version, wish) =>

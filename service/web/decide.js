@@ -13,10 +13,19 @@ const TITLES = {
 const DAY_MS = 86_400_000;
 let task = null; // { decision, cases }
 
-export const reviewer = () => localStorage.getItem("reviewer") ?? "";
+let signedIn = null; // the name that the token says, where the service asks for one
 
-export function showReviewer() {
-  $("#who").textContent = reviewer() || "Your name…";
+export const reviewer = () => signedIn ?? localStorage.getItem("reviewer") ?? "";
+
+function showReviewer() {
+  $("#who").textContent = signedIn ? `${signedIn}, sign out` : reviewer() || "Your name…";
+}
+
+/** Say whose decisions these are: whom the token names, or who said so here. */
+export async function meet() {
+  showReviewer();
+  signedIn = (await api.session().catch(() => ({ name: null }))).name;
+  showReviewer();
 }
 
 function setReviewer(name) {
@@ -68,7 +77,11 @@ export async function decide(decision, cases) {
 }
 
 /** Ask for the reviewer's name alone. */
-export function askReviewer() {
+export async function askReviewer() {
+  if (signedIn) {
+    await api.signOut();
+    return location.assign("/login");
+  }
   task = { decision: null, cases: [] };
   ask(["reviewer"]);
 }

@@ -17,7 +17,7 @@ const AGREEMENT = {
   agree: "agrees", differ: "differs", only_python: "only Python", only_ksqldb: "only ksqlDB", pending: "pending", off: "off",
 };
 
-const OUTCOME = {
+export const OUTCOME = {
   false_positive: "false positive", valuable_alert: "valuable alert", confirmed_risk: "confirmed risk",
 };
 

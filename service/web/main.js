@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import * as detail from "./case.js";
-import { askReviewer, decide, showReviewer } from "./decide.js";
+import { askReviewer, decide, meet } from "./decide.js";
 import { $, element, say } from "./dom.js";
 import { ruleName } from "./format.js";
 import { listen } from "./keyboard.js";
@@ -130,6 +130,6 @@ const rules = $('#filter-form select[name="rule"]');
 rules.append(...RULES.map((rule) => element("option", ruleName(rule), { value: rule })));
 
 listen({ open: openCase, close: closeCase });
-showReviewer();
+meet();
 watch();
 arrive();

@@ -1,8 +1,8 @@
 // The list of cases: pages of it, and what changes of it while it is looked at.
 
 import * as api from "./api.js";
-import { $, element, fill, say } from "./dom.js";
-import { ago, agreementName, count, dollars, parties, ruleName, statusName, utc } from "./format.js";
+import { $, element, fill, heads, row, say } from "./dom.js";
+import { OUTCOME, ago, agreementName, count, dollars, parties, ruleName, statusName, utc } from "./format.js";
 import * as place from "./place.js";
 
 const MOST_ROWS = 400; // beyond, new cases are only counted
@@ -115,9 +115,21 @@ export async function more() {
   say(`${count(rows.children.length)} cases are shown`);
 }
 
+/** What closed cases were called, by rule; precision is the share that was not called false. */
+function showPrecision(precision) {
+  const lines = Object.entries(precision).map(([rule, said]) => row([
+    ruleName(rule), ...Object.keys(OUTCOME).map((outcome) => count(said[outcome] ?? 0)), `${Math.round(said.precision * 100)} %`,
+  ], { heading: true, numbers: true }));
+  $("#precision").hidden = lines.length === 0;
+  const body = document.createElement("tbody");
+  body.append(...lines);
+  $("#precision table").replaceChildren(heads(["Rule", ...Object.values(OUTCOME), "precision"], true), body);
+}
+
 async function countAll() {
-  const { status } = await api.counts(place.query({ withStatus: false })).catch(() => ({ status: null }));
+  const { status, precision } = await api.counts(place.query({ withStatus: false })).catch(() => ({ status: null }));
   if (status === null) return;
+  showPrecision(precision);
   const total = (wanted) => Object.entries(status)
     .filter(([name]) => wanted === "all" || wanted.split(",").includes(name))
     .reduce((sum, [, number]) => sum + number, 0);

@@ -140,6 +140,9 @@ async def test_several_cases_are_decided_at_once(visitors: Visitors, kafka: Kafk
     await page.check("[value=valuable_alert]")
     await page.click("#decide-go")
     await expect(page.locator("#rows .chip.cleared")).to_have_count(3)
+    await page.click("#precision summary")
+    await expect(page.locator("#precision tbody tr").first).to_contain_text("Structuring")
+    await expect(page.locator("#precision tbody tr td").last).to_contain_text("%")
 
 
 async def test_a_reload_comes_back_to_the_same_case(visitors: Visitors, kafka: KafkaSettings) -> None:

@@ -1,0 +1,55 @@
+"""Signing in at a browser: the token becomes a cookie that no script can read and no other site can send."""
+
+import msgspec
+from aiohttp import web
+
+from service import page
+from service.access import COOKIE
+from service.answers import json_answer
+from service.bodies import read_body
+from service.keys import ACCESS, IDENTITY, SETTINGS
+from service.problems import Problem
+
+MOST_BYTES = 4096
+
+
+class Posted(msgspec.Struct):
+    """What the page sends."""
+
+    token: str
+
+
+async def show_login(request: web.Request) -> web.Response:
+    """GET /login."""
+    return page.answer("login.html")
+
+
+async def sign_in(request: web.Request) -> web.Response:
+    """POST /login: 204 with the cookie; 401 for a token that is nobody's."""
+    access = request.app.get(ACCESS)
+    if access is None:
+        raise Problem(404, "open", "this service asks nobody to sign in")
+    body = await read_body(request, MOST_BYTES, request.app[SETTINGS].service.body_timeout)
+    try:
+        token = msgspec.json.decode(body, type=Posted).token
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise Problem(400, "malformed-request", 'the body is {"token": "..."}') from None
+    if access.identity(token) is None:
+        raise Problem(401, "unauthorized", "nobody has this token, or its time is over")
+    response = web.Response(status=204)
+    secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
+    response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=secure, path="/")
+    return response
+
+
+async def sign_out(request: web.Request) -> web.Response:
+    """POST /logout."""
+    response = web.Response(status=204)
+    response.del_cookie(COOKIE, path="/")
+    return response
+
+
+async def show_session(request: web.Request) -> web.Response:
+    """GET /session: who is asking; without access control, nobody in particular."""
+    identity = request.get(IDENTITY)
+    return json_answer({"name": identity and identity.name, "scopes": sorted(identity.scopes) if identity else []})

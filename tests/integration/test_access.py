@@ -1,0 +1,189 @@
+"""Who may do what."""
+
+import ssl
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+import stamina
+import trustme
+from aiohttp.test_utils import TestClient, TestServer
+
+from compose.addresses import free_port
+from schemas.errors import SettingsError
+from schemas.kafka import KafkaSettings
+from schemas.registry import RegistrySettings
+from service.access import COOKIE, SCOPES, new_token
+from service.app import make_app, routes_by_scope
+from service.settings import ServiceSettings
+from tests.conftest import Servers
+from tests.integration.processes import running, until
+from tests.integration.serving import Client, case, payor_of_this_test, put_cases, ready, settings
+
+ADDRESSES = [
+    (route.method, route.path.format(case_id="nobody", file="underten.css"), scope)
+    for scope, routes in routes_by_scope().items()
+    for route in routes
+    if not route.path.endswith("/events")  # it would never end
+]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    found = tmp_path / "access.toml"
+    found.touch()
+    return found
+
+
+@pytest.fixture
+async def client(kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path, file: Path) -> AsyncIterator[Client]:
+    app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", access_file=file))
+    async with TestClient(TestServer(app)) as found:
+        await ready(found)
+        yield found
+
+
+@pytest.fixture
+def token(file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """A new token with these scopes; the file is read again at once."""
+    monkeypatch.setattr("service.access.LOOK_AGAIN_SECONDS", 0.0)
+
+    def make(*scopes: str, name: str = "ann") -> str:
+        made, entry = new_token(name, scopes)  # type: ignore[arg-type]
+        extend(file, entry)
+        return made
+
+    return make
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def extend(file: Path, text: str) -> None:
+    file.write_text(file.read_text() + text)
+
+
+def empty(file: Path) -> None:
+    file.write_text("")
+
+
+async def test_every_address_takes_its_scope_and_no_other(client: Client, token: Callable[..., str]) -> None:
+    tokens = {scope: token(scope) for scope in SCOPES}
+    for method, path, needed in ADDRESSES:
+        async with client.request(method, path) as response:
+            assert (response.status == 401) == (needed is not None or (method, path) == ("POST", "/login")) or (
+                response.status == 400
+            ), (method, path)
+        for scope, held in tokens.items():
+            async with client.request(method, path, headers=bearer(held)) as response:
+                refused = needed is not None and scope != needed
+                assert (response.status == 403) == refused, (method, path, scope, response.status)
+                if refused:
+                    assert f'scope="{needed}"' in response.headers["WWW-Authenticate"]
+
+
+async def test_a_token_of_nobody_is_refused_and_told_how(client: Client) -> None:
+    async with client.get("/review-queue", headers=bearer("nonsense")) as response:
+        assert response.status == 401
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="underten", error="invalid_token"'
+
+
+async def test_the_file_is_read_again_and_a_bad_one_changes_nothing(
+    client: Client, token: Callable[..., str], file: Path
+) -> None:
+    made = token("reviews:read")
+
+    async def status(expected: int) -> bool:
+        async with client.get("/review-queue", headers=bearer(made)) as response:
+            return response.status == expected
+
+    assert await status(200)
+    extend(file, "name = 5\n")
+    assert await status(200)
+    empty(file)
+    expired = token("reviews:read", name="bob")
+    extend(file, "expires = 2020-01-01T00:00:00Z\n")
+    assert await status(401)
+    async with client.get("/review-queue", headers=bearer(expired)) as response:
+        assert response.status == 401
+
+
+async def test_a_browser_signs_in_and_other_sites_cannot_use_that(
+    client: Client, token: Callable[..., str], kafka: KafkaSettings
+) -> None:
+    made = token("reviews:read", "reviews:write")
+    async with client.post("/login", json={"token": "nonsense"}) as response:
+        assert response.status == 401
+    async with client.post("/login", json={"token": made}) as response:
+        assert response.status == 204
+        cookie = response.cookies[COOKIE]
+        assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
+    async with client.get("/session") as response:
+        assert await response.json() == {"name": "ann", "scopes": ["reviews:read", "reviews:write"]}
+    about = case(payor_of_this_test())
+    await put_cases(kafka, about)
+    address = f"/review-queue/{about['case_id']}"
+
+    async def there() -> bool:
+        async with client.get(address) as response:
+            return response.status == 200
+
+    await until(there)
+    wish = {"decision": "claim"}
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://elsewhere.example"}, {}):
+        async with client.post(f"{address}/decisions", json=wish, headers=headers) as response:
+            assert response.status == 403
+    other = {**wish, "reviewer": "bob"}
+    async with client.post(f"{address}/decisions", json=other, headers={"Sec-Fetch-Site": "same-origin"}) as response:
+        assert (response.status, (await response.json(content_type=None))["field"]) == (422, "reviewer")
+    async with client.post(f"{address}/decisions", json=wish, headers={"Sec-Fetch-Site": "same-origin"}) as response:
+        assert (response.status, (await response.json())["reviewer"]) == (201, "ann")
+    await client.post("/logout")
+    async with client.get("/session") as response:
+        assert response.status == 401
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "bank.example"])
+def test_without_tokens_no_other_machine_is_served(host: str, file: Path) -> None:
+    with pytest.raises(SettingsError, match="access_file"):
+        ServiceSettings(service_host=host)
+    ServiceSettings(service_host=host, access_file=file)
+    ServiceSettings(service_host=host, open_access=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.9.9.9"])
+def test_this_machine_is_served_without_tokens(host: str) -> None:
+    ServiceSettings(service_host=host)
+
+
+def test_https_is_spoken_with_a_certificate(servers: Servers, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    key.write_bytes(issued.private_key_pem.bytes())
+    trusted = ssl.create_default_context()
+    authority.configure_trust(trusted)
+    port = free_port()
+    environment = {
+        "SERVICE_PORT": str(port),
+        "QUEUE_VIEW": str(tmp_path / "view.sqlite"),
+        "SERVICE_TLS_CERTIFICATE": str(certificate),
+        "SERVICE_TLS_KEY": str(key),
+    }
+    with running(servers, tmp_path / "service.log", "service", **environment), httpx.Client(verify=trusted) as client:
+        for attempt in stamina.retry_context(on=httpx.ConnectError, timeout=30, wait_max=0.5, attempts=None):
+            with attempt:
+                answer = client.get(f"https://127.0.0.1:{port}/health/live")
+    assert answer.json() == {"status": "live"}
+
+
+def test_a_certificate_that_is_none_is_said(tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing.pem"
+    nothing.touch()
+    with pytest.raises(SettingsError, match="service_tls_certificate"):
+        ServiceSettings(service_tls_certificate=nothing, service_tls_key=nothing).tls()
+    with pytest.raises(SettingsError, match="together"):
+        ServiceSettings(service_tls_certificate=nothing)
