@@ -6,20 +6,25 @@ from multiprocessing import get_context
 
 from rich.console import Console
 
-from benchmarks import windows
+from benchmarks import edge, windows
 from benchmarks.results import Result, keep
 
-BENCHMARKS: tuple[Callable[[], Result], ...] = (windows.memory_per_window, windows.restored_per_second)
+BENCHMARKS: tuple[Callable[[], list[Result]], ...] = (
+    edge.single_payments,
+    edge.batches,
+    windows.memory_per_window,
+    windows.restored_per_second,
+)
 
 
 def main() -> None:
     """Run them one after another: each has the machine for itself, and its memory is its own."""
     screen = Console(stderr=True)
-    results = []
+    results: list[Result] = []
     for benchmark in BENCHMARKS:
         screen.print(f"measuring {(benchmark.__doc__ or '').splitlines()[0]}", highlight=False)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            results.append(process.submit(benchmark).result())
+            results += process.submit(benchmark).result()
     keep(results)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 import msgspec
 from rich.console import Console
@@ -23,6 +24,8 @@ class Result(msgspec.Struct, frozen=True):
     ratio: float
     goal: str
     reached: bool
+    spread: float = 0.0
+    """Of several rounds: the difference between best and worst, as a share of the median."""
 
 
 def at_most(name: str, value: float, against: str, reference: float) -> Result:
@@ -36,12 +39,26 @@ def at_least(name: str, value: float, against: str, reference: float, times: flo
     return Result(name, value, against, reference, ratio, f">= {times:g}", ratio >= times)
 
 
+def at_least_times(
+    name: str, values: Sequence[float], against: str, references: Sequence[float], times: float
+) -> Result:
+    """The same, of the medians of several rounds."""
+    found = at_least(name, median(values), against, median(references), times)
+    return msgspec.structs.replace(found, spread=(max(values) - min(values)) / found.value)
+
+
 def keep(results: Sequence[Result]) -> None:
     """Write the file, and show the table."""
     LATEST.parent.mkdir(parents=True, exist_ok=True)
     LATEST.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
-    table = Table("what", "value", "against", "reference", "ratio", "goal", "reached")
+    table = Table("what", "value", "spread", "against", "reference", "ratio", "goal", "reached")
     for each in results:
-        numbers = f"{each.value:,.0f}", each.against, f"{each.reference:,.0f}", f"{each.ratio:.2f}"
+        numbers = (
+            f"{each.value:,.0f}",
+            f"{each.spread:.0%}",
+            each.against,
+            f"{each.reference:,.0f}",
+            f"{each.ratio:.2f}",
+        )
         table.add_row(each.name, *numbers, each.goal, "yes" if each.reached else "NO")
     Console().print(table)

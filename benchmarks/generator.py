@@ -1,0 +1,81 @@
+"""Requests as fast as they are answered, over some connections: a generator that costs less than what it measures."""
+
+import asyncio
+import itertools
+import re
+import time
+from collections.abc import Sequence
+
+from schemas.errors import UndertenError
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
+_END = b"\r\n\r\n"
+
+
+class Refused(UndertenError):
+    """An answer that is no success: what was measured would be something else."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection: the next request goes out when the last one is answered."""
+
+    def __init__(self, requests: "itertools.cycle[bytes]", until: float) -> None:
+        self.answered = 0
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._requests = requests
+        self._until = until
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(next(self._requests))
+
+    def data_received(self, data: bytes) -> None:
+        """Go on once the answer is whole."""
+        self._received += data
+        head = self._received.find(_END)
+        if head < 0:
+            return
+        length = _LENGTH.search(self._received, 0, head + 2)
+        if length is None or len(self._received) < head + len(_END) + int(length[1]):
+            return
+        if not self._received.startswith(b"HTTP/1.1 2"):
+            self._end(Refused(self._received[:300].decode(errors="replace")))
+        elif time.monotonic() >= self._until:
+            self._end()
+        else:
+            self._transport.write(next(self._requests))
+        self._received = b""
+        self.answered += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End, whoever closed it."""
+        if not self.done.done():
+            self.done.set_exception(exc or Refused("the connection was closed"))
+
+    def _end(self, error: Exception | None = None) -> None:
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
+        self._transport.close()
+
+
+def request(path: str, content_type: str, body: bytes) -> bytes:
+    """One POST, as it goes over the wire."""
+    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+async def rate(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> float:
+    """Answers a second from 127.0.0.1:`port`; raises Refused, OSError."""
+    loop, cycle = asyncio.get_running_loop(), itertools.cycle(requests)
+    began = time.monotonic()
+    protocols = [
+        (await loop.create_connection(lambda: Connection(cycle, began + seconds), "127.0.0.1", port))[1]
+        for _ in range(connections)
+    ]
+    await asyncio.gather(*(each.done for each in protocols))
+    return sum(each.answered for each in protocols) / (time.monotonic() - began)
