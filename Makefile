@@ -6,9 +6,12 @@ RATE ?= 1000
 SECONDS ?= 30
 SHAPE ?= steady
 SEED ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+UV = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 $(UPGRADE)
+AUDITED := --requirement compose/locks/test.txt --requirement compose/locks/audit.txt
 LOCUST := $(BIN)/python -m locust --locustfile locust/locustfile.py --stop-timeout 15
 
-.PHONY: help up test oracle faults load locust screenshots bench lint format clean
+.PHONY: help up test oracle faults load locust screenshots bench lint lock audit format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +45,20 @@ lint: $(BIN)/.installed-test  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+lock: $(BIN)/.installed-audit $(BIN)/.installed-test  ## renew the locks after a change in setup.cfg; UPGRADE=--upgrade takes the newest of all
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+		| $(UV) - --output-file compose/locks/build.txt
+	$(UV) setup.cfg --extra test --constraint compose/locks/build.txt --output-file compose/locks/test.txt
+	$(UV) setup.cfg --constraint compose/locks/test.txt --output-file compose/locks/runtime.txt
+	for extra in local load audit; do \
+		$(UV) setup.cfg --extra $$extra --constraint compose/locks/test.txt --output-file compose/locks/$$extra.txt || exit 1; done
+	$(MAKE) --no-print-directory .venv/bin/.installed-audit .venv/bin/.installed-test
+	$(BIN)/python -m compose licences
+
+audit: $(BIN)/.installed-audit  ## ask which of the locked packages have known vulnerabilities; needs the network
+	@$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes $(AUDITED) \
+		|| { echo "audit: failed: what is vulnerable is named above; if nothing is, the database could not be asked" >&2; exit 1; }
+
 format: $(BIN)/.installed-test  ## put the style right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -55,9 +72,8 @@ $(BIN)/python:
 	@$(PYTHON) -m venv --clear .venv \
 		|| { rm -rf .venv; echo "Python's venv is needed (Debian: apt install python3-venv)" >&2; exit 1; }
 
-$(BIN)/.installed-%: $(BIN)/python setup.cfg pyproject.toml compose/java.txt
-	@echo "installing the Java runtime"
-	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes --requirement compose/java.txt
-	@echo "installing Underten and what else it needs"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+$(BIN)/.installed-%: $(BIN)/python setup.cfg pyproject.toml compose/locks/build.txt compose/locks/%.txt
+	@echo "installing what Underten needs"
+	@$(PIP) --no-deps --only-binary :all: --require-hashes --requirement compose/locks/build.txt --requirement compose/locks/$*.txt
+	@PYTHONWARNINGS=ignore $(PIP) --no-deps --no-index --no-build-isolation --editable .
 	@touch $@

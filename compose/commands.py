@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cyclopts
 
+from compose import licences
 from compose.parts import lock
 from compose.stack import StackSettings, up
 
@@ -24,3 +25,10 @@ def start(settings: StackSettings | None = None) -> None:
 def write_lock() -> None:
     """Resolve the servers' parts anew and write parts.toml; for those who change a version."""
     Path(__file__).with_name("parts.toml").write_text(lock(Path(".local/lock-cache")), encoding="utf-8")
+
+
+@cli.command(name="licences")
+def write_licences() -> None:
+    """Write the tables of docs/licences.md anew; for those who change a lock."""
+    page = licences.PAGE.read_text(encoding="utf-8")
+    licences.PAGE.write_text(licences.renew(page), encoding="utf-8")

@@ -44,6 +44,7 @@ DOCKERFILE = Path("compose/Dockerfile").read_text(encoding="utf-8")
 IGNORED = Path(".dockerignore").read_text(encoding="utf-8").splitlines()
 EXAMPLE = Path("compose/credentials.env.example").read_text(encoding="utf-8")
 
+SHIPPED = (".py", ".txt")
 CONNECTIONS = (KafkaSettings, RegistrySettings, KsqldbSettings)
 GROUPS = (*CONNECTIONS, ServiceSettings, FraudSettings, TopicSettings, LogSettings)
 # Read by the HTTP clients, which would take Docker's proxy for addresses inside the file otherwise.
@@ -419,7 +420,9 @@ def reaches_the_build(path: str) -> bool:
 @pytest.mark.parametrize("path", copied())
 def test_what_the_dockerfile_copies_exists_and_reaches_the_build(path: str) -> None:
     assert Path(path).exists()
-    shipped = [path] if Path(path).is_file() else [str(each) for each in Path(path).glob("*.py")]
+    shipped = (
+        [path] if Path(path).is_file() else [str(each) for each in Path(path).glob("*.*") if each.suffix in SHIPPED]
+    )
     assert shipped
     assert [each for each in shipped if not reaches_the_build(each)] == []
 
