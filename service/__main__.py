@@ -10,7 +10,9 @@ from schemas.kafka import KafkaSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import TopicSettings
-from service.access import Scope, new_token
+from service.access import Scope
+from service.access_file import new_token
+from service.access_settings import AccessSettings
 from service.settings import ServiceSettings, Settings
 from service.workers import serve_all
 
@@ -24,6 +26,7 @@ cli = cyclopts.App(
 @cli.default
 def run(
     service: ServiceSettings | None = None,
+    access: AccessSettings | None = None,
     kafka: KafkaSettings | None = None,
     topics: TopicSettings | None = None,
     registry: RegistrySettings | None = None,
@@ -38,6 +41,7 @@ def run(
     """
     settings = Settings(
         service=service or ServiceSettings(),
+        access=access or AccessSettings(),
         kafka=kafka or KafkaSettings(),
         topics=topics or TopicSettings(),
         registry=registry or RegistrySettings(),

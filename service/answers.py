@@ -4,7 +4,7 @@ One middleware for all, since each costs every request.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
@@ -20,15 +20,17 @@ def json_answer(body: object) -> web.Response:
     return web.Response(body=msgspec.json.encode(body), headers={"Content-Type": JSON, "Cache-Control": "no-store"})
 
 
-def answers(metrics: Metrics, guard: Callable[[web.Request], None] | None = None) -> Middleware:
+Guard = Callable[[web.Request], Awaitable[None]]
+
+
+def answers(metrics: Metrics, guard: Guard) -> Middleware:
     """The middleware; `guard` raises Problem for a request that may not pass."""
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
         try:
-            if guard is not None:
-                guard(request)
+            await guard(request)
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - this is the place where every error gets its answer
             response = problems.response(problems.from_exception(error))

@@ -1,7 +1,5 @@
 """The service's table of contents: every address, and everything it holds."""
 
-from collections.abc import Callable
-
 from aiohttp import web
 
 from schemas.topics import RAW_TOPICS
@@ -21,9 +19,10 @@ from service import (
     scrape,
     status,
 )
-from service.access import Access, Scope, authenticate, permit
+from service.access import Scope
 from service.answers import answers
-from service.keys import ACCESS, IDENTITY, METRICS, SETTINGS, WORKER
+from service.guard import guard
+from service.keys import METRICS, SETTINGS, WORKER
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -31,14 +30,13 @@ from service.settings import Settings
 def make_app(settings: Settings, worker: int = 0) -> web.Application:
     """The application, for one process; `worker` counts the processes from 0."""
     metrics = Metrics()
-    access = Access(settings.service.access_file) if settings.service.access_file else None
-    app = web.Application(middlewares=[answers(metrics, guard(access) if access else None)])
+    app = web.Application(middlewares=[answers(metrics, guard(routes_by_scope()))])
     app[SETTINGS] = settings
     app[WORKER] = worker
     app[METRICS] = metrics
-    if access:
-        app[ACCESS] = access
-    app.cleanup_ctx.extend([contexts.formats, contexts.producer, contexts.review_queue, contexts.gauges])
+    app.cleanup_ctx.extend(
+        [contexts.access, contexts.formats, contexts.producer, contexts.review_queue, contexts.gauges]
+    )
     app.on_shutdown.append(contexts.stop_streams)
     app.add_routes(routes())
     return app
@@ -87,20 +85,3 @@ def routes_by_scope() -> dict[Scope | None, list[web.RouteDef]]:
             web.get("/docs/{file}", docs.asset),
         ],
     }
-
-
-def guard(access: Access) -> Callable[[web.Request], None]:
-    """What lets a request pass, or raises Problem, 401 or 403."""
-    scopes = {(route.method, route.path): scope for scope, each in routes_by_scope().items() for route in each}
-
-    def check(request: web.Request) -> None:
-        resource = request.match_info.route.resource
-        if resource is None:
-            return  # there is nothing at this address
-        scope = scopes["GET" if request.method == "HEAD" else request.method, resource.canonical]
-        if scope is not None:
-            identity = authenticate(access, request)
-            permit(identity, scope)
-            request[IDENTITY] = identity
-
-    return check

@@ -5,21 +5,28 @@ None waits for Kafka or the registry: the service answers from its first moment,
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from aiohttp import web
 
 from fraud.rules import load
 from schemas.registry import Registry
+from service.access import Access
+from service.access_file import OpaqueTokens
 from service.bodies import BodyBudget
 from service.connection import ProducerConnection
 from service.decision_log import DecisionLog
 from service.formats import Formats
+from service.jwk_set import FetchedKeys, KeyFile
+from service.jwts import Jwts
 from service.keys import (
+    ACCESS,
     BODY_BUDGET,
     CONNECTION,
     DECISION_LOG,
     ENGINE_PROGRESS,
     FORMATS,
+    JWT_KEYS,
     METRICS,
     PRODUCER,
     QUEUE_READER,
@@ -37,6 +44,31 @@ from service.queue_view import QueueView
 from service.traffic import Traffic
 
 GAUGE_SECONDS = 1.0
+
+
+async def access(app: web.Application) -> AsyncIterator[None]:
+    """The tokens that are taken, where they are asked for; the keys of JWTs are fetched in the background."""
+    settings = app[SETTINGS].access
+    if not settings.controlled:
+        yield
+        return
+    opaque = OpaqueTokens(settings.access_file) if settings.access_file else None
+    if settings.jwt_keys is None:
+        app[ACCESS] = Access(opaque, None)
+        yield
+    elif settings.jwt_keys_fetched:
+        fetched = FetchedKeys(settings.jwt_keys, settings.jwt_algorithms, settings.key_client())
+        app[JWT_KEYS] = fetched
+        app[ACCESS] = Access(opaque, Jwts(settings, fetched))
+        keeping = asyncio.create_task(fetched.keep_fresh())
+        yield
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await fetched.close()
+    else:
+        keys = KeyFile(Path(settings.jwt_keys), settings.jwt_algorithms)
+        app[ACCESS] = Access(opaque, Jwts(settings, keys))
+        yield
 
 
 async def formats(app: web.Application) -> AsyncIterator[None]:

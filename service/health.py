@@ -7,7 +7,7 @@ from aiohttp import web
 
 from schemas.errors import UndertenError
 from service.answers import json_answer
-from service.keys import CONNECTION, FORMATS, QUEUE_READER
+from service.keys import CONNECTION, FORMATS, JWT_KEYS, QUEUE_READER
 from service.problems import Problem
 
 PING_SECONDS = 2.0
@@ -30,6 +30,8 @@ async def ready(request: web.Request) -> web.Response:
     """200, or 503 that names what is missing."""
     kafka, registry = await asyncio.gather(_kafka(request.app), _registry(request.app))
     checks = {"kafka": kafka, "schema_registry": registry, "review_queue": _review_queue(request.app)}
+    if JWT_KEYS in request.app:
+        checks["jwt_keys"] = _jwt_keys(request.app)
     missing = [name for name, check in checks.items() if check.required and not check.ok]
     if missing:
         raise Problem(
@@ -62,6 +64,12 @@ async def _registry(app: web.Application) -> Check:
     if required:
         return Check(ok=False, required=True, reason="the schemas are not registered yet")
     return Check(ok=True, required=False)
+
+
+def _jwt_keys(app: web.Application) -> Check:
+    """Once there are keys, tokens are good without their address."""
+    source = app[JWT_KEYS]
+    return Check(ok=source.failure is None, required=not source.keys, reason=source.failure)
 
 
 def _review_queue(app: web.Application) -> Check:

@@ -10,6 +10,7 @@ from service.bodies import BodyBudget
 from service.connection import ProducerConnection
 from service.decision_log import DecisionLog
 from service.formats import Formats
+from service.jwk_set import FetchedKeys
 from service.metrics import Metrics
 from service.producer import PaymentProducer
 from service.progress import EngineProgress
@@ -33,5 +34,6 @@ DECISION_LOG = web.AppKey("decision_log", DecisionLog)
 TRAFFIC = web.AppKey("traffic", Traffic)
 STOPPING = web.AppKey("stopping", asyncio.Event)
 ACCESS = web.AppKey("access", Access)
+JWT_KEYS = web.AppKey("jwt_keys", FetchedKeys)
 IDENTITY = web.RequestKey("identity", Identity)
 """Who sent a request, where access is controlled."""

@@ -4,13 +4,15 @@ import msgspec
 from aiohttp import web
 
 from service import page
-from service.access import COOKIE
+from service.access import COOKIE, BadToken, unauthorized
 from service.answers import json_answer
 from service.bodies import read_body
 from service.keys import ACCESS, IDENTITY, SETTINGS
 from service.problems import Problem
 
-MOST_BYTES = 4096
+MOST_BYTES = 16 * 1024
+LONGEST_COOKIE = 4000
+"""Browsers keep 4,096 bytes with the name (RFC 6265, section 6.1); a JWT may be longer than that."""
 
 
 class Posted(msgspec.Struct):
@@ -25,7 +27,7 @@ async def show_login(request: web.Request) -> web.Response:
 
 
 async def sign_in(request: web.Request) -> web.Response:
-    """POST /login: 204 with the cookie; 401 for a token that is nobody's."""
+    """POST /login: 204 with the cookie; 401 for a token that is nobody's, 422 for one that no cookie can hold."""
     access = request.app.get(ACCESS)
     if access is None:
         raise Problem(404, "open", "this service asks nobody to sign in")
@@ -34,8 +36,12 @@ async def sign_in(request: web.Request) -> web.Response:
         token = msgspec.json.decode(body, type=Posted).token
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise Problem(400, "malformed-request", 'the body is {"token": "..."}') from None
-    if access.identity(token) is None:
-        raise Problem(401, "unauthorized", "nobody has this token, or its time is over")
+    try:
+        await access.identity(token)
+    except BadToken as error:
+        raise unauthorized(str(error)) from None
+    if len(token) > LONGEST_COOKIE:
+        raise Problem(422, "token-too-long", f"a browser's cookie holds {LONGEST_COOKIE} bytes, this token is longer")
     response = web.Response(status=204)
     secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
     response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=secure, path="/")

@@ -4,7 +4,6 @@
 
 import ssl
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +15,7 @@ from schemas.kafka import KafkaSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import TopicSettings
+from service.access_settings import AccessSettings, is_loopback
 
 MIB = 1024 * 1024
 
@@ -73,12 +73,6 @@ class ServiceSettings:
     fraud_rules: Path | None = None
     """File with the rules; without it those that are shipped."""
 
-    access_file: Path | None = None
-    """File with the tokens' hashes and scopes; without it everybody may do everything, from this machine only."""
-
-    open_access: bool = False
-    """Whether to serve other machines without asking for tokens: for a network that lets in only who may."""
-
     service_tls_certificate: Path | None = None
     """PEM file with the service's certificate and what leads to its authority; with it, HTTPS is spoken."""
 
@@ -90,11 +84,6 @@ class ServiceSettings:
 
     def __post_init__(self) -> None:
         """Raises SettingsError for what cannot work."""
-        if not (self.access_file or self.open_access or is_loopback(self.service_host)):
-            raise SettingsError(
-                f"service_host {self.service_host} is open to other machines, and no access_file says who may do what; "
-                "`python -m service token` makes its entries. Where the network lets in only who may: open_access"
-            )
         if (self.service_tls_certificate is None) != (self.service_tls_key is None):
             raise SettingsError("service_tls_certificate and service_tls_key go together")
         for name in ("deadline", "body_timeout"):
@@ -131,21 +120,24 @@ class ServiceSettings:
         return self.queue_view.with_name(f"{self.queue_view.stem}.{worker + 1}{self.queue_view.suffix}")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """All that the service needs to know."""
 
     service: ServiceSettings = field(default_factory=ServiceSettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     topics: TopicSettings = field(default_factory=TopicSettings)
     registry: RegistrySettings = field(default_factory=RegistrySettings)
     ksqldb: KsqldbSettings = field(default_factory=KsqldbSettings)
     logs: LogSettings = field(default_factory=LogSettings)
+
+    def __post_init__(self) -> None:
+        """Raises SettingsError for a service that other machines reach and that asks nobody who he is."""
+        host = self.service.service_host
+        if not (self.access.controlled or self.access.open_access or is_loopback(host)):
+            raise SettingsError(
+                f"service_host {host} is open to other machines, and neither access_file nor jwt_keys says who may do "
+                "what; `python -m service token` makes a file's entries. Where the network lets in only who may: "
+                "open_access"
+            )

@@ -14,6 +14,7 @@ from schemas import wire
 from schemas.kafka import KafkaSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import REVIEW_QUEUE
+from service.access_settings import AccessSettings
 from service.settings import ServiceSettings, Settings
 from tests.integration.processes import until
 
@@ -23,9 +24,17 @@ Client = TestClient[Any, Any]
 READY_SECONDS = 60.0
 
 
-def settings(kafka: KafkaSettings, registry: RegistrySettings, view: Path, **changes: Any) -> Settings:
+def settings(
+    kafka: KafkaSettings,
+    registry: RegistrySettings,
+    view: Path,
+    *,
+    access: AccessSettings | None = None,
+    **changes: Any,
+) -> Settings:
     """Settings for one test's service."""
-    return Settings(service=ServiceSettings(queue_view=view, **changes), kafka=kafka, registry=registry)
+    service = ServiceSettings(queue_view=view, **changes)
+    return Settings(service=service, access=access or AccessSettings(), kafka=kafka, registry=registry)
 
 
 async def ready(client: Client) -> None:

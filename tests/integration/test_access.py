@@ -1,4 +1,4 @@
-"""Who may do what."""
+"""Who may do what, by either kind of token."""
 
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -14,12 +14,15 @@ from compose.addresses import free_port
 from schemas.errors import SettingsError
 from schemas.kafka import KafkaSettings
 from schemas.registry import RegistrySettings
-from service.access import COOKIE, SCOPES, new_token
+from service.access import COOKIE, SCOPES
+from service.access_file import new_token
+from service.access_settings import AccessSettings
 from service.app import make_app, routes_by_scope
-from service.settings import ServiceSettings
+from service.settings import ServiceSettings, Settings
 from tests.conftest import Servers
 from tests.integration.processes import running, until
 from tests.integration.serving import Client, case, payor_of_this_test, put_cases, ready, settings
+from tests.issuer import Key, Published, trusting
 
 ADDRESSES = [
     (route.method, route.path.format(case_id="nobody", file="underten.css"), scope)
@@ -27,6 +30,21 @@ ADDRESSES = [
     for route in routes
     if not route.path.endswith("/events")  # it would never end
 ]
+
+
+KEY = Key()
+
+either = pytest.mark.parametrize("kind", ["opaque", "jwt"])
+
+
+@pytest.fixture
+def kind() -> str:
+    return "opaque"
+
+
+@pytest.fixture
+def published() -> Published:
+    return Published(KEY)
 
 
 @pytest.fixture
@@ -37,19 +55,26 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def client(kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path, file: Path) -> AsyncIterator[Client]:
-    app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", access_file=file))
-    async with TestClient(TestServer(app)) as found:
-        await ready(found)
-        yield found
+async def client(
+    kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path, file: Path, published: Published
+) -> AsyncIterator[Client]:
+    """Of a service that takes both kinds."""
+    async with published.address() as address:
+        access = trusting(address, access_file=file)
+        app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", access=access))
+        async with TestClient(TestServer(app)) as found:
+            await ready(found)
+            yield found
 
 
 @pytest.fixture
-def token(file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+def token(kind: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """A new token with these scopes; the file is read again at once."""
-    monkeypatch.setattr("service.access.LOOK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("service.live_file.LOOK_AGAIN_SECONDS", 0.0)
 
     def make(*scopes: str, name: str = "ann") -> str:
+        if kind == "jwt":
+            return KEY.token(*scopes, sub=name)
         made, entry = new_token(name, scopes)  # type: ignore[arg-type]
         extend(file, entry)
         return made
@@ -69,6 +94,7 @@ def empty(file: Path) -> None:
     file.write_text("")
 
 
+@either
 async def test_every_address_takes_its_scope_and_no_other(client: Client, token: Callable[..., str]) -> None:
     tokens = {scope: token(scope) for scope in SCOPES}
     for method, path, needed in ADDRESSES:
@@ -84,10 +110,44 @@ async def test_every_address_takes_its_scope_and_no_other(client: Client, token:
                     assert f'scope="{needed}"' in response.headers["WWW-Authenticate"]
 
 
-async def test_a_token_of_nobody_is_refused_and_told_how(client: Client) -> None:
-    async with client.get("/review-queue", headers=bearer("nonsense")) as response:
+@pytest.mark.parametrize("wrong", ["nonsense", "", "a.b.c", "\udcff", Key().token("reviews:read")])
+async def test_a_token_of_nobody_is_refused_and_told_how(client: Client, wrong: str) -> None:
+    async with client.get("/review-queue", headers=bearer(wrong)) as response:
         assert response.status == 401
         assert response.headers["WWW-Authenticate"] == 'Bearer realm="underten", error="invalid_token"'
+        assert "/login" in (await response.json(content_type=None))["detail"]
+    async with client.get("/review-queue", headers={"Cookie": f"{COOKIE}={wrong}"}) as response:
+        assert response.status == 401
+
+
+async def test_a_token_that_has_expired_is_refused_and_said_so(client: Client) -> None:
+    async with client.get("/review-queue", headers=bearer(KEY.token("reviews:read", exp=1))) as response:
+        assert response.status == 401
+        assert "expired" in (await response.json(content_type=None))["detail"]
+
+
+async def test_keys_that_cannot_be_had_are_said_and_had_as_soon_as_they_can(
+    kafka: KafkaSettings,
+    registry: RegistrySettings,
+    tmp_path: Path,
+    published: Published,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.jwk_set.ASK_AGAIN_SECONDS", 0.1)
+    published.status = 500
+    async with published.address() as address:
+        app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", access=trusting(address)))
+        async with TestClient(TestServer(app)) as client:
+            async with client.get("/review-queue", headers=bearer(KEY.token("reviews:read"))) as response:
+                assert (response.status, response.headers["Retry-After"]) == (503, "10")
+            async with client.get("/health/ready") as response:
+                check = (await response.json(content_type=None))["checks"]["jwt_keys"]
+                assert (check["ok"], check["required"]) == (False, True)
+                assert "500" in check["reason"]
+            published.status = 200
+            await ready(client)
+            async with client.get("/session", headers=bearer(KEY.token("reviews:read"))) as response:
+                assert (await response.json())["name"] == "ann"
 
 
 async def test_the_file_is_read_again_and_a_bad_one_changes_nothing(
@@ -110,6 +170,7 @@ async def test_the_file_is_read_again_and_a_bad_one_changes_nothing(
         assert response.status == 401
 
 
+@either
 async def test_a_browser_signs_in_and_other_sites_cannot_use_that(
     client: Client, token: Callable[..., str], kafka: KafkaSettings
 ) -> None:
@@ -145,17 +206,56 @@ async def test_a_browser_signs_in_and_other_sites_cannot_use_that(
         assert response.status == 401
 
 
+@either
+async def test_no_other_site_makes_a_payment_by_cookie(client: Client, token: Callable[..., str]) -> None:
+    async with client.post("/login", json={"token": token("payments:write")}) as response:
+        assert response.status == 204
+    for site in ("cross-site", "same-site"):
+        async with client.get("/payment_json", headers={"Sec-Fetch-Site": site}) as response:
+            assert response.status == 403
+    async with client.get("/payment_json") as response:
+        assert response.status == 403
+    async with client.get("/payment_json", headers={"Sec-Fetch-Site": "none"}) as response:
+        assert response.status == 200
+
+
+async def test_a_token_that_no_cookie_can_hold_is_said(client: Client) -> None:
+    async with client.post("/login", json={"token": KEY.token("reviews:read", groups=["x" * 100] * 40)}) as response:
+        assert response.status == 422
+        assert "4000 bytes" in (await response.json(content_type=None))["detail"]
+
+
+async def test_without_tokens_no_other_site_is_served(
+    kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
+) -> None:
+    app = make_app(settings(kafka, registry, tmp_path / "view.sqlite"))
+    async with TestClient(TestServer(app)) as client:
+        for site in ("cross-site", "same-site"):
+            for method in ("GET", "POST"):
+                headers = {"Sec-Fetch-Site": site}
+                async with client.request(method, "/payment_json", headers=headers) as response:
+                    assert response.status == 403
+        for host in ("rebound.example", "rebound.example:8000", "127.0.0.1.example", "", "[::"):
+            async with client.get("/review-queue", headers={"Host": host}) as response:
+                assert response.status in {421, 400}, host
+        for host in ("localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "[::1]"):
+            async with client.get("/health/live", headers={"Host": host}) as response:
+                assert response.status == 200, host
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "bank.example"])
 def test_without_tokens_no_other_machine_is_served(host: str, file: Path) -> None:
+    service = ServiceSettings(service_host=host)
     with pytest.raises(SettingsError, match="access_file"):
-        ServiceSettings(service_host=host)
-    ServiceSettings(service_host=host, access_file=file)
-    ServiceSettings(service_host=host, open_access=True)
+        Settings(service=service)
+    Settings(service=service, access=AccessSettings(access_file=file))
+    Settings(service=service, access=trusting("https://id.example.com/keys"))
+    Settings(service=service, access=AccessSettings(open_access=True))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.9.9.9"])
 def test_this_machine_is_served_without_tokens(host: str) -> None:
-    ServiceSettings(service_host=host)
+    Settings(service=ServiceSettings(service_host=host))
 
 
 def test_https_is_spoken_with_a_certificate(servers: Servers, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import TopicSettings
 from service.__main__ import cli as service_cli
+from service.access_settings import AccessSettings
 from service.settings import ServiceSettings
 
 LOCAL, CLUSTER = "compose/docker-compose.yml", "compose/docker-compose.cluster.yml"
@@ -46,7 +47,7 @@ EXAMPLE = Path("compose/credentials.env.example").read_text(encoding="utf-8")
 
 SHIPPED = (".py", ".txt")
 CONNECTIONS = (KafkaSettings, RegistrySettings, KsqldbSettings)
-GROUPS = (*CONNECTIONS, ServiceSettings, FraudSettings, TopicSettings, LogSettings)
+GROUPS = (*CONNECTIONS, ServiceSettings, AccessSettings, FraudSettings, TopicSettings, LogSettings)
 # Read by the HTTP clients, which would take Docker's proxy for addresses inside the file otherwise.
 DIRECT = {"NO_PROXY", "no_proxy"}
 ONE_SHOT = {"ksql-deploy"}

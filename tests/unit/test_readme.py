@@ -21,11 +21,13 @@ from schemas.kafka import KafkaSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import ALL_TOPICS, TopicSettings
+from service.access_settings import AccessSettings
 from service.settings import ServiceSettings
 
 README = Path("README.md").read_text(encoding="utf-8")
 SETTINGS = (
     ServiceSettings,
+    AccessSettings,
     FraudSettings,
     KafkaSettings,
     RegistrySettings,
@@ -51,9 +53,15 @@ def rows(settings: type[Any]) -> list[str]:
         and isinstance(text.value.value, str)
     }
     return [
-        f"| `{field.name.upper()}` | {'' if field.default is None else f'`{field.default}`'} | {meaning[field.name]} |"
+        f"| `{field.name.upper()}` | {shown(field.default)} | {meaning[field.name]} |"
         for field in dataclasses.fields(settings)
     ]
+
+
+def shown(default: Any) -> str:
+    """As the variable would be written."""
+    text = " ".join(default) if isinstance(default, tuple) else default
+    return "" if text is None else f"`{text}`"
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda each: each.__name__)

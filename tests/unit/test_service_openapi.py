@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemas.codecs import OURS, AvroCodec, ProtobufCodec
 from schemas.payment import PostedPayment, to_payment
 from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF
-from service.app import routes
+from service.app import routes, routes_by_scope
 from service.docs import ASSETS, _asset, description
 from service.queue_query import MOST, PARAMETERS, SORTS
 from service.review_queue import PAGE
@@ -39,6 +39,16 @@ def test_every_route_is_described_and_every_description_has_a_route(document: di
         if method in {"get", "post", "put", "patch", "delete"}
     }
     assert described == served
+
+
+def test_every_address_says_which_scope_it_takes(document: dict[str, Any]) -> None:
+    for scope, guarded in routes_by_scope().items():
+        for route in guarded:
+            operation = document["paths"][route.path][route.method.lower()]
+            expected = [{}, {"bearer": [scope]}, {"cookie": [scope]}] if scope else None
+            assert operation.get("security") == expected, route
+            assert scope is None or {"401", "403"} <= set(operation["responses"])
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "cookie"}
 
 
 def test_a_sample_is_not_produced_by_head() -> None:
