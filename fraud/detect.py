@@ -21,12 +21,20 @@ from fraud.keys import partition_of
 from fraud.normalise import rejected
 from fraud.packed import pack
 from fraud.rules import Rule
-from fraud.stage import Output, Partitions, Processor, Stage
+from fraud.stage import Headers, Output, Partitions, Processor, Stage
 from fraud.windows import SEGMENT_PAYMENTS, Group, RuleWindows, Window
 from schemas.codecs import case_header
 from schemas.payment import NormalisedPayment, encode_json, payment_error
 from schemas.registry import Registry
-from schemas.topics import FRAUD_STATE, PAYMENT_LATE, PAYMENT_REJECTED, PAYMENTS, PAYMENTS_BY_PAYEE, REVIEW_QUEUE
+from schemas.topics import (
+    FRAUD_STATE,
+    PAYMENT_LATE,
+    PAYMENT_REJECTED,
+    PAYMENTS,
+    PAYMENTS_BY_PAYEE,
+    REQUEST_ID,
+    REVIEW_QUEUE,
+)
 
 NAME = "detect"
 INPUTS = (PAYMENTS, PAYMENTS_BY_PAYEE)
@@ -56,6 +64,14 @@ class LatePayment(msgspec.Struct, frozen=True):
     payment: NormalisedPayment
 
 
+class Change(msgspec.Struct, gc=False):
+    """A window that has changed: how many of its segments the changelog has, and its latest payment's headers."""
+
+    window: Window
+    segments_kept: int
+    headers: Headers
+
+
 class Detect:
     """The processor of one task: every rule's windows in one partition of `payments` and `payments_by_payee`."""
 
@@ -70,8 +86,8 @@ class Detect:
         self._partitions = partitions
         self._restoring: state.Restore | None = state.Restore(self._windows)
         self._stale: tuple[bytes, ...] = ()
-        self._changed: dict[Place, tuple[Window, int]] = {}
-        self._hot: dict[Place, Window] = {}
+        self._changed: dict[Place, Change] = {}
+        self._hot: dict[Place, Change] = {}
         self._hot_at = 0.0
         self._closing = False
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -101,7 +117,7 @@ class Detect:
         for windows in self._windows.values():
             for start, group, window in windows:
                 if window.payment_count != window.reported and windows.fires(window):
-                    self._hot[windows, start, group] = window
+                    self._hot[windows, start, group] = Change(window, 0, ())
 
     def process(self, records: Sequence[ConsumerRecord], now: float) -> list[Output]:
         """Every changed window's state, and the cases that are due."""
@@ -136,8 +152,11 @@ class Detect:
                 if window is None:
                     self._counts["late", windows.rule.name] += 1
                     yield self._late(windows, start, group, payment, record)
-                elif (place := (windows, start, group)) not in self._changed:
-                    self._changed[place] = window, (window.payment_count - 1) // SEGMENT_PAYMENTS
+                elif change := self._changed.get(place := (windows, start, group)):
+                    change.headers = record.headers
+                else:
+                    kept = (window.payment_count - 1) // SEGMENT_PAYMENTS
+                    self._changed[place] = Change(window, kept, record.headers)
 
     def _close(self, windows: RuleWindows, most: int) -> Iterator[Output]:
         """The windows that stream time has closed: their last case, and the end of their state.
@@ -146,10 +165,10 @@ class Detect:
         """
         for start, group, window in islice(windows.close(), max(0, most)):
             place = (windows, start, group)
-            self._changed.pop(place, None)
-            self._hot.pop(place, None)
+            waiting = self._hot.pop(place, None)
+            change = self._changed.pop(place, waiting)
             if window.payment_count != window.reported and windows.fires(window):
-                yield self._case(place, window)
+                yield self._case(place, change or Change(window, 0, ()))
             for key in state.window_keys(windows.rule.name, start, group, window):
                 yield self._to_changelog(key, None)
 
@@ -157,29 +176,30 @@ class Detect:
         """The state of the windows that changed in this batch, and of those whose cases had to wait."""
         if now - self._hot_at >= HOT_CASES_EVERY_SECONDS:
             self._hot_at = now
-            for place, window in self._hot.items():
-                self._changed.setdefault(place, (window, (window.payment_count) // SEGMENT_PAYMENTS))
-                yield self._case(place, window)
+            for place, waiting in self._hot.items():
+                waiting.segments_kept = waiting.window.payment_count // SEGMENT_PAYMENTS
+                yield self._case(place, self._changed.setdefault(place, waiting))
             self._hot.clear()
-        for place, (window, segments_kept) in self._changed.items():
+        for place, change in self._changed.items():
             windows, start, group = place
+            window, kept = change.window, change.segments_kept
             if window.payment_count != window.reported and windows.fires(window):
                 if window.payment_count > HOT_PAYMENTS:
-                    self._hot[place] = window
+                    self._hot[place] = change
                 else:
-                    yield self._case(place, window)
+                    yield self._case(place, change)
             name = windows.rule.name
-            for number, segment in enumerate((window.sealed or ())[segments_kept:], segments_kept):
+            for number, segment in enumerate((window.sealed or ())[kept:], kept):
                 yield self._to_changelog(state.segment_key(name, start, group, number), segment)
             yield self._to_changelog(state.window_key(name, start, group), state.window_value(window))
         self._changed.clear()
 
-    def _case(self, place: Place, window: Window) -> Output:
-        windows, start, group = place
+    def _case(self, place: Place, change: Change) -> Output:
+        (windows, start, group), window = place, change.window
         window.reported = window.payment_count
         self._counts["case", windows.rule.name] += 1
         found = case(windows.rule, start, group, window)
-        return self._keyed(REVIEW_QUEUE, found.case_id, self._case_header + encode_json(found))
+        return self._keyed(REVIEW_QUEUE, found.case_id, self._case_header + encode_json(found), change.headers)
 
     def _late(
         self, windows: RuleWindows, start: int, group: Group, payment: NormalisedPayment, record: ConsumerRecord
@@ -195,11 +215,14 @@ class Detect:
             timestamp=record.timestamp,
             payment=payment,
         )
-        return self._keyed(PAYMENT_LATE, late.case_id, encode_json(late))
+        return self._keyed(PAYMENT_LATE, late.case_id, encode_json(late), record.headers)
 
-    def _keyed(self, topic: str, key: str, value: bytes) -> Output:
+    def _keyed(self, topic: str, key: str, value: bytes, headers: Headers) -> Output:
+        """A record about a payment; of that one's headers it has the request's id."""
         encoded = key.encode()
-        return Output(topic, partition_of(encoded, self._partitions[topic]), encoded, value)
+        partition = partition_of(encoded, self._partitions[topic])
+        request_id = [header for header in headers if header[0] == REQUEST_ID]
+        return Output(topic, partition, encoded, value, headers=request_id)
 
     def _to_changelog(self, key: bytes, value: bytes | None) -> Output:
         return Output(FRAUD_STATE, self._number, key, value)

@@ -34,6 +34,9 @@ ALL_TOPICS = (
     REVIEW_DECISIONS,
 )
 
+REQUEST_ID = "request_id"
+"""Header of a record: the HTTP request that led to it. Records of other producers may lack it."""
+
 log = structlog.get_logger(__name__)
 
 

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 from service import problems
 from service.bodies import JSON
 from service.metrics import Metrics
+from service.request_ids import identify
 
 
 def json_answer(body: object) -> web.Response:
@@ -30,6 +31,7 @@ def answers(metrics: Metrics, guard: Guard) -> Middleware:
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
         try:
+            identify(request)
             await guard(request)
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - this is the place where every error gets its answer

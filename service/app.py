@@ -15,6 +15,7 @@ from service import (
     login,
     page,
     payments,
+    request_ids,
     review_queue,
     scrape,
     status,
@@ -37,6 +38,7 @@ def make_app(settings: Settings, worker: int = 0) -> web.Application:
     app.cleanup_ctx.extend(
         [contexts.access, contexts.formats, contexts.producer, contexts.review_queue, contexts.gauges]
     )
+    app.on_response_prepare.append(request_ids.show)
     app.on_shutdown.append(contexts.stop_streams)
     app.add_routes(routes())
     return app

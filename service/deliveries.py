@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from schemas.errors import BrokerError
+from service.request_ids import RecordHeaders
 
 
 class NotDelivered(BrokerError):
@@ -78,9 +79,10 @@ Outcome = Acknowledged | NotDelivered
 class Delivery:
     """Payments that were handed in together. Await `settled`, then read `outcomes`: one for each, in order."""
 
-    __slots__ = ("_open", "outcomes", "settled")
+    __slots__ = ("_open", "headers", "outcomes", "settled")
 
-    def __init__(self, payments: int) -> None:
+    def __init__(self, payments: int, headers: RecordHeaders) -> None:
+        self.headers = headers
         self.outcomes: list[Outcome | None] = [None] * payments
         self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._open = payments

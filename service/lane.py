@@ -128,7 +128,10 @@ class Lane:
         entries: list[Entry] = []
         while queue and len(entries) < self.at_most:
             entry = queue[0]
-            if batch.append(timestamp=entry.timestamp, key=entry.key, value=entry.value) is None:
+            taken = batch.append(
+                timestamp=entry.timestamp, key=entry.key, value=entry.value, headers=entry.delivery.headers
+            )
+            if taken is None:
                 break
             entries.append(queue.popleft())
         batch.close()

@@ -13,6 +13,7 @@ from service.bodies import JSON, NDJSON, media_type, read_body
 from service.deliveries import Acknowledged, Delivery, NotDelivered, Outcome
 from service.keys import BODY_BUDGET, FORMATS, METRICS, PRODUCER, SETTINGS
 from service.problems import Problem, ProblemBody, invalid_payment, too_large
+from service.request_ids import record_headers
 from service.samples import sample_payment
 
 LINES_AT_A_TIME = 500
@@ -70,7 +71,7 @@ def post_payment(topic: str) -> Handler:
             return await _post_batch(request, topic, codec)
         body = await read_body(request, settings.max_payment_bytes, settings.body_timeout)
         payment = decode_posted(body) if kind == JSON else codec.decode_body(body)
-        receipt = await _produce(request.app, topic, codec, payment)
+        receipt = await _produce(request, topic, codec, payment)
         return web.Response(body=_encode(receipt), status=201, headers=_JSON_HEADERS)
 
     return post
@@ -83,7 +84,7 @@ def get_sample(topic: str) -> Handler:
         if not request.app[SETTINGS].service.samples:
             raise Problem(404, "samples-off", "sample payments are turned off here (setting SAMPLES)")
         payment = sample_payment()
-        receipt = await _produce(request.app, topic, request.app[FORMATS].codec(topic), payment)
+        receipt = await _produce(request, topic, request.app[FORMATS].codec(topic), payment)
         receipt.payment = payment
         return web.Response(body=_encode(receipt), headers={**_JSON_HEADERS, "Cache-Control": "no-store"})
 
@@ -93,9 +94,9 @@ def get_sample(topic: str) -> Handler:
 _JSON_HEADERS = {"Content-Type": JSON}
 
 
-async def _produce(app: web.Application, topic: str, codec: PaymentCodec, payment: Payment) -> Receipt:
+async def _produce(request: web.Request, topic: str, codec: PaymentCodec, payment: Payment) -> Receipt:
     """One payment onto Kafka; raises Problem if it cannot be said that it is there."""
-    delivery = Delivery(1)
+    app, delivery = request.app, Delivery(1, record_headers(request))
     app[PRODUCER].submit(delivery, 0, topic, payment.payor_account_no, codec.encode(payment))
     await delivery.settled
     outcome = delivery.outcomes[0]
@@ -115,15 +116,16 @@ async def _post_batch(request: web.Request, topic: str, codec: PaymentCodec) -> 
     budget.take(reserved)
     try:
         body = await read_body(request, settings.max_ndjson_bytes, settings.body_timeout)
-        results = await _produce_lines(request.app, topic, codec, body)
+        results = await _produce_lines(request, topic, codec, body)
     finally:
         budget.give_back(reserved)
     return web.Response(body=_encode_lines(results), headers={"Content-Type": NDJSON})
 
 
 async def _produce_lines(
-    app: web.Application, topic: str, codec: PaymentCodec, body: bytes
+    request: web.Request, topic: str, codec: PaymentCodec, body: bytes
 ) -> list[LineReceipt | LineProblem]:
+    app = request.app
     settings, producer = app[SETTINGS].service, app[PRODUCER]
     lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line and not line.isspace()]
     if not lines:
@@ -131,7 +133,7 @@ async def _produce_lines(
     if len(lines) > settings.max_ndjson_lines:
         detail = f"{len(lines)} lines, more than {settings.max_ndjson_lines}; nothing was accepted"
         raise Problem(413, "too-many-lines", detail)
-    delivery = Delivery(len(lines))
+    delivery = Delivery(len(lines), record_headers(request))
     ids: list[str | None] = [None] * len(lines)
     problems: dict[int, Problem] = {}
     for index, (_, line) in enumerate(lines):

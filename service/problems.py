@@ -135,7 +135,7 @@ def from_exception(error: Exception) -> Problem:  # noqa: PLR0911 - one line for
         case HttpProcessingError() | ClientPayloadError() | web.RequestPayloadError():
             return Problem(400, "malformed-request", "the request's body cannot be read as its headers announce it")
     log.error("unexpected error", exc_info=error)
-    return Problem(500, "internal-error", "an unexpected error; it was logged")
+    return Problem(500, "internal-error", "an unexpected error; it was logged, with the request id of this answer")
 
 
 def _from_aiohttp(error: web.HTTPException) -> Problem:

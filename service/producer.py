@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import time
+from contextvars import Context
 
 import structlog
 from aiokafka.partitioner import murmur2
@@ -86,7 +87,8 @@ class PaymentProducer:
     def _open_lane(self, topic: str, partition: int) -> Lane:
         lane = Lane(topic, partition, self._connection, self._linger, self._release)
         self._lanes[topic, partition] = lane
-        task = asyncio.create_task(lane.run(), name=f"lane {topic}/{partition}")
+        # A context of its own: what it logs belongs to no request, least of all for ever to the first.
+        task = asyncio.create_task(lane.run(), name=f"lane {topic}/{partition}", context=Context())
         self._tasks.add(task)
         return lane
 

@@ -343,3 +343,16 @@ async def test_the_figures_count_payments_by_what_became_of_them(client: Client)
     assert 'underten_payments_total{outcome="acknowledged",topic="payment_json"} 2.0' in text
     assert 'underten_payments_total{outcome="invalid",topic="payment_json"} 1.0' in text
     assert 'underten_http_request_seconds_count{method="POST",route="/payment_json",status="201"} 1.0' in text
+
+
+async def test_the_request_id_is_on_the_payments_record_and_one_on_all_of_a_batch(
+    client: Client, kafka: KafkaSettings
+) -> None:
+    since = await end_offsets(kafka, PAYMENT_AVRO)
+    line = json.dumps(payment()).encode()
+    for content_type, body in (("application/json", line), ("application/x-ndjson", line + b"\n" + line)):
+        headers = {"Content-Type": content_type, "X-Request-ID": content_type}
+        async with client.post("/payment_avro", data=body, headers=headers) as response:
+            assert response.headers["X-Request-ID"] == content_type
+    found = sorted(dict(record.headers)["request_id"] for record in await records(kafka, PAYMENT_AVRO, since))
+    assert found == [b"application/json", b"application/x-ndjson", b"application/x-ndjson"]

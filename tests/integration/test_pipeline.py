@@ -12,7 +12,15 @@ from schemas.codecs import PaymentCodec, payment_codecs
 from schemas.kafka import KafkaSettings
 from schemas.payment import FIELDS, Payment
 from schemas.registry import Registry, RegistrySettings
-from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, PAYMENT_REJECTED, RAW_TOPICS
+from schemas.topics import (
+    PAYMENT_AVRO,
+    PAYMENT_JSON,
+    PAYMENT_PROTOBUF,
+    PAYMENT_REJECTED,
+    PAYMENTS_BY_PAYEE,
+    RAW_TOPICS,
+    REVIEW_QUEUE,
+)
 from tests.conftest import Servers
 from tests.integration.processes import Json, cases, make_topics, producer, read_all, running, until
 
@@ -60,6 +68,27 @@ async def test_a_pair_that_crosses_the_line_makes_a_case_and_one_that_only_reach
     assert {payor: case["total_amount"] for payor, case in found.items()} == {2: "10000.01", 5: "12000.03"}
     assert found[5]["payment_count"] == 3
     assert {each["topic"] for each in found[5]["payments"]} == set(RAW_TOPICS)
+
+
+@pytest.mark.usefixtures("_pipeline")
+async def test_a_request_id_travels_from_the_raw_topic_to_the_case_and_with_what_is_rejected(
+    kafka: KafkaSettings, codecs: dict[str, PaymentCodec]
+) -> None:
+    async with producer(kafka) as client:
+        for request_id in (b"one", b"two"):
+            value = codecs[PAYMENT_JSON].encode(payment(6000.00, payor=11))
+            await client.send_and_wait(PAYMENT_JSON, value, key=b"11", headers=[("request_id", request_id)])
+        await client.send_and_wait(PAYMENT_JSON, b"garbage", key=b"11", headers=[("request_id", b"three")])
+
+    async def all_there() -> bool:
+        return bool(await structuring(kafka)) and bool(await read_all(kafka, PAYMENT_REJECTED))
+
+    await until(all_there)
+    found = {topic: await read_all(kafka, topic) for topic in (PAYMENTS_BY_PAYEE, REVIEW_QUEUE, PAYMENT_REJECTED)}
+    ids = {topic: [dict(each.headers)["request_id"] for each in read] for topic, read in found.items()}
+    assert ids[PAYMENTS_BY_PAYEE] == [b"one", b"two"]
+    assert {*ids[REVIEW_QUEUE]} == {b"two"}
+    assert ids[PAYMENT_REJECTED] == [b"three"]
 
 
 async def structuring(kafka: KafkaSettings) -> list[Json]:

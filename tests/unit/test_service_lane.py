@@ -26,7 +26,7 @@ class Batch:
     def __init__(self) -> None:
         self.values: list[bytes] = []
 
-    def append(self, *, timestamp: int, key: bytes, value: bytes) -> object:
+    def append(self, *, timestamp: int, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> object:
         self.values.append(value)
         return object()
 
@@ -87,7 +87,7 @@ class Setting:
         self.task = asyncio.create_task(self.lane.run())
 
     def send(self, *values: bytes, deadline: float = 60.0) -> Delivery:
-        delivery = Delivery(len(values))
+        delivery = Delivery(len(values), [])
         at = asyncio.get_running_loop().time() + deadline
         for index, value in enumerate(values):
             self.lane.add(Entry(delivery, index, b"k", value, 1000 + index, at))
