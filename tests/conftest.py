@@ -14,16 +14,28 @@ from schemas.kafka import KafkaSettings
 from schemas.registry import RegistrySettings
 
 PARTS = Path(".local/parts").resolve()
+# Of a property that is given twice, Kafka takes the last.
+_FAR_LISTENER = """\
+listeners=PLAINTEXT://127.0.0.1:{kafka_port},FAR://127.0.0.1:{far_port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{kafka_port},FAR://127.0.0.1:{link_port}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT
+"""
 
 
 @dataclass
 class Servers:
-    """A Kafka broker and a schema registry; `kafka` may be killed, stopped and started again by a test."""
+    """A Kafka broker and a schema registry; `kafka` may be killed, stopped and started again by a test.
+
+    The broker listens at `far_port`, too, and tells who comes there that its address is `link_port`: a
+    `tests.link.Link` between the two is the network of whoever uses `link_settings`.
+    """
 
     home: Path
     kafka_port: int = field(default_factory=free_port)
     controller_port: int = field(default_factory=free_port)
     registry_port: int = field(default_factory=free_port)
+    far_port: int = field(default_factory=free_port)
+    link_port: int = field(default_factory=free_port)
     children: dict[str, Child] = field(default_factory=dict)
 
     @property
@@ -33,6 +45,10 @@ class Servers:
     @property
     def kafka_settings(self) -> KafkaSettings:
         return KafkaSettings(kafka_bootstrap_servers=f"127.0.0.1:{self.kafka_port}")
+
+    @property
+    def link_settings(self) -> KafkaSettings:
+        return KafkaSettings(kafka_bootstrap_servers=f"127.0.0.1:{self.link_port}")
 
     @property
     def registry_settings(self) -> RegistrySettings:
@@ -54,6 +70,7 @@ class Servers:
             controller_port=self.controller_port,
             parts=PARTS,
             log=self.home / "kafka.log",
+            properties=_FAR_LISTENER.format(**vars(self)),
         )
 
     def start_registry(self) -> None:

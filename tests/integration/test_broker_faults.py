@@ -6,7 +6,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
@@ -24,12 +22,20 @@ from compose.addresses import free_port
 from schemas.kafka import KafkaSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import PAYMENT_JSON
-from service.app import make_app
 from tests.conftest import Servers
+from tests.integration.bursts import (
+    DEADLINE,
+    SLACK,
+    burst,
+    check_truth,
+    ids_on_kafka,
+    nothing_in_flight,
+    serving,
+    works,
+)
 from tests.integration.processes import running, until
 from tests.integration.serving import (
     Client,
-    Json,
     case,
     end_offsets,
     payment,
@@ -39,13 +45,7 @@ from tests.integration.serving import (
     put_cases,
     queue,
     ready,
-    records,
-    settings,
 )
-
-DEADLINE = 3.0
-# What the client itself takes on a busy machine.
-SLACK = 1.5
 
 # A server ends with the thread that started it, so one that a test starts again needs a thread that outlives the test.
 STARTER = ThreadPoolExecutor(max_workers=1)
@@ -74,37 +74,6 @@ def faulty(breakable: Servers) -> Iterator[Servers]:
 
 async def in_a_thread_that_lasts(start: Callable[[], None]) -> None:
     await asyncio.get_running_loop().run_in_executor(STARTER, start)
-
-
-@asynccontextmanager
-async def serving(
-    kafka: KafkaSettings, registry: RegistrySettings, view: Path, **changes: Any
-) -> AsyncIterator[Client]:
-    app = make_app(settings(kafka, registry, view, **{"deadline": DEADLINE, **changes}))
-    async with TestClient(TestServer(app), connector=aiohttp.TCPConnector(limit=0)) as client:
-        yield client
-
-
-async def timed_post(client: Client, content: Json) -> tuple[int, str, str | None, float, str]:
-    """Status, end of the problem's type, Retry-After, seconds, and the payment's id."""
-    started = time.monotonic()
-    async with client.post("/payment_json", json=content) as response:
-        answer = await response.json(content_type=None)
-        kind = answer.get("type", "").rpartition(":")[2]
-        seconds = time.monotonic() - started
-        return response.status, kind, response.headers.get("Retry-After"), seconds, content["id"]
-
-
-async def burst(client: Client, number: int) -> list[tuple[int, str, str | None, float, str]]:
-    return await asyncio.gather(*(timed_post(client, payment(payor_account_no=each)) for each in range(number)))
-
-
-async def works(client: Client) -> bool:
-    return (await timed_post(client, payment()))[0] == 201
-
-
-async def ids_on_kafka(kafka: KafkaSettings, since: dict[int, int]) -> Counter[str]:
-    return Counter(json.loads(record.value[5:])["id"] for record in await records(kafka, PAYMENT_JSON, since))
 
 
 @pytest.mark.parametrize("fault", ["frozen", "killed"])
@@ -145,19 +114,11 @@ async def test_payments_are_answered_in_time_while_kafka_is_away_and_taken_again
         await put_cases(kafka, case(payor, 2))
         await until(lambda: lists(client, payor, 2))
         found = await ids_on_kafka(kafka, before)
-    # Whatever was acknowledged is there, once; what was said not to be accepted is not; the unknown may be either.
-    assert set(found.values()) == {1}
-    assert {payment_id for status, *_, payment_id in first + after if status == 201} <= found.keys()
-    assert not {payment_id for _, kind, _, _, payment_id in away if kind == "not-accepted"} & found.keys()
+    check_truth(first + away + after, found)
 
 
 async def lists(client: Client, payor: int, number: int) -> bool:
     return len((await queue(client, payor=payor))["items"]) == number
-
-
-async def nothing_in_flight(client: Client) -> bool:
-    async with client.get("/metrics") as response:
-        return "\nunderten_payments_in_flight 0.0\n" in await response.text()
 
 
 async def test_what_waits_for_kafka_is_bounded(faulty: Servers, tmp_path: Path) -> None:
