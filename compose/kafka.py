@@ -3,6 +3,8 @@
 import asyncio
 import socket
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,8 +23,9 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners={listeners},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners={listeners}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,{protocols}
 inter.broker.listener.name=PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
@@ -35,19 +38,51 @@ group.initial.rebalance.delay.ms=0
 """
 
 
-def start_kafka(home: Path, *, port: int, controller_port: int, parts: Path, log: Path, properties: str = "") -> Child:
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """One more port of a broker; its properties are without their prefix."""
+
+    name: str
+    port: int
+    protocol: str
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+def start_kafka(
+    home: Path,
+    *,
+    port: int,
+    controller_port: int,
+    parts: Path,
+    log: Path,
+    properties: str = "",
+    listeners: Sequence[Listener] = (),
+    scram: Sequence[str] = (),
+) -> Child:
     """Start a broker at 127.0.0.1:`port` with its data below `home`, and wait until it answers.
 
-    Data from an earlier start are taken up again. `properties` are further lines of server.properties.
-    Raises PartsError, ChildDied.
+    Data from an earlier start are taken up again. `properties` are further lines of server.properties; `scram` the
+    users of new data, as kafka-storage takes them. Raises PartsError, ChildDied.
     """
     home.mkdir(parents=True, exist_ok=True)
     data = home / "data"
     config = home / "server.properties"
-    config.write_text(_PROPERTIES.format(port=port, controller_port=controller_port, data=data) + properties)
+    ports = (Listener(name="PLAINTEXT", port=port, protocol="PLAINTEXT"), *listeners)
+    lines = _PROPERTIES.format(
+        listeners=",".join(f"{each.name}://127.0.0.1:{each.port}" for each in ports),
+        protocols=",".join(f"{each.name}:{each.protocol}" for each in ports),
+        controller_port=controller_port,
+        data=data,
+    )
+    of_listeners = (
+        f"listener.name.{each.name.lower()}.{name}={value}\n"
+        for each in listeners
+        for name, value in each.properties.items()
+    )
+    config.write_text(lines + "".join(of_listeners) + properties)
     classpath = ":".join(map(str, jars("kafka", parts)))
     if not (data / "meta.properties").exists():
-        _format(classpath, config, log)
+        _format(classpath, config, log, scram)
     command = [*java("512m"), "-cp", classpath, "kafka.Kafka", str(config)]
     broker = Child("Kafka", command, log)
     try:
@@ -58,10 +93,10 @@ def start_kafka(home: Path, *, port: int, controller_port: int, parts: Path, log
     return broker
 
 
-def _format(classpath: str, config: Path, log: Path) -> None:
+def _format(classpath: str, config: Path, log: Path, scram: Sequence[str]) -> None:
     cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
     # In one word: as a word of its own, the one id in 64 that begins with "-" would be taken for an option.
-    options = [f"--cluster-id={cluster}", f"--config={config}"]
+    options = [f"--cluster-id={cluster}", f"--config={config}", *(f"--add-scram={user}" for user in scram)]
     command = [*java("256m"), "-cp", classpath, "kafka.tools.StorageTool", "format", *options]
     tool = Child("preparing Kafka's storage", command, log)
     try:

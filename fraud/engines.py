@@ -26,6 +26,7 @@ from fraud.rows import SINK, of_ksqldb, of_python
 from fraud.rules import Rule
 from fraud.state import decode_key, decode_stream_time
 from schemas.kafka import KafkaSettings
+from schemas.reach import start_client
 from schemas.reading import end_offsets, read_to_end
 from schemas.topics import FRAUD_STATE, PAYMENT_LATE, RAW_TOPICS, REVIEW_QUEUE
 
@@ -152,8 +153,8 @@ async def unread_payments(kafka: KafkaSettings, app: str) -> tuple[int, int]:
 @stamina.retry(on=(GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError), timeout=30.0)
 async def _committed(kafka: KafkaSettings, group: str) -> dict[TopicPartition, int]:
     admin = AIOKafkaAdminClient(**kafka.client_options())
-    await admin.start()
     try:
+        await start_client(admin, kafka)
         offsets = await admin.list_consumer_group_offsets(group)
         return {partition: found.offset for partition, found in offsets.items()}
     finally:

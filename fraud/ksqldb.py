@@ -4,7 +4,6 @@ Source: ksqlDB's documentation, "REST API reference": /info, /ksql, and the stat
 LIST TABLES, DESCRIBE ... EXTENDED.
 """
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import stamina
 from cyclopts import Parameter
 
 from schemas.errors import SettingsError, UndertenError
-from schemas.kafka import secret
+from schemas.kafka import secret, trust, without_password
 
 MEDIA_TYPE = "application/vnd.ksql.v1+json"
 EARLIEST = {"ksql.streams.auto.offset.reset": "earliest"}
@@ -54,6 +53,10 @@ class KsqldbSettings:
 
     ksqldb_timeout: float = 60.0
     """Seconds to wait for one answer; creating a query takes the server a while."""
+
+    def __post_init__(self) -> None:
+        """Raises SettingsError for an address with a password in it."""
+        without_password("ksqldb_url", self.ksqldb_url or "")
 
 
 class Ksqldb:
@@ -122,17 +125,13 @@ async def connect(settings: KsqldbSettings) -> AsyncIterator[Ksqldb]:
     """A client of the server that the settings name; raises SettingsError if they name none."""
     if not settings.ksqldb_url:
         raise SettingsError("no ksqlDB: set KSQLDB_URL, such as http://127.0.0.1:8088")
-    auth = None
+    headers = {"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE}
     if settings.ksqldb_username:
         password = secret("KSQLDB_PASSWORD", settings.ksqldb_password_file)
-        auth = aiohttp.BasicAuth(settings.ksqldb_username, password)
-    tls: ssl.SSLContext | bool = True
-    if settings.ksqldb_ca_file:
-        tls = ssl.create_default_context(cafile=str(settings.ksqldb_ca_file))
+        headers["Authorization"] = aiohttp.encode_basic_auth(settings.ksqldb_username, password)
     async with aiohttp.ClientSession(
-        auth=auth,
-        connector=aiohttp.TCPConnector(ssl=tls),
+        connector=aiohttp.TCPConnector(ssl=trust(settings.ksqldb_ca_file, "KSQLDB_CA_FILE")),
         timeout=aiohttp.ClientTimeout(total=settings.ksqldb_timeout),
-        headers={"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE},
+        headers=headers,
     ) as session:
         yield Ksqldb(settings.ksqldb_url, session)

@@ -26,6 +26,7 @@ from fraud.stage import Stage
 from fraud.task import STOP_SECONDS, Task, being_cancelled, open_task
 from schemas.errors import BrokerError, RegistryUnavailable
 from schemas.kafka import KafkaSettings
+from schemas.reach import Unreachable, start_client
 
 MOST_RECORDS = 20_000
 FETCH_WAIT_MS = 50
@@ -51,6 +52,7 @@ class Worker:
         self.settings = settings
         self.tasks: dict[int, Task] = {}
         self.stopping = asyncio.Event()
+        self._kafka = kafka
         self._client_options = kafka.client_options()
         self._group = f"{settings.fraud_app}-{stage.name}"
 
@@ -64,6 +66,8 @@ class Worker:
                         await session.step()
                         pause = self.settings.fraud_retry_seconds
                     await session.finish()
+            except Unreachable as error:
+                reason = str(error)
             except RECOVERABLE as error:
                 reason = f"{type(error).__name__}: {error}"
             except asyncio.CancelledError:
@@ -95,7 +99,7 @@ class Worker:
         session = _Session(self, consumer)
         metrics.SESSIONS.labels(self.stage.name).inc()
         try:
-            await consumer.start()
+            await start_client(consumer, self._kafka)
             consumer.subscribe(self.stage.inputs, listener=session)
             yield session
         finally:

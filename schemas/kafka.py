@@ -1,11 +1,12 @@
 """How to reach Kafka: one set of settings for every client of this project."""
 
 import os
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from aiokafka.helpers import create_ssl_context
 from cyclopts import Parameter
 
 from schemas.errors import SettingsError
@@ -34,6 +35,18 @@ class KafkaSettings:
     kafka_ca_file: Path | None = None
     """PEM file of the authorities that sign the brokers' certificates; without it the system's own."""
 
+    kafka_certificate_file: Path | None = None
+    """PEM file of the certificate that shows the brokers who we are, where they ask for one, and what leads to its
+    authority."""
+
+    kafka_key_file: Path | None = None
+    """PEM file with that certificate's key, not encrypted; without it the key is in the certificate's file."""
+
+    def __post_init__(self) -> None:
+        """Raises SettingsError for a key to nothing."""
+        if self.kafka_key_file and not self.kafka_certificate_file:
+            raise SettingsError("kafka_key_file is the key to a kafka_certificate_file, and there is none")
+
     def client_options(self) -> dict[str, Any]:
         """Keyword arguments for any aiokafka client; raises SettingsError."""
         options: dict[str, Any] = {
@@ -41,7 +54,9 @@ class KafkaSettings:
             "security_protocol": self.kafka_security_protocol,
         }
         if "SSL" in self.kafka_security_protocol.split("_"):
-            options["ssl_context"] = create_ssl_context(cafile=self.kafka_ca_file)
+            options["ssl_context"] = trust(self.kafka_ca_file, "KAFKA_CA_FILE")
+            if self.kafka_certificate_file:
+                present(options["ssl_context"], self.kafka_certificate_file, self.kafka_key_file)
         if self.kafka_security_protocol.startswith("SASL"):
             if not self.kafka_username:
                 raise SettingsError(f"{self.kafka_security_protocol} needs a user name: set KAFKA_USERNAME")
@@ -49,6 +64,39 @@ class KafkaSettings:
             options["sasl_plain_username"] = self.kafka_username
             options["sasl_plain_password"] = secret("KAFKA_PASSWORD", self.kafka_password_file)
         return options
+
+
+def trust(authorities: Path | None, setting: str) -> ssl.SSLContext:
+    """TLS to servers whose certificates these authorities sign, or else the system's; raises SettingsError."""
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"{setting}: {authorities}: {_wrong_with(error)}") from None
+
+
+def present(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    """Show a certificate to servers that ask for one; raises SettingsError."""
+
+    def no_password() -> str:
+        raise SettingsError(f"{key or certificate}: an encrypted key cannot be used")  # OpenSSL would ask the terminal
+
+    try:
+        context.load_cert_chain(certificate, key, no_password)
+    except (OSError, ssl.SSLError) as error:
+        files = f"{certificate}, {key}" if key else str(certificate)
+        raise SettingsError(f"KAFKA_CERTIFICATE_FILE, KAFKA_KEY_FILE: {files}: {_wrong_with(error)}") from None
+
+
+def _wrong_with(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "this is not PEM, or the key is not the certificate's"
+    return f"cannot be read: {error.strerror}"
+
+
+def without_password(setting: str, address: str) -> None:
+    """Raises SettingsError for an address that names a user: it is logged, and a flag is in the list of processes."""
+    if urlsplit(address).username is not None:
+        raise SettingsError(f"{setting} must not hold a user name or password; there are settings for both")
 
 
 def secret(variable: str, file: Path | None) -> str:

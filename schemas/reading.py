@@ -6,6 +6,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from schemas.kafka import KafkaSettings
+from schemas.reach import start_client
 
 FETCH_MS = 500
 
@@ -24,7 +25,7 @@ async def read_to_end(
         enable_auto_commit=False,
     )
     try:
-        await consumer.start()
+        await start_client(consumer, kafka)
         ends = await _ends(consumer, topics)
         left = {partition for partition, end in ends.items() if end > (since or {}).get(partition, 0)}
         if not left:
@@ -48,7 +49,7 @@ async def end_offsets(kafka: KafkaSettings, topics: Iterable[str]) -> dict[Topic
     """The end of each partition for readers of committed records; raises KafkaError."""
     consumer = AIOKafkaConsumer(**kafka.client_options(), isolation_level="read_committed", enable_auto_commit=False)
     try:
-        await consumer.start()
+        await start_client(consumer, kafka)
         return await _ends(consumer, topics)
     finally:
         await consumer.stop()

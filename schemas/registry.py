@@ -20,7 +20,7 @@ from cyclopts import Parameter
 from schema_registry.client import AsyncSchemaRegistryClient
 
 from schemas.errors import RegistryUnavailable, SchemaError
-from schemas.kafka import secret
+from schemas.kafka import secret, trust, without_password
 
 SchemaType = Literal["AVRO", "PROTOBUF", "JSON"]
 READABLE_FOREVER = "BACKWARD_TRANSITIVE"
@@ -44,8 +44,15 @@ class RegistrySettings:
     schema_registry_password_file: Path | None = None
     """File that holds the password."""
 
+    schema_registry_ca_file: Path | None = None
+    """PEM file of the authorities that sign the registry's certificate; without it the system's own."""
+
     schema_registry_timeout: float = 10.0
     """Seconds to wait for one answer."""
+
+    def __post_init__(self) -> None:
+        """Raises SettingsError for an address with a password in it."""
+        without_password("schema_registry_url", self.schema_registry_url)
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -76,6 +83,8 @@ class Registry:
         self._client = AsyncSchemaRegistryClient(
             self.url, auth=auth, timeout=httpx.Timeout(settings.schema_registry_timeout)
         )
+        # Its own way to name authorities works only together with a client's certificate.
+        self._client.client_kwargs["verify"] = trust(settings.schema_registry_ca_file, "SCHEMA_REGISTRY_CA_FILE")
         self._writers: dict[int, asyncio.Task[WriterSchema]] = {}
         self._unknown_until: dict[int, float] = {}
 
@@ -156,12 +165,19 @@ class Registry:
         url, method = self._client.url_manager.url_for(call, **names)
         try:
             response = await self._client.request(url, method, body=body, params=params)
+            if response.status_code in (401, 403):
+                raise RegistryUnavailable(
+                    f"schema registry at {self.url} refuses us ({response.status_code}): set SCHEMA_REGISTRY_USERNAME "
+                    "and SCHEMA_REGISTRY_PASSWORD"
+                )
             answer = response.json()
         except (httpx.HTTPError, json.JSONDecodeError) as error:
             # A proxy's error page is no JSON; it is as little an answer as none at all.
             reason = str(error) or type(error).__name__
+            if "CERTIFICATE_VERIFY_FAILED" in reason:
+                reason += "; set SCHEMA_REGISTRY_CA_FILE"
             raise RegistryUnavailable(f"schema registry at {self.url} does not answer: {reason}") from error
-        if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or response.status_code in (401, 403):
+        if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
             raise RegistryUnavailable(
                 f"schema registry at {self.url} answered {response.status_code}: {_reason(answer)}"
             )

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from schemas.errors import BrokerError
 from schemas.kafka import KafkaSettings
+from schemas.reach import Unreachable, start_client
 
 PAYMENT_JSON = "payment_json"
 PAYMENT_AVRO = "payment_avro"
@@ -80,7 +81,7 @@ async def create_topics(kafka: KafkaSettings, topics: TopicSettings, names: Iter
     """
     admin = AIOKafkaAdminClient(**kafka.client_options(), request_timeout_ms=20_000)
     try:
-        await admin.start()
+        await start_client(admin, kafka)
         missing = sorted(set(names) - set(await admin.list_topics()))
         if not missing:
             return []
@@ -90,6 +91,8 @@ async def create_topics(kafka: KafkaSettings, topics: TopicSettings, names: Iter
                 for name in missing
             ]
         )
+    except Unreachable as error:
+        raise BrokerError(str(error)) from None
     except KafkaError as error:
         raise BrokerError(f"cannot create topics at {kafka.kafka_bootstrap_servers}: {error}") from error
     finally:

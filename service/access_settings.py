@@ -1,6 +1,5 @@
 """Settings of who may come, and how that is known."""
 
-import ssl
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,6 +10,7 @@ import httpx
 from cyclopts import Parameter
 
 from schemas.errors import SettingsError
+from schemas.kafka import trust
 
 # Public-key algorithms alone (RFC 7518, section 3; RFC 8037): with a symmetric one, who can check could also sign.
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -62,7 +62,7 @@ class AccessSettings:
     def _check_address(self) -> None:
         address = urlsplit(self.jwt_keys or "")
         if address.username is not None:
-            raise SettingsError("jwt_keys must not hold a user name or password")
+            raise SettingsError("jwt_keys must not hold a user name or password: it is logged")
         if address.scheme != "https" and not (address.scheme == "http" and is_loopback(address.hostname or "")):
             raise SettingsError("jwt_keys must be an https address: who could change the keys could sign tokens")
 
@@ -78,10 +78,7 @@ class AccessSettings:
 
     def key_client(self) -> httpx.AsyncClient:
         """What fetches the keys; raises SettingsError."""
-        try:
-            tls = ssl.create_default_context(cafile=self.jwt_ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise SettingsError(f"jwt_ca_file: {error}") from None
+        tls = trust(self.jwt_ca_file, "JWT_CA_FILE")
         return httpx.AsyncClient(verify=tls, headers={"Accept": "application/jwk-set+json, application/json"})
 
 

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.errors import BrokerError
 from schemas.kafka import KafkaSettings
+from schemas.reach import start_client
 from schemas.topics import PAYMENT_LATE, RAW_TOPICS, REVIEW_DECISIONS, REVIEW_QUEUE, TopicSettings, create_topics
 
 CONNECT_SECONDS = 10.0
@@ -104,7 +105,10 @@ class ProducerConnection:
                 try:
                     return await self._open()
                 except Exception as error:
-                    self.reason = str(error) or type(error).__name__
+                    reason = str(error) or type(error).__name__
+                    if reason != self.reason:  # else it would be said every two seconds
+                        log.warning("not connected to Kafka", reason=reason)
+                    self.reason = reason
                     raise
         raise AssertionError("unreachable: attempts have no limit")
 
@@ -126,7 +130,7 @@ class ProducerConnection:
         )
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await producer.start()
+                await start_client(producer, self._kafka)
                 self.partitions = {topic: len(await producer.partitions_for(topic)) for topic in RAW_TOPICS}
         except BaseException:
             await _abandon(producer)
@@ -138,7 +142,7 @@ class ProducerConnection:
         """The size that every raw topic takes."""
         admin = AIOKafkaAdminClient(**self._kafka.client_options(), request_timeout_ms=5_000)
         try:
-            await admin.start()
+            await start_client(admin, self._kafka)
             wanted = [
                 ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": None}) for topic in RAW_TOPICS
             ]

@@ -15,6 +15,7 @@ from fraud.rows import SINK
 from fraud.rules import Rule
 from schemas.errors import BrokerError
 from schemas.kafka import KafkaSettings
+from schemas.reach import start_client
 from schemas.topics import PAYMENT_LATE, REVIEW_DECISIONS, REVIEW_QUEUE
 from service.agreement import KsqldbRow, read_ksqldb
 from service.queue_view import QueueView, Taken
@@ -107,7 +108,7 @@ class QueueReader:
             metadata_max_age_ms=60_000,
         )
         try:
-            await consumer.start()
+            await start_client(consumer, self._kafka)
             await self._begin(consumer)
             await self._follow(consumer)
         except (OffsetOutOfRangeError, Damaged) as error:

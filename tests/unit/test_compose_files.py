@@ -482,7 +482,8 @@ def test_each_variable_of_the_example_says_what_it_is_for() -> None:
 def test_the_example_leads_to_sasl_over_tls_and_to_basic_authentication(monkeypatch: pytest.MonkeyPatch) -> None:
     service = given(CLUSTER, "service", monkeypatch)
     deploy = given(CLUSTER, "ksql-deploy", monkeypatch)
-    kafka = dataclasses.replace(service["KafkaSettings"], kafka_ca_file=None).client_options()
+    files = dict.fromkeys(("kafka_ca_file", "kafka_certificate_file", "kafka_key_file"))
+    kafka = dataclasses.replace(service["KafkaSettings"], **files).client_options()
     assert kafka["security_protocol"] == "SASL_SSL"
     assert kafka["sasl_plain_password"] == in_example()["KAFKA_PASSWORD"]
     assert service["RegistrySettings"].schema_registry_username
