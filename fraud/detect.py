@@ -18,13 +18,14 @@ from aiokafka.structs import ConsumerRecord
 from fraud import metrics, state
 from fraud.cases import case, case_id
 from fraud.keys import partition_of
-from fraud.normalise import rejected
 from fraud.packed import pack
+from fraud.rejection import check_time, rejected
 from fraud.rules import Rule
 from fraud.stage import Headers, Output, Partitions, Processor, Stage
 from fraud.windows import SEGMENT_PAYMENTS, Group, RuleWindows, Window
 from schemas.codecs import case_header
-from schemas.payment import NormalisedPayment, encode_json, payment_error
+from schemas.errors import PaymentError
+from schemas.payment import NormalisedPayment, encode_json, json_reader
 from schemas.registry import Registry
 from schemas.topics import (
     FRAUD_STATE,
@@ -45,7 +46,7 @@ MOST_CLOSED = 50_000
 
 log = structlog.get_logger(__name__)
 
-_decode = msgspec.json.Decoder(NormalisedPayment).decode
+_read = json_reader(NormalisedPayment)
 
 Place = tuple[RuleWindows, int, Group]
 """Where a window is: its rule's windows, its start, its group."""
@@ -93,10 +94,15 @@ class Detect:
         self._counts: Counter[tuple[str, str]] = Counter()
 
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
-        """The changelog has ended by now; the schema of cases is needed. Raises what `case_header` does."""
+        """The changelog has ended by now; the schema of cases is needed. Raises ChangelogError, and what
+        `case_header` does.
+        """
         if self._restoring is not None:
             self._case_header = await case_header(self._registry)
-            self._finish_restore(self._restoring.finish())
+            try:
+                self._finish_restore(self._restoring.finish())
+            except state.ChangelogError as error:
+                raise state.ChangelogError(f"{FRAUD_STATE}, partition {self._number}: {error}") from None
             self._restoring = None
 
     @property
@@ -104,8 +110,8 @@ class Detect:
         """Whether cases of hot windows wait, or state to be deleted."""
         return bool(self._hot or self._stale or self._closing)
 
-    def restore(self, changelog: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Take in a chunk of the changelog; raises ChangelogError."""
+    def restore(self, changelog: Iterable[tuple[bytes | None, bytes | None]]) -> None:
+        """Take in a chunk of the changelog; whether all could be read, `prepare` says."""
         assert self._restoring is not None
         for key, value in changelog:
             self._restoring.take(key, value)
@@ -127,10 +133,11 @@ class Detect:
         for record in records:
             topics.add(record.topic)
             try:
-                payment = _decode(record.value or b"")
-            except msgspec.MsgspecError as error:
+                payment = _read(record.value or b"")
+                check_time(record)
+            except PaymentError as error:
                 self._counts["rejected", record.topic] += 1
-                outputs.append(rejected(record, str(payment_error(error)), self._partitions[PAYMENT_REJECTED]))
+                outputs.append(rejected(record, str(error), self._partitions[PAYMENT_REJECTED]))
             else:
                 outputs.extend(self._add(payment, record))
         moved = [windows for topic in topics for windows in self._by_topic[topic]]

@@ -4,31 +4,35 @@ Rows are kept in a temporary SQLite file, not in memory: there may be millions.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 import msgspec
 import stamina
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from fraud.compare import Place, Row, place
+from fraud.compare import Place, Row
 from fraud.deployment import health
 from fraud.detect import INPUTS
 from fraud.detect import NAME as DETECT
 from fraud.keys import group_key, partition_of
 from fraud.ksqldb import KsqldbSettings, connect
 from fraud.normalise import NAME as NORMALISE
-from fraud.rows import SINK, of_ksqldb, of_python
+from fraud.rows import SINK, RowError, of_ksqldb, of_python, place_of_late
 from fraud.rules import Rule
 from fraud.state import decode_key, decode_stream_time
 from schemas.kafka import KafkaSettings
 from schemas.reach import start_client
 from schemas.reading import end_offsets, read_to_end
 from schemas.topics import FRAUD_STATE, PAYMENT_LATE, RAW_TOPICS, REVIEW_QUEUE
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 Engine = Literal["ksqldb", "python"]
 
@@ -86,16 +90,27 @@ class Rows:
 
 
 async def read_rows(kafka: KafkaSettings, rules: Sequence[Rule], rows: Rows) -> None:
-    """Read what both engines have written of these rules; raises KafkaError."""
+    """Read what both engines have written of these rules, and leave out what is no row; raises KafkaError."""
     names = {rule.name: rule for rule in rules}
     async for records in read_to_end(kafka, [SINK + name for name in names]):
-        rows.put("ksqldb", [of_ksqldb(names[each.topic.removeprefix(SINK)], each.key, each.value) for each in records])
+        rows.put(
+            "ksqldb", _understood(lambda at: of_ksqldb(names[at.topic.removeprefix(SINK)], at.key, at.value), records)
+        )
     async for records in read_to_end(kafka, [REVIEW_QUEUE]):
-        found = [of_python(record.value) for record in records if record.value is not None]
+        found = _understood(lambda at: of_python(at.value), [each for each in records if each.value is not None])
         rows.put("python", [(where, row) for where, row in found if where.rule in names])
     async for records in read_to_end(kafka, [PAYMENT_LATE]):
-        late = [msgspec.json.decode(record.value) for record in records]
-        rows.put_late([place(each["rule"], each["window_start"], each["group"]) for each in late])
+        rows.put_late(_understood(lambda at: place_of_late(at.value), records))
+
+
+def _understood(read: Callable[[ConsumerRecord], T], records: Iterable[ConsumerRecord]) -> list[T]:
+    found = []
+    for record in records:
+        try:
+            found.append(read(record))
+        except RowError as error:
+            log.warning("not understood", topic=record.topic, partition=record.partition, reason=str(error))
+    return found
 
 
 class StreamTimes:

@@ -3,7 +3,6 @@
 The record's timestamp is kept: it is the time of the payment for every window.
 """
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -12,6 +11,7 @@ from aiokafka.structs import ConsumerRecord
 
 from fraud import metrics
 from fraud.keys import partition_of, payee_key, payor_key
+from fraud.rejection import carried, check_time, rejected
 from fraud.stage import Output, Partitions, Processor, Stage
 from schemas.codecs import PaymentReader
 from schemas.errors import PaymentError
@@ -54,8 +54,7 @@ class Normalise:
         return outputs
 
     def _normalised(self, payment: Payment, record: ConsumerRecord) -> Iterable[Output]:
-        if record.timestamp < 0:
-            raise PaymentError("the record has no timestamp")
+        check_time(record)
         value = encode_json(
             NormalisedPayment(
                 payment.id,
@@ -73,9 +72,9 @@ class Normalise:
         }
         for topic, key in keys.items():
             partition = partition_of(key, self._partitions[topic])
-            yield Output(topic, partition, key, value, record.timestamp, record.headers)
+            yield Output(topic, partition, key, value, record.timestamp, carried(record.headers))
 
-    def restore(self, changelog: Iterable[tuple[bytes, bytes | None]]) -> None:
+    def restore(self, changelog: Iterable[tuple[bytes | None, bytes | None]]) -> None:
         """There is nothing to restore."""
 
     def committed(self) -> None:
@@ -87,29 +86,6 @@ class Normalise:
             log.warning("records rejected", topic=topic, count=count, see=PAYMENT_REJECTED)
         self._read.clear()
         self._rejected.clear()
-
-
-def rejected(record: ConsumerRecord, reason: str, partitions: int) -> Output:
-    """The record as it came, with the reason and its origin in headers.
-
-    Its timestamp is that of the rejection: by its own, the topic's retention might delete it at once.
-    """
-    origin = {
-        "reason": reason,
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "timestamp": record.timestamp,
-    }
-    headers = [(name, str(value).encode()) for name, value in origin.items()]
-    return Output(
-        PAYMENT_REJECTED,
-        record.partition % partitions,
-        record.key,
-        record.value,
-        int(time.time() * 1000),
-        [*record.headers, *headers],
-    )
 
 
 def normalise_stage(registry: Registry, drift_ms: int) -> Stage:

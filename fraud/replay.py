@@ -29,12 +29,9 @@ from fraud.packed import pack, unpack
 from fraud.rules import Emit, Rule, load
 from fraud.windows import Group, RuleWindows, Window
 from schemas.errors import PaymentError, SettingsError
-from schemas.payment import INT32_MAX, Payment, dollars, payment_error
+from schemas.payment import INT32_MAX, Payment, Time, dollars, json_reader
 
 LONGEST_LINE = 65_536
-LATEST = 253_402_300_799_999
-"""The end of the year 9999 in ms. A later time is one in µs, and would make all payments after it late."""
-
 _PROGRESS_EVERY_BYTES = 1 << 20
 
 
@@ -48,7 +45,7 @@ class RecordedPayment(Payment, frozen=True, gc=False):
     topic: Annotated[str, Meta(min_length=1, max_length=249)]
     partition: Annotated[int, Meta(ge=0, le=INT32_MAX)]
     offset: Annotated[int, Meta(ge=0, le=2**63 - 1)]
-    timestamp: Annotated[int, Meta(ge=0, le=LATEST)]
+    timestamp: Time
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -65,7 +62,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     row_timestamp: int
 
 
-_decode = msgspec.json.Decoder(RecordedPayment).decode
+_read = json_reader(RecordedPayment)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -73,10 +70,7 @@ def decode_line(line: bytes) -> RecordedPayment:
     """Raises PaymentError that says what is wrong with a line."""
     if len(line) > LONGEST_LINE:
         raise PaymentError(f"longer than {LONGEST_LINE} bytes")
-    try:
-        return _decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise payment_error(error, line) from None
+    return _read(line)
 
 
 class Replay:

@@ -205,7 +205,7 @@ def parse(text: str, file: str) -> tuple[Rule, ...]:
     """The rules in a TOML text; `file` is what errors call it. Raises SettingsError like `load`."""
     try:
         tables = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # numbers beyond all bounds, arrays in arrays
         raise SettingsError(f"{file}: not TOML: {error}") from None
     if unknown := tables.keys() - {"rule"}:
         raise SettingsError(f"{file}: unknown key {min(unknown)!r}; a file of rules has [[rule]] tables only")

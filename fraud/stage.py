@@ -33,7 +33,7 @@ class Processor(Protocol):
     def process(self, records: Sequence[ConsumerRecord], now: float) -> list[Output]:
         """What to write for these records. `now` is a monotonic clock's seconds."""
 
-    def restore(self, changelog: Iterable[tuple[bytes, bytes | None]]) -> None:
+    def restore(self, changelog: Iterable[tuple[bytes | None, bytes | None]]) -> None:
         """Take in the task's changelog, a chunk at a time, in order."""
 
     @property

@@ -29,6 +29,12 @@ class ChangelogError(UndertenError):
     """A changelog does not hold what was written to it: a record cannot be read, or a segment is missing."""
 
 
+_REMEDY = (
+    "Write that key with a null value to this partition to go on without: if it was a window, its payments so far are "
+    "not in its case then, and `fraud replay` finds what that hides"
+)
+
+
 class Key(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A record's key; without `group` and `start` it is that of a rule's stream time."""
 
@@ -45,6 +51,7 @@ class StreamTime(msgspec.Struct, frozen=True, gc=False):
     definition: str
 
 
+_UNREADABLE = (ChangelogError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _encode_json = msgspec.json.Encoder().encode
 _encode = msgspec.msgpack.Encoder().encode
 _decode_key = msgspec.json.Decoder(Key).decode
@@ -99,12 +106,12 @@ def definition(rule: Rule) -> str:
     return f"{FORMAT}-{rule.fingerprint}"
 
 
-def decode_key(key: bytes) -> Key:
+def decode_key(key: bytes | None) -> Key:
     """Raises ChangelogError."""
     try:
-        return _decode_key(key)
-    except msgspec.MsgspecError as error:
-        raise ChangelogError(f"key {key!r}: {error}") from None
+        return _decode_key(key or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ChangelogError(f"it is no key: {error}") from None
 
 
 def decode_window(value: bytes) -> Window:
@@ -113,8 +120,11 @@ def decode_window(value: bytes) -> Window:
 
 
 def decode_stream_time(value: bytes) -> StreamTime:
-    """Raises msgspec.MsgspecError."""
-    return _decode_stream_time(value)
+    """Raises ChangelogError."""
+    try:
+        return _decode_stream_time(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ChangelogError(f"it is no stream time: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -140,24 +150,33 @@ class Restore:
     _definitions: dict[str, str] = field(default_factory=dict)
     _segments: dict[str, dict[tuple[int, Group], dict[int, bytes]]] = field(default_factory=dict)
     _gone: dict[bytes, str] = field(default_factory=dict)
+    _unreadable: dict[bytes | None, str] = field(default_factory=dict)
 
-    def take(self, key: bytes, value: bytes | None) -> None:
-        """One record; raises ChangelogError."""
-        place = decode_key(key)
-        windows = self.windows.get(place.rule)
+    def take(self, key: bytes | None, value: bytes | None) -> None:
+        """One record. That it cannot be read matters only if it is the last one of its key: see `finish`."""
+        self._unreadable.pop(key, None)
         try:
-            if windows is None:
-                self._take_gone(key, place.rule, value)
-            elif place.group is None or place.start is None:
-                self._take_stream_time(windows, value)
-            elif place.segment is not None:
-                self._take_segment(place.rule, (place.start, place.group), place.segment, value)
-            elif value is None:
-                windows.discard(place.start, place.group)
-            else:
-                windows.put(place.start, place.group, _decode_window(value))
-        except msgspec.MsgspecError as error:
-            raise ChangelogError(f"value of {key.decode()}: {error}") from None
+            self._take(key, value)
+        except _UNREADABLE as error:
+            if key is None or value is not None:
+                self._unreadable[key] = str(error)
+
+    def _take(self, key: bytes | None, value: bytes | None) -> None:
+        place = decode_key(key)
+        assert key is not None
+        windows = self.windows.get(place.rule)
+        if windows is None:
+            self._take_gone(key, place.rule, value)
+        elif place.group is None or place.start is None:
+            self._take_stream_time(windows, value)
+        elif len(place.group) != len(windows.rule.group_by):
+            raise ChangelogError("its group is not one of the rule's")
+        elif place.segment is not None:
+            self._take_segment(place.rule, (place.start, place.group), place.segment, value)
+        elif value is None:
+            windows.discard(place.start, place.group)
+        else:
+            windows.put(place.start, place.group, _decode_window(value))
 
     def _take_gone(self, key: bytes, rule: str, value: bytes | None) -> None:
         if value is None:
@@ -167,7 +186,7 @@ class Restore:
 
     def _take_stream_time(self, windows: RuleWindows, value: bytes | None) -> None:
         if value is not None:
-            stream_time = _decode_stream_time(value)
+            stream_time = decode_stream_time(value)
             windows.stream_time = stream_time.stream_time
             self._definitions[windows.rule.name] = stream_time.definition
 
@@ -182,8 +201,10 @@ class Restore:
         """After the last record: windows get their segments back, rules that have changed start anew.
 
         Raises:
-            ChangelogError: a window's segment is missing.
+            ChangelogError: a record could not be read, or a window's segment is missing; it says which, and what to do.
         """
+        for key, reason in self._unreadable.items():
+            raise ChangelogError(f"the record with the key {key!r} cannot be read: {reason}. {_REMEDY}")
         stale = list(self._gone)
         reset = set(self._gone.values())
         for name, windows in self.windows.items():
@@ -208,7 +229,7 @@ def _attach(windows: RuleWindows, segments: Mapping[tuple[int, Group], Mapping[i
                 window.sealed = [found[number] for number in range(window.listed // SEGMENT_PAYMENTS)]
             except KeyError as missing:
                 key = window_key(windows.rule.name, start, group).decode()
-                raise ChangelogError(f"segment {missing} of {key} is missing") from None
+                raise ChangelogError(f"segment {missing} of the window {key} is missing. {_REMEDY}") from None
 
 
 def _keys(windows: RuleWindows, segments: Mapping[tuple[int, Group], Mapping[int, bytes]]) -> Iterator[bytes]:

@@ -15,19 +15,21 @@ from importlib import resources
 from typing import Any, Protocol
 
 import fastavro
-import msgspec
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from schemas import payment_pb2, wire
+from schemas.avro import writer_schema
 from schemas.descriptors import message_classes
 from schemas.errors import PaymentError, SchemaError, UndecodableError
-from schemas.payment import FIELDS, Payment, PostedPayment, encode_json, payment_error, to_payment
+from schemas.payment import FIELDS, Payment, PostedPayment, encode_json, json_reader, to_payment
 from schemas.registry import Registry, SchemaType, WriterSchema
 from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, REVIEW_QUEUE
 
-_posted_decoder = msgspec.json.Decoder(PostedPayment)
-_json_decoder = msgspec.json.Decoder(Payment)
+decode_posted = json_reader(PostedPayment)
+"""A payment from a JSON body; raises PaymentError that names the field, UndecodableError if it is no JSON."""
+
+_read_json = json_reader(Payment)
 
 
 def schema_text(file: str) -> str:
@@ -46,14 +48,6 @@ OURS: dict[str, WriterSchema] = {
 }
 
 CASE = WriterSchema(schema_text("review_case.schema.json"), "JSON")
-
-
-def decode_posted(body: bytes) -> PostedPayment:
-    """A payment from a JSON body; raises PaymentError that names the field, UndecodableError if it is no JSON."""
-    try:
-        return _posted_decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise payment_error(error, body) from None
 
 
 class PaymentCodec(Protocol):
@@ -215,9 +209,14 @@ class PaymentReader:
     async def _learn(self, schema_id: int) -> None:
         try:
             writer = await self._registry.writer(schema_id)
-            self._decoders[schema_id] = await _decoder(writer, self._registry)
         except SchemaError as error:
             self._unreadable[schema_id] = error
+            return
+        try:
+            self._decoders[schema_id] = await _decoder(writer, self._registry)
+        except SchemaError as error:
+            # For good: an id never changes its schema, and to find out anew with each batch would cost too much.
+            self._decoders[schema_id] = writer.schema_type, _refusing(str(error))
 
     def read(self, topic: str, value: bytes | None) -> Payment:
         """The payment in a record's value, after `learn` has seen it.
@@ -248,21 +247,18 @@ async def _decoder(writer: WriterSchema, registry: Registry) -> Decoder:
         case "JSON":
             return "JSON", lambda value: _read_json(value[wire.HEADER_BYTES :])
         case "AVRO":
-            try:
-                schema = fastavro.parse_schema(json.loads(writer.schema))
-            except (ValueError, fastavro.schema.SchemaParseException, fastavro.schema.UnknownType) as error:
-                raise SchemaError(f"the writer's Avro schema cannot be used: {error}") from None
+            schema = writer_schema(writer.schema)
             return "AVRO", lambda value: to_payment(_read_avro(value[wire.HEADER_BYTES :], schema), Payment)
         case "PROTOBUF":
             message_class = await message_classes(writer, registry)
             return "PROTOBUF", lambda value: _read_protobuf(value, message_class)
 
 
-def _read_json(payload: bytes) -> Payment:
-    try:
-        return _json_decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise payment_error(error, payload) from None
+def _refusing(reason: str) -> Callable[[bytes], Payment]:
+    def refuse(value: bytes) -> Payment:
+        raise UndecodableError(reason)
+
+    return refuse
 
 
 def _read_protobuf(value: bytes, message_class: Callable[[tuple[int, ...]], type[Message]]) -> Payment:

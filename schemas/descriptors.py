@@ -17,6 +17,8 @@ from schemas.registry import Registry, WriterSchema
 
 _ROOT = "schema.proto"
 _MOST_IMPORTS = 100
+_NEEDED = frozenset({"DESCRIPTOR", "HasField", "ParseFromString"})
+"""What is asked of a message, and not there if a field has its name."""
 
 
 async def message_classes(writer: WriterSchema, registry: Registry) -> Callable[[tuple[int, ...]], type[Message]]:
@@ -29,11 +31,18 @@ async def message_classes(writer: WriterSchema, registry: Registry) -> Callable[
     The function that it returns raises UndecodableError for a path that the file does not have.
     """
     files = await _with_imports(writer, registry)
-    descriptor = await asyncio.to_thread(_compile, files)
+    try:
+        descriptor = await asyncio.to_thread(_compile, files)
+    except (OSError, ValueError, TypeError) as error:
+        # Names that are no files' or get into each other's way, text that is none, a message of too many fields.
+        raise SchemaError(f"the writer's Protobuf schema cannot be used: {error}") from None
 
     @functools.cache
     def message_class(path: tuple[int, ...]) -> type[Message]:
-        return message_factory.GetMessageClass(_message_at(descriptor, path))
+        message = _message_at(descriptor, path)
+        if hidden := sorted(_NEEDED.intersection(message.fields_by_name)):
+            raise UndecodableError(f"the writer's {message.name} has a field {hidden[0]}, so it cannot be read")
+        return message_factory.GetMessageClass(message)
 
     return message_class
 

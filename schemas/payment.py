@@ -5,6 +5,7 @@ The HTTP edge decodes `PostedPayment`, which does not (a misspelt field must not
 """
 
 import re
+from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, TypeVar
 
@@ -16,7 +17,12 @@ from schemas.errors import PaymentError, UndecodableError
 INT32_MAX = 2**31 - 1
 AMOUNT_MAX = 1e12
 
+LATEST = 253_402_300_799_999
+"""The end of the year 9999 in ms. A later time is one in µs, and would make all payments after it late."""
+
 AccountNo = Annotated[int, Meta(ge=0, le=INT32_MAX)]
+Time = Annotated[int, Meta(ge=0, le=LATEST)]
+"""ms since the epoch."""
 UUID_PATTERN = r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
 
 _CENT = Decimal("0.01")
@@ -83,6 +89,19 @@ def dollars(amount_in_cents: int) -> str:
 T = TypeVar("T", bound=Payment)
 
 
+def json_reader(kind: type[T]) -> Callable[[bytes], T]:
+    """What decodes such a payment from JSON; raises PaymentError that names the field, UndecodableError for no JSON."""
+    decode = msgspec.json.Decoder(kind).decode
+
+    def read(text: bytes) -> T:
+        try:
+            return decode(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise payment_error(error, text) from None
+
+    return read
+
+
 def to_payment(fields: dict[str, Any], kind: type[T]) -> T:
     """A payment from decoded fields; raises PaymentError that names the field at fault."""
     try:
@@ -97,6 +116,8 @@ def payment_error(error: Exception, text: bytes = b"") -> PaymentError:
     `text` is the JSON that was decoded: where it is malformed just after `"field":`, as with NaN, that is the field.
     """
     message = str(error)
+    if isinstance(error, RecursionError):
+        return UndecodableError("nested too deeply")
     if not isinstance(error, msgspec.ValidationError):
         broken_at = _BYTE.search(message)
         before = _VALUE_OF.search(text[: int(broken_at.group(1))]) if broken_at else None

@@ -30,8 +30,8 @@ class KsqldbRow(NamedTuple):
     row: Row | None
 
 
-def read_ksqldb(rule: Rule, key: bytes, value: bytes | None, timestamp: int) -> KsqldbRow:
-    """A record of a sink topic; raises ValueError, KeyError, msgspec.MsgspecError where it is none."""
+def read_ksqldb(rule: Rule, key: bytes | None, value: bytes | None, timestamp: int) -> KsqldbRow:
+    """A record of a sink topic; raises RowError where it is none."""
     where, row = of_ksqldb(rule, key, value)
     group: Group = msgspec.json.decode(where.group)
     found = case_id(rule.name, where.window_start, tuple(group[column] for column in rule.group_by))

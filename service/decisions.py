@@ -17,6 +17,8 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta
 
+from schemas.payment import Time
+
 Kind = Literal["claim", "assign", "clear", "escalate", "reopen", "snooze", "note"]
 Outcome = Literal["false_positive", "valuable_alert", "confirmed_risk"]
 Status = Literal["open", "in_review", "cleared", "escalated", "snoozed"]
@@ -63,11 +65,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     number: Annotated[int, Meta(ge=1, le=MOST_DECISIONS)]
     decision: Kind
     reviewer: str
-    time: int
+    time: Time
     note: str | None = None
     outcome: Outcome | None = None
     assignee: str | None = None
-    until: int | None = None
+    until: Time | None = None
     rule: str
     group: dict[str, int | str]
     payment_count: int

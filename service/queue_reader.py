@@ -4,14 +4,13 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-import msgspec
 import stamina
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
-from fraud.rows import SINK
+from fraud.rows import SINK, RowError
 from fraud.rules import Rule
 from schemas.errors import BrokerError
 from schemas.kafka import KafkaSettings
@@ -171,7 +170,7 @@ class QueueReader:
             elif rule := self._sinks.get(partition.topic):
                 ksqldb += self._read_ksqldb(rule, batch)
             else:
-                late += [each.key.decode() for each in batch if each.key is not None]
+                late += [each.key.decode(errors="replace") for each in batch if each.key is not None]
         positions = {partition: batch[-1].offset + 1 for partition, batch in batches.items()}
         cases, decisions = taken.values()
         self.bad += await asyncio.to_thread(self._view.apply, cases, positions, late, ksqldb, decisions)
@@ -181,12 +180,15 @@ class QueueReader:
         self._moved = asyncio.Event()
 
     def _read_ksqldb(self, rule: Rule, batch: list[ConsumerRecord]) -> Iterator[KsqldbRow]:
+        bad = []
         for record in batch:
             try:
                 yield read_ksqldb(rule, record.key, record.value, record.timestamp)
-            except (msgspec.MsgspecError, KeyError, TypeError, ValueError, ArithmeticError) as error:
-                log.warning("not a row of ksqlDB's", topic=record.topic, offset=record.offset, reason=repr(error))
-                self.bad += 1
+            except RowError as error:
+                bad.append(f"{record.topic}, partition {record.partition}, offset {record.offset}: {error}")
+        if bad:
+            log.warning("not understood", count=len(bad), first=bad[0])
+            self.bad += len(bad)
 
     async def _check_sinks(self, consumer: AIOKafkaConsumer) -> None:
         """Begin anew where ksqlDB has made, or made again, a topic."""

@@ -5,7 +5,7 @@ What is read of it stands in `queue_pages`, what it is stored in in `view_file`.
 
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -15,6 +15,7 @@ from aiokafka import TopicPartition
 from msgspec import Meta
 
 from schemas import wire
+from schemas.payment import AccountNo, Time
 from service.agreement import KsqldbRow, Verdict, case_of, verdict
 from service.decisions import Decision, Figures, review_of, subject
 from service.view_file import ViewFile
@@ -58,28 +59,33 @@ class Taken(NamedTuple):
 class Group(msgspec.Struct):
     """Those of a group's columns that can be searched; a rule has some of them."""
 
-    payor_account_no: int | None = None
+    payor_account_no: AccountNo | None = None
     payee_bank: str | None = None
-    payee_account_no: int | None = None
+    payee_account_no: AccountNo | None = None
 
 
 class Listed(msgspec.Struct):
-    """A payment of a case."""
+    """A payment of a case; of one that only ksqlDB has found, just the id is known."""
 
     id: str
+    payment_amount: float | None = None
+    payment_method: str | None = None
+    timestamp: Time | None = None
 
 
 class SearchedCase(msgspec.Struct):
-    """What the view must understand of a case in order to find it again."""
+    """What the view must understand of a case in order to find it again, and what its readers rely on."""
 
     case_id: str
     rule: str
     group: dict[str, int | str]
-    window_start: int
-    window_end: int
-    payment_count: int
+    window_start: Time
+    window_end: Time
+    payment_count: Annotated[int, Meta(ge=0, le=2**53)]
     total_amount: Annotated[str, Meta(pattern=r"\A[0-9]{1,15}\.[0-9]{2}\Z")]
-    last_payment_at: int
+    max_amount: float
+    first_payment_at: Time | None
+    last_payment_at: Time
     payments: tuple[Listed, ...]
 
 
@@ -139,8 +145,7 @@ class QueueView(ViewFile):
         """
         with self.write() as file:
             self._begin()
-            bad = sum(not _understood(self._apply_case, file, record) for record in records)
-            bad += sum(not _understood(self._apply_decision, file, record) for record in decisions)
+            bad = [*_apply_each(self._apply_case, file, records), *_apply_each(self._apply_decision, file, decisions)]
             self._put_ksqldb(file, ksqldb)
             if self.compared_until is not None:
                 # By id: what a case is in between two records of a batch, nobody sees.
@@ -154,7 +159,9 @@ class QueueView(ViewFile):
             file.executemany(
                 "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", [(*at, offset) for at, offset in positions.items()]
             )
-        return bad
+        if bad:
+            log.warning("not understood", count=len(bad), first=bad[0])
+        return len(bad)
 
     def compared(self, until: int) -> None:
         """Both engines have read everything that was posted before: what waited for that is a change now."""
@@ -311,11 +318,10 @@ class QueueView(ViewFile):
             file.execute("INSERT OR REPLACE INTO gone VALUES (?, ?)", [case_id, self._next()])
 
 
-def _understood(apply: _Apply, file: sqlite3.Connection, record: Taken) -> bool:
-    """Whether a record made sense. The topics are ours: one that does not is to be seen, but not to be stopped at."""
-    try:
-        apply(file, record)
-    except (msgspec.MsgspecError, ValueError) as error:
-        log.warning("not understood", partition=record.partition, offset=record.offset, reason=str(error))
-        return False
-    return True
+def _apply_each(apply: _Apply, file: sqlite3.Connection, records: Iterable[Taken]) -> Iterator[str]:
+    """Apply the records; where those are that made no sense, and why: to be seen, but not to be stopped at."""
+    for record in records:
+        try:
+            apply(file, record)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            yield f"partition {record.partition}, offset {record.offset}: {error}"

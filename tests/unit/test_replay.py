@@ -12,7 +12,6 @@ import pytest
 from rich.console import Console
 
 from fraud.replay import (
-    LATEST,
     LONGEST_LINE,
     RecordedPayment,
     Replay,
@@ -24,6 +23,7 @@ from fraud.replay import (
 )
 from fraud.rules import Emit, load, parse
 from schemas.errors import PaymentError, SettingsError
+from schemas.payment import LATEST
 from tests import golden
 
 NOON = 1_795_392_000_000
