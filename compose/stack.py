@@ -14,7 +14,6 @@ from typing import Literal
 
 import httpx
 from cyclopts import Parameter
-from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
@@ -138,8 +137,8 @@ def _start(settings: StackSettings, screen: Console, running: ExitStack) -> list
         started(fraud)
         service = _ours("the service", ["service"], settings)
         started(service)
-        metrics = f"http://{settings.fraud_metrics_host}:{settings.fraud_metrics_port}/metrics"
-        await_condition("both stages had their tasks", _has_tasks(metrics), fraud, READY_SECONDS, children)
+        detects = f"http://{settings.fraud_metrics_host}:{settings.fraud_metrics_port}/health/ready"
+        await_condition("both stages had their tasks", _ok(detects), fraud, READY_SECONDS, children)
         ready = f"http://{settings.service_host}:{settings.service_port}/health/ready"
         await_condition("it was ready", _ok(ready), service, READY_SECONDS, children)
     return children
@@ -176,21 +175,6 @@ def _ok(url: str) -> Callable[[], bool]:
             return False
 
     return answers
-
-
-def _has_tasks(url: str) -> Callable[[], bool]:
-    """Whether fraud's stages have joined their groups: until then nothing is detected."""
-
-    def has() -> bool:
-        try:
-            text = httpx.get(url, timeout=2.0, trust_env=False).text
-        except httpx.HTTPError:
-            return False
-        families = {family.name: family for family in text_string_to_metric_families(text)}
-        tasks = families.get("underten_tasks")
-        return tasks is not None and len(tasks.samples) > 1 and all(sample.value for sample in tasks.samples)
-
-    return has
 
 
 def _show(settings: StackSettings, screen: Console, seconds: float) -> None:

@@ -6,6 +6,7 @@ each payment would make the thousandth cost a thousand times the first. So cases
 second, when the window closes, and when the worker stops.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -92,6 +93,7 @@ class Detect:
         self._hot_at = 0.0
         self._closing = False
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._written: list[tuple[str, int]] = []
 
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
         """The changelog has ended by now; the schema of cases is needed. Raises ChangelogError, and what
@@ -205,6 +207,7 @@ class Detect:
         (windows, start, group), window = place, change.window
         window.reported = window.payment_count
         self._counts["case", windows.rule.name] += 1
+        self._written.append((windows.rule.name, window.last_at))
         found = case(windows.rule, start, group, window)
         return self._keyed(REVIEW_QUEUE, found.case_id, self._case_header + encode_json(found), change.headers)
 
@@ -243,8 +246,16 @@ class Detect:
             elif what == "rejected":
                 log.warning("records rejected", topic=name, count=count, see=PAYMENT_REJECTED)
         self._counts.clear()
+        now = time.time()
+        for rule, last_at in self._written:
+            metrics.CASE_AGE.labels(rule).observe(now - last_at / 1000)
+        self._written.clear()
         for name, windows in self._windows.items():
             metrics.WINDOWS.labels(name, self._number).set(len(windows))
+
+    def closed(self) -> None:
+        """The windows go with the task."""
+        metrics.WINDOWS.remove_by_labels({"task": str(self._number)})
 
 
 _COUNTERS: Mapping[str, Callable[[str], prometheus_client.Counter]] = {

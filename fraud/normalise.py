@@ -87,6 +87,9 @@ class Normalise:
         self._read.clear()
         self._rejected.clear()
 
+    def closed(self) -> None:
+        """There is no gauge."""
+
 
 def normalise_stage(registry: Registry, drift_ms: int) -> Stage:
     """Raw topics to `payments`, `payments_by_payee`, `payment_rejected`."""

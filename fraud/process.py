@@ -1,17 +1,17 @@
-"""A fraud process: its stages' workers, its metrics, and its end."""
+"""A fraud process: its stages' workers, what it answers over HTTP, and its end."""
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import stamina
 import structlog
-from prometheus_client import start_http_server
 
-from fraud.settings import FraudSettings, Settings
+from fraud.health import served
+from fraud.settings import Settings
 from fraud.stage import Stage
 from fraud.worker import Worker
-from schemas.errors import BrokerError, SettingsError
+from schemas.errors import BrokerError
 from schemas.topics import create_topics
 
 log = structlog.get_logger(__name__)
@@ -22,8 +22,13 @@ async def run_stages(stages: Iterable[Stage], settings: Settings) -> None:
 
     Kafka may come later: it is waited for. Raises SettingsError if the address of the metrics cannot be had.
     """
-    serve_metrics(settings.fraud)
     workers = [Worker(stage, settings.kafka, settings.fraud) for stage in stages]
+    async with served(workers, settings.fraud):
+        await _run_until_stopped(workers, settings)
+    log.info("stopped")
+
+
+async def _run_until_stopped(workers: Sequence[Worker], settings: Settings) -> None:
     stop = asyncio.Event()
     _on_signals(stop.set)
     stopping = asyncio.create_task(stop.wait())
@@ -38,24 +43,12 @@ async def run_stages(stages: Iterable[Stage], settings: Settings) -> None:
         await asyncio.gather(*running)
     creating.cancel()
     stopping.cancel()
-    log.info("stopped")
 
 
 async def _create_topics(settings: Settings) -> None:
     async for attempt in stamina.retry_context(on=BrokerError, attempts=None, timeout=None, wait_max=5.0):
         with attempt:
             await create_topics(settings.kafka, settings.topics)
-
-
-def serve_metrics(settings: FraudSettings) -> None:
-    """Serve Prometheus' metrics in a thread of their own; raises SettingsError if the address is taken."""
-    try:
-        start_http_server(settings.fraud_metrics_port, settings.fraud_metrics_host)
-    except OSError as error:
-        address = f"{settings.fraud_metrics_host}:{settings.fraud_metrics_port}"
-        raise SettingsError(
-            f"cannot serve metrics on {address}: {error.strerror}; choose another with FRAUD_METRICS_PORT"
-        ) from error
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

@@ -35,10 +35,10 @@ class FraudSettings:
     """How much time between payments a batch may span while catching up (half a rule's grace, at most)."""
 
     fraud_metrics_host: str = "127.0.0.1"
-    """Address of the metrics."""
+    """Address of the metrics and of /health."""
 
     fraud_metrics_port: int = 8001
-    """Port of the metrics."""
+    """Port of the metrics and of /health."""
 
 
 @Parameter(name="*")

@@ -43,6 +43,9 @@ class Processor(Protocol):
     def committed(self) -> None:
         """Count what the last `process` did, once its transaction has ended."""
 
+    def closed(self) -> None:
+        """The task is no longer here: its gauges go, too."""
+
 
 Partitions = dict[str, int]
 """How many partitions each topic has."""

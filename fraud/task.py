@@ -82,7 +82,8 @@ class Task:
         return batches
 
     async def close(self) -> None:
-        """Give the producer up, within `STOP_SECONDS`; an open transaction is left for the next owner to abort."""
+        """Give up state and producer within `STOP_SECONDS`; an open transaction is left for the next owner to abort."""
+        self.processor.closed()
         await _stop(self._producer)
 
 
@@ -108,10 +109,11 @@ async def open_task(
         partitions = {topic: len(await producer.partitions_for(topic)) for topic in topics}
         task = Task(stage.name, number, group, producer, stage.processor(number, partitions))
         if stage.changelog is not None:
-            restored = await _restore(task.processor, TopicPartition(stage.changelog, number), client_options)
+            with metrics.RESTORE_SECONDS.labels(stage.name).time():
+                restored = await _restore(task.processor, TopicPartition(stage.changelog, number), client_options)
+                await task.processor.prepare(())
             log.info("task restored", stage=stage.name, task=number, changelog_records=restored)
             metrics.RESTORED.labels(stage.name).inc(restored)
-        await task.processor.prepare(())
         inputs = [TopicPartition(topic, number) for topic in stage.inputs if number < partitions[topic]]
         beginnings = await consumer.beginning_offsets(inputs)
         task.positions = {each: await consumer.committed(each) or 0 for each in inputs}

@@ -33,6 +33,7 @@ FETCH_WAIT_MS = 50
 LONGEST_WAIT_SECONDS = 5.0
 COMMIT_SECONDS = 60.0
 STALLED_AFTER_SECONDS = 30.0
+PING_SECONDS = 2.0
 RECOVERABLE = (KafkaError, BrokerError, RegistryUnavailable, TimeoutError, AssertionError, OSError)
 """What ends a session but not the worker. aiokafka asserts where a fenced producer is used on."""
 
@@ -55,6 +56,12 @@ class Worker:
         self._kafka = kafka
         self._client_options = kafka.client_options()
         self._group = f"{settings.fraud_app}-{stage.name}"
+        self._session: _Session | None = None
+        self._reason = "it has not joined its group yet"
+
+    async def missing(self) -> str | None:
+        """What keeps the stage from its work at this moment, Kafka asked; None if nothing does."""
+        return self._reason if self._session is None else await self._session.missing()
 
     async def run(self) -> None:
         """Work, session after session, until `stopping` is set."""
@@ -76,6 +83,7 @@ class Worker:
                 reason = "a client of Kafka ended"
             else:
                 break
+            self._reason = f"it starts over after an error: {reason}"
             log.warning("session ended; starting over", stage=self.stage.name, reason=reason, pause_seconds=pause)
             await _wait(self.stopping, pause)
             pause = min(2 * pause, 30.0)
@@ -101,11 +109,14 @@ class Worker:
         try:
             await start_client(consumer, self._kafka)
             consumer.subscribe(self.stage.inputs, listener=session)
+            self._session = session
             yield session
         finally:
+            self._session = None
             await asyncio.gather(*(task.close() for task in self.tasks.values()))
             self.tasks.clear()
             metrics.TASKS.labels(self.stage.name).set(0)
+            metrics.LAG.remove_by_labels({"stage": self.stage.name})
             with suppress(TimeoutError):
                 async with asyncio.timeout(STOP_SECONDS):
                     await consumer.stop()
@@ -157,6 +168,18 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer.pause(*self._assigned)
         self._state = _State.ASSIGNED
 
+    async def missing(self) -> str | None:
+        """What this session still waits for. Having joined and been given no tasks is well: others have them all."""
+        if self._state is not _State.RUNNING:
+            joining = self._state is _State.JOINING
+            return "it is joining its group" if joining else "its tasks get their state back"
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await self._consumer.topics()
+        except (KafkaError, TimeoutError) as error:
+            return f"Kafka does not answer: {str(error) or 'nothing came in time'}"
+        return None
+
     async def step(self) -> None:
         """At most one commit interval: collect records, and commit a batch of each task that has any."""
         interval = self._worker.settings.fraud_commit_interval_ms / 1000
@@ -185,6 +208,7 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         numbers = {partition.partition for partition in assigned}
         gone = [self._tasks.pop(number) for number in list(self._tasks) if number not in numbers]
         await asyncio.gather(*(task.close() for task in gone))
+        metrics.LAG.remove_by_labels({"stage": self._stage.name})
         await _all(self._open(number) for number in numbers - self._tasks.keys())
         if self._state is not _State.ASSIGNED or assigned != self._assigned:
             return  # the next rebalance has begun, or ended, meanwhile

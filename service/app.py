@@ -11,6 +11,7 @@ from service import (
     docs,
     events,
     export,
+    gauges,
     health,
     login,
     page,
@@ -35,9 +36,7 @@ def make_app(settings: Settings, worker: int = 0) -> web.Application:
     app[SETTINGS] = settings
     app[WORKER] = worker
     app[METRICS] = metrics
-    app.cleanup_ctx.extend(
-        [contexts.access, contexts.formats, contexts.producer, contexts.review_queue, contexts.gauges]
-    )
+    app.cleanup_ctx.extend([contexts.access, contexts.formats, contexts.producer, contexts.review_queue, gauges.gauges])
     app.on_response_prepare.append(request_ids.show)
     app.on_shutdown.append(contexts.stop_streams)
     app.add_routes(routes())

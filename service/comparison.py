@@ -26,14 +26,14 @@ async def show_comparison(request: web.Request) -> web.Response:
     if progress is None:
         state = {"caught_up": False, "reason": "no ksqlDB is connected: set KSQLDB_URL"}
         return json_answer({"rules": {}, "settled": 0, "provisional": 0, "pending": 0, "differences": []} | state)
-    found = await read_view(app, _compared, app[RULES])
+    found = await read_view(app, compared, app[RULES])
     state = {"caught_up": progress.caught_up}
     if progress.reason is not None:
         state["reason"] = progress.reason
     return json_answer(found | state)
 
 
-def _compared(view: QueueView, rules: tuple[Rule, ...]) -> dict[str, Any]:
+def compared(view: QueueView, rules: tuple[Rule, ...]) -> dict[str, Any]:
     """Counts by rule and kind. A window is settled once no payment that is posted now could fall into it."""
     now = int(time.time() * 1000)
     counts: dict[str, dict[str, int]] = {}

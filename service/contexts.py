@@ -27,7 +27,6 @@ from service.keys import (
     ENGINE_PROGRESS,
     FORMATS,
     JWT_KEYS,
-    METRICS,
     PRODUCER,
     QUEUE_READER,
     QUEUE_VIEW,
@@ -42,8 +41,6 @@ from service.progress import EngineProgress
 from service.queue_reader import QueueReader
 from service.queue_view import QueueView
 from service.traffic import Traffic
-
-GAUGE_SECONDS = 1.0
 
 
 async def access(app: web.Application) -> AsyncIterator[None]:
@@ -120,27 +117,3 @@ async def review_queue(app: web.Application) -> AsyncIterator[None]:
 async def stop_streams(app: web.Application) -> None:
     """Let those who follow the queue go: they would be waited for."""
     app[STOPPING].set()
-
-
-async def gauges(app: web.Application) -> AsyncIterator[None]:
-    """The figures that say how things stand, brought up to date every second."""
-
-    async def update() -> None:
-        while True:
-            producer, reader = app[PRODUCER], app[QUEUE_READER]
-            app[METRICS].set_gauges(
-                {
-                    "underten_payments_in_flight": producer.in_flight,
-                    "underten_payments_in_flight_bytes": producer.in_flight_bytes,
-                    "underten_producers_replaced": app[CONNECTION].replaced,
-                    "underten_review_queue_lag": reader.lag,
-                    "underten_review_queue_records": reader.applied,
-                    "underten_review_queue_bad_records": reader.bad,
-                }
-            )
-            await asyncio.sleep(GAUGE_SECONDS)
-
-    updating = asyncio.create_task(update())
-    yield
-    updating.cancel()
-    await asyncio.gather(updating, return_exceptions=True)

@@ -1,18 +1,32 @@
 """What Prometheus is told. One registry per application: two of them in a test do not disturb each other."""
 
 import os
+from collections import defaultdict
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+import schemas
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-GAUGES = {
+# Set from time to time and not asked for at a scrape: with several workers, a scrape reaches only one. Of what each
+# worker has for itself, the sum is told; of what all see alike, the worst.
+SUMS = {
     "underten_payments_in_flight": "Payments that wait for Kafka",
     "underten_payments_in_flight_bytes": "Bytes of payments that wait for Kafka",
-    "underten_producers_replaced": "Kafka producers replaced since the start",
-    "underten_review_queue_lag": "Records of review_queue that are not in the view",
-    "underten_review_queue_records": "Records of review_queue taken in since the start",
-    "underten_review_queue_bad_records": "Records of review_queue that were no case, since the start",
+    "underten_review_queue_lag": "Records of the queue's topics that are not in the view",
+}
+LEAST = {
+    "underten_kafka_connected": "Whether there is a producer that has reached Kafka",
+    "underten_schemas_registered": "Whether the payments' schemas are registered",
+    "underten_review_queue_ready": "Whether the view has caught up with its topics, and its reader is at work",
+    "underten_engines_caught_up": "Whether ksqlDB and Python had both read everything when they were asked last",
+}
+COUNTS = {
+    "underten_producers_replaced": "Kafka producers replaced",
+    "underten_review_queue_records": "Records of the queue's topics taken in",
+    "underten_review_queue_bad_records": "Records of the queue's topics that were not understood",
 }
 
 
@@ -20,28 +34,46 @@ class Metrics:
     """The service's figures."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        self._registry = registry = CollectorRegistry()
         self._requests = Histogram(
             "underten_http_request_seconds",
             "Time from a request's head to its answer",
             ["method", "route", "status"],
             buckets=LATENCY_BUCKETS,
-            registry=self._registry,
+            registry=registry,
         )
         self._payments = Counter(
             "underten_payments",
             "Payments by what became of them: acknowledged, or the end of the problem's type",
             ["topic", "outcome"],
-            registry=self._registry,
+            registry=registry,
         )
         self._decisions = Counter(
-            "underten_decisions", "Reviewers' decisions that stand", ["decision"], registry=self._registry
+            "underten_decisions", "Reviewers' decisions that stand", ["decision"], registry=registry
         )
-        # Set from time to time and not asked for at a scrape: with several workers, a scrape reaches only one.
         self._gauges = {
-            name: Gauge(name, text, registry=self._registry, multiprocess_mode="livesum")
-            for name, text in GAUGES.items()
+            name: Gauge(name, text, registry=registry, multiprocess_mode="livemin" if name in LEAST else "livesum")
+            for name, text in {**SUMS, **LEAST}.items()
         }
+        self._counts = {name: Counter(name, text, registry=registry) for name, text in COUNTS.items()}
+        self._counted: defaultdict[str, float] = defaultdict(float)
+        self._cases = Gauge(
+            "underten_cases", "Cases in the queue", ["status"], registry=registry, multiprocess_mode="livemax"
+        )
+        self._compared = Gauge(
+            "underten_comparison_windows",
+            "Windows of both engines by what the comparison says; none without a ksqlDB",
+            ["rule", "kind"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        Gauge(
+            "underten_build_info",
+            "Always 1; the version that runs is in the label",
+            ["version"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        ).labels(schemas.__version__).set(1)
         # One look-up in a dict instead of three steps in the library, for each request.
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self._outcomes: dict[tuple[str, str], Counter] = {}
@@ -65,14 +97,38 @@ class Metrics:
         self._decisions.labels(decision).inc()
 
     def set_gauges(self, figures: Mapping[str, float]) -> None:
-        """Say how things stand now; names as in GAUGES."""
+        """Say how things stand now; names as in SUMS and LEAST."""
         for name, figure in figures.items():
             self._gauges[name].set(figure)
 
+    def count_up_to(self, totals: Mapping[str, float]) -> None:
+        """Say what was counted elsewhere since the start; names as in COUNTS."""
+        for name, total in totals.items():
+            self._counts[name].inc(total - self._counted[name])
+            self._counted[name] = total
+
+    def set_cases(self, by_status: Mapping[str, int]) -> None:
+        """Say how many cases there are."""
+        for status, number in by_status.items():
+            self._cases.labels(status).set(number)
+
+    def set_comparison(self, by_rule: Mapping[str, Mapping[str, int]]) -> None:
+        """Say what the comparison of the engines says, by rule and kind."""
+        for rule, kinds in by_rule.items():
+            for kind, number in kinds.items():
+                self._compared.labels(rule, kind).set(number)
+
     def exposition(self) -> bytes:
-        """The text that Prometheus reads; of all workers together, where there are several."""
+        """The text that Prometheus reads; of all workers together, where there are several.
+
+        What the operating system says of the process is there for a process that is alone.
+        """
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-            return generate_latest(self._registry)
+            return generate_latest(self._registry) + generate_latest(_PROCESS)
         together = CollectorRegistry()
-        multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
+
+
+_PROCESS = CollectorRegistry()
+ProcessCollector(registry=_PROCESS)

@@ -200,6 +200,11 @@ def count(view: QueueView, status: str | None = None) -> int:
     return int(view.read("SELECT count(*) FROM cases WHERE status = ?", [status])[0][0])
 
 
+def by_status(view: QueueView) -> dict[str, int]:
+    """How many cases there are of each status that any has."""
+    return dict(view.read("SELECT status, count(*) FROM cases GROUP BY status"))
+
+
 def _agreement(view: QueueView) -> str:
     """SQL of what a case's agreement is now."""
     if view.compared_until is None:

@@ -154,7 +154,7 @@ async def test_a_restart_goes_on_where_the_view_stands(serve: Serve, put: Put, t
     async with serve() as client:
         assert len(await listed(client, payor, 2)) == 2
         # Only what came in between was read again.
-        assert await figure(client, "underten_review_queue_records", 1)
+        assert await figure(client, "underten_review_queue_records_total", 1)
 
 
 async def figure(client: Client, name: str, value: int) -> bool:

@@ -19,11 +19,9 @@ from typing import Any, ClassVar
 import cyclopts
 import pytest
 import yaml
-from prometheus_client import generate_latest
 
 from fraud.__main__ import cli as fraud_cli
 from fraud.ksqldb import KsqldbSettings
-from fraud.metrics import TASKS
 from fraud.settings import FraudSettings
 from schemas.kafka import KafkaSettings
 from schemas.logs import LogSettings
@@ -283,28 +281,12 @@ def well(file: str, name: str, port: int) -> bool:
 def test_a_health_check_tells_a_server_that_is_well_from_one_that_is_not(
     file: str, name: str, server: HTTPServer
 ) -> None:
-    tasks = 'underten_tasks{stage="normalise"} 6.0\nunderten_tasks{stage="detect"} 6.0\n'
-    paths = ("/subjects", "/healthcheck", "/health/ready", "/metrics", "/")
+    paths = ("/subjects", "/healthcheck", "/health/ready", "/")
     assert not well(file, name, server.server_port)
-    Answer.says = dict.fromkeys(paths, (200, tasks))
+    Answer.says = dict.fromkeys(paths, (200, ""))
     assert well(file, name, server.server_port)
-    Answer.says = dict.fromkeys(paths, (503, tasks.replace("6.0", "0.0")))
+    Answer.says = dict.fromkeys(paths, (503, ""))
     assert not well(file, name, server.server_port)
-
-
-def test_fraud_is_well_only_once_both_stages_have_tasks(server: HTTPServer) -> None:
-    for stage in ("normalise", "detect"):
-        TASKS.labels(stage).set(6)
-    Answer.says = {"/metrics": (200, generate_latest().decode())}
-    assert well(LOCAL, "fraud", server.server_port)
-    TASKS.labels("detect").set(0)
-    Answer.says = {"/metrics": (200, generate_latest().decode())}
-    assert not well(LOCAL, "fraud", server.server_port)
-    TASKS.clear()
-    TASKS.labels("normalise").set(6)
-    Answer.says = {"/metrics": (200, generate_latest().decode())}
-    assert not well(LOCAL, "fraud", server.server_port)
-    TASKS.clear()
 
 
 @every_container

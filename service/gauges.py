@@ -1,0 +1,71 @@
+"""The figures that say how things stand, brought up to date while the service runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import count
+
+import structlog
+from aiohttp import web
+
+from service import queue_pages
+from service.comparison import compared
+from service.decisions import STATUSES
+from service.keys import CONNECTION, ENGINE_PROGRESS, FORMATS, METRICS, PRODUCER, QUEUE_READER, RULES
+from service.problems import Problem
+from service.review_queue import read_view
+
+EVERY_SECONDS = 1.0
+VIEW_EVERY = 15
+"""The view is asked every so many times only: it counts all its cases."""
+
+log = structlog.get_logger(__name__)
+
+
+async def gauges(app: web.Application) -> AsyncIterator[None]:
+    """A context of the application."""
+    updating = asyncio.create_task(_update_for_ever(app))
+    yield
+    updating.cancel()
+    await asyncio.gather(updating, return_exceptions=True)
+
+
+async def _update_for_ever(app: web.Application) -> None:
+    for turn in count():
+        _from_memory(app)
+        if turn % VIEW_EVERY == 0:
+            try:
+                await _from_view(app)
+            except Problem as problem:
+                log.warning("the queue's figures are old", reason=str(problem))
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+def _from_memory(app: web.Application) -> None:
+    connection, producer, reader = app[CONNECTION], app[PRODUCER], app[QUEUE_READER]
+    progress = app.get(ENGINE_PROGRESS)
+    app[METRICS].set_gauges(
+        {
+            "underten_payments_in_flight": producer.in_flight,
+            "underten_payments_in_flight_bytes": producer.in_flight_bytes,
+            "underten_review_queue_lag": reader.lag,
+            "underten_kafka_connected": connection.wire is not None,
+            "underten_schemas_registered": app[FORMATS].registered,
+            "underten_review_queue_ready": reader.caught_up and reader.reason is None,
+            "underten_engines_caught_up": progress is None or progress.caught_up,
+        }
+    )
+    app[METRICS].count_up_to(
+        {
+            "underten_producers_replaced": connection.replaced,
+            "underten_review_queue_records": reader.applied,
+            "underten_review_queue_bad_records": reader.bad,
+        }
+    )
+
+
+async def _from_view(app: web.Application) -> None:
+    by_status = await read_view(app, queue_pages.by_status)
+    app[METRICS].set_cases(dict.fromkeys(STATUSES, 0) | by_status)
+    if ENGINE_PROGRESS in app:
+        found = await read_view(app, compared, app[RULES])
+        app[METRICS].set_comparison(found["rules"])
