@@ -44,6 +44,7 @@ JAVA = {
     "com.google.re2j": "BSD-3-Clause",
     "net.sf.jopt-simple": "MIT",
     "net.sourceforge.argparse4j": "MIT",
+    "org.eclipse.jdt": "EPL-2.0",
     "org.hdrhistogram": "CC0-1.0 OR BSD-2-Clause",
     "org.pcollections": "MIT",
     "org.rocksdb": "Apache-2.0 OR GPL-2.0-only",

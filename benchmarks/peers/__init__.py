@@ -1,0 +1,1 @@
+"""What others made for the same work, each a child process in an environment of its own."""
