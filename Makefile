@@ -6,12 +6,13 @@ RATE ?= 1000
 SECONDS ?= 30
 SHAPE ?= steady
 SEED ?=
+FAULT_EVERY ?= 20
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 UV = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 $(UPGRADE)
 AUDITED := --requirement compose/locks/test.txt --requirement compose/locks/audit.txt
 LOCUST := $(BIN)/python -m locust --locustfile locust/locustfile.py --stop-timeout 15
 
-.PHONY: help up test oracle faults load locust screenshots bench lint lock audit format clean
+.PHONY: help up test oracle faults soak load locust screenshots bench lint lock audit format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +28,11 @@ oracle: $(BIN)/.installed-test  ## the windows against Kafka Streams: 20,000 exa
 
 faults: $(BIN)/.installed-test  ## 12 kills under 60,000 payments, and the other faults
 	FAULT_KILLS=12 FAULT_PAYMENTS=60000 $(BIN)/python -m pytest tests/faults -o timeout=600
+
+soak: SECONDS = 600
+soak: RATE = 300
+soak: $(BIN)/.installed-test  ## payments for SECONDS (600) while something breaks every FAULT_EVERY (20); what was lost
+	SECONDS=$(SECONDS) RATE=$(RATE) SEED=$(or $(SEED),1) FAULT_EVERY=$(FAULT_EVERY) $(BIN)/python -m tests.soak
 
 load: $(BIN)/.installed-load  ## payments with known truth: RATE a second for SECONDS
 	LOAD_RATE=$(RATE) LOAD_SECONDS=$(SECONDS) LOAD_SHAPE=$(SHAPE) LOAD_SEED=$(SEED) $(LOCUST) --headless --only-summary

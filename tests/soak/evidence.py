@@ -1,0 +1,106 @@
+"""What can be seen when all is over: the topics, read committed, and the service's queue."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+
+import aiohttp
+
+from fraud.engines import python_lag
+from schemas import wire
+from schemas.codecs import PaymentReader
+from schemas.errors import UndertenError
+from schemas.kafka import KafkaSettings
+from schemas.reading import read_to_end
+from schemas.registry import Registry
+from schemas.topics import PAYMENTS, RAW_TOPICS, REVIEW_QUEUE
+from tests.conftest import Servers
+from tests.soak.installation import WORKERS, Installation
+from tests.soak.verdict import Case, Raw
+
+PAGE = 500
+LOOK_SECONDS = 0.5
+HOT_SECONDS = 3.0
+"""After which the cases of windows that change all the time have been written."""
+
+
+async def raw_payments(servers: Servers) -> list[Raw]:
+    """Every payment on the three topics, each read by the schema that it was written with."""
+    reader = PaymentReader(Registry(servers.registry_settings))
+    found: list[Raw] = []
+    async for records in read_to_end(servers.kafka_settings, RAW_TOPICS):
+        await reader.learn(record.value for record in records)
+        found += [Raw(each.topic, each.timestamp, reader.read(each.topic, each.value)) for each in records]
+    return found
+
+
+async def normalised_ids(kafka: KafkaSettings) -> Counter[str]:
+    """How often each payment is on `payments`."""
+    found: Counter[str] = Counter()
+    async for records in read_to_end(kafka, [PAYMENTS]):
+        found.update(json.loads(record.value)["id"] for record in records)
+    return found
+
+
+async def cases_on_topic(kafka: KafkaSettings) -> dict[str, Case]:
+    """The last version of each case."""
+    found: dict[str, Case] = {}
+    async for records in read_to_end(kafka, [REVIEW_QUEUE]):
+        found |= {record.key.decode(): json.loads(record.value[wire.HEADER_BYTES :]) for record in records}
+    return found
+
+
+async def everything_detected(kafka: KafkaSettings, seconds: float) -> bool:
+    """Wait until fraud has nothing left to do, but no longer than that."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if not await python_lag(kafka, "underten"):
+                await asyncio.sleep(HOT_SECONDS)
+                return not await python_lag(kafka, "underten")
+        except UndertenError:
+            pass  # groups that are being joined at this moment
+        await asyncio.sleep(LOOK_SECONDS)
+    return False
+
+
+async def cases_shown(installation: Installation, wanted: dict[str, Case], seconds: float) -> dict[str, Case]:
+    """What the service shows, once each worker shows what is wanted, or else when the time is over.
+
+    A new connection is dealt to a worker by chance: in one of a thousand times, one of two was never asked.
+    """
+    end, agreed, shown = time.monotonic() + seconds, 0, dict[str, Case]()
+    while agreed < 10 * (WORKERS - 1) + 1 and (time.monotonic() < end or not shown):
+        try:
+            shown = await _all_pages(installation.url)
+        except (aiohttp.ClientError, TimeoutError):
+            shown = {}
+        if _same(wanted, shown):
+            agreed += 1
+        elif time.monotonic() < end:
+            agreed = 0
+            await asyncio.sleep(LOOK_SECONDS)
+        else:
+            break
+    return shown
+
+
+def _same(wanted: dict[str, Case], shown: dict[str, Case]) -> bool:
+    return wanted.keys() == shown.keys() and all(
+        case["payment_count"] == shown[case_id]["payment_count"] for case_id, case in wanted.items()
+    )
+
+
+async def _all_pages(url: str) -> dict[str, Case]:
+    """One worker's queue: all pages by one connection."""
+    found: dict[str, Case] = {}
+    query = {"limit": str(PAGE)}
+    async with aiohttp.ClientSession(raise_for_status=True) as session:
+        while True:
+            async with session.get(f"{url}/review-queue", params=query) as response:
+                page = await response.json()
+            found |= {item["case_id"]: item for item in page["items"]}
+            if page["next_cursor"] is None:
+                return found
+            query["cursor"] = page["next_cursor"]

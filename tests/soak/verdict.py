@@ -1,0 +1,126 @@
+"""What went wrong, computed from what was sent, what is on the topics, and what the service shows. No I/O here."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from schemas.payment import Payment
+
+DAY_MS = 86_400_000
+LINE = 10_000
+MOST_LISTED = 1_000
+FIGURES = ("payment_count", "total_amount", "max_amount", "first_payment_at", "last_payment_at", "payments")
+
+Case = dict[str, Any]
+
+
+class Raw(NamedTuple):
+    """A payment on a raw topic."""
+
+    topic: str
+    timestamp: int
+    payment: Payment
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Payments that are lost or doubled, and whatever else is not as it should be, in words."""
+
+    sent: int
+    acknowledged: int
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return (
+            f"sent {self.sent} acknowledged {self.acknowledged} "
+            f"lost {len(self.lost)} doubled {len(self.doubled)} wrong {len(self.wrong)}"
+        )
+
+    @property
+    def good(self) -> bool:
+        """Whether everything was taken, once, and led to what it should."""
+        return self.sent == self.acknowledged and not (self.lost or self.doubled or self.wrong)
+
+
+def judge(
+    sent: Mapping[str, tuple[str, Payment]],
+    acknowledged: set[str],
+    raw: Iterable[Raw],
+    normalised: Counter[str],
+    cases: Mapping[str, Case],
+    shown: Mapping[str, Case],
+    complaints: Iterable[str],
+) -> Verdict:
+    """`normalised` counts ids on `payments`; by case id, `cases` are the topic's, `shown` the service's."""
+    raw = list(raw)
+    on_topics = Counter(each.payment.id for each in raw)
+    return Verdict(
+        sent=len(sent),
+        acknowledged=len(acknowledged),
+        lost=sorted(acknowledged - (on_topics.keys() & normalised.keys())),
+        doubled=sorted(each for each, times in on_topics.items() if times > 1),
+        wrong=[
+            *complaints,
+            *_altered(sent, raw),
+            *(f"{each} is on payments another number of times" for each in sorted((normalised - on_topics).keys())),
+            *_wrong_cases(raw, cases),
+            *_wrongly_shown(cases, shown),
+        ],
+    )
+
+
+def _altered(sent: Mapping[str, tuple[str, Payment]], raw: Iterable[Raw]) -> Iterable[str]:
+    for topic, _, payment in raw:
+        if sent.get(payment.id) != (topic, payment):
+            yield f"{payment.id} was never sent so to {topic}: {payment}"
+
+
+def _wrong_cases(raw: Iterable[Raw], cases: Mapping[str, Case]) -> Iterable[str]:
+    due = _due(raw)
+    found = {
+        (*case["group"].values(), case["window_start"]): case
+        for case in cases.values()
+        if case["rule"] == "structuring"
+    }
+    for key in due.keys() | found.keys():
+        payments, case = due.get(key), found.get(key)
+        if payments is None or case is None:
+            yield f"case {key} {'is missing' if case is None else 'should not be'}"
+        elif (wrong := _differences(payments, case)) is not None:
+            yield f"case {key}: {wrong}"
+
+
+def _due(raw: Iterable[Raw]) -> dict[tuple[Any, ...], list[Payment]]:
+    """What the rule `structuring` says, put as plainly as can be: by payor, payee and UTC day."""
+    together: dict[tuple[Any, ...], list[Payment]] = defaultdict(list)
+    for _, timestamp, payment in raw:
+        if payment.payment_amount < LINE:
+            day = timestamp // DAY_MS * DAY_MS
+            together[payment.payor_account_no, payment.payee_bank, payment.payee_account_no, day].append(payment)
+    return {key: payments for key, payments in together.items() if _total(payments) > LINE}
+
+
+def _total(payments: Iterable[Payment]) -> Decimal:
+    return sum((Decimal(str(each.payment_amount)) for each in payments), Decimal(0))
+
+
+def _differences(payments: list[Payment], case: Case) -> str | None:
+    """Which figures of a case are not those of its payments; of its list, whether it holds them, the first 1,000."""
+    due = {"payment_count": len(payments), "total_amount": f"{_total(payments):.2f}"}
+    if wrong := {name: case[name] for name, value in due.items() if case[name] != value}:
+        return f"{wrong}, not {due}"
+    listed = Counter(each["id"] for each in case["payments"])
+    if listed.total() != min(len(payments), MOST_LISTED) or not listed <= Counter(each.id for each in payments):
+        return "it lists other payments"
+    return None
+
+
+def _wrongly_shown(cases: Mapping[str, Case], shown: Mapping[str, Case]) -> Iterable[str]:
+    for case_id in cases.keys() | shown.keys():
+        on_topic, on_page = cases.get(case_id), shown.get(case_id)
+        if on_topic is None or on_page is None or any(on_topic[name] != on_page[name] for name in FIGURES):
+            yield f"case {case_id} is shown as {on_page}, on the topic it is {on_topic}"
