@@ -17,8 +17,8 @@ from service.request_ids import identify
 
 
 def json_answer(body: object) -> web.Response:
-    """200 with JSON that nobody may keep."""
-    return web.Response(body=msgspec.json.encode(body), headers={"Content-Type": JSON, "Cache-Control": "no-store"})
+    """200 with JSON."""
+    return web.Response(body=msgspec.json.encode(body), headers={"Content-Type": JSON})
 
 
 Guard = Callable[[web.Request], Awaitable[None]]

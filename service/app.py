@@ -19,6 +19,7 @@ from service import (
     request_ids,
     review_queue,
     scrape,
+    security_headers,
     status,
 )
 from service.access import Scope
@@ -37,7 +38,7 @@ def make_app(settings: Settings, worker: int = 0) -> web.Application:
     app[WORKER] = worker
     app[METRICS] = metrics
     app.cleanup_ctx.extend([contexts.access, contexts.formats, contexts.producer, contexts.review_queue, gauges.gauges])
-    app.on_response_prepare.append(request_ids.show)
+    app.on_response_prepare.extend([request_ids.show, security_headers.protect])
     app.on_shutdown.append(contexts.stop_streams)
     app.add_routes(routes())
     return app

@@ -8,13 +8,7 @@ from aiohttp import web
 from service import queue_pages
 from service.drawing import draw
 from service.review_queue import no_such_case, read_view
-
-HEADERS = {
-    "Cache-Control": "private, max-age=3600",
-    # A drawing runs no script and fetches nothing, also where it is opened by itself.
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "X-Content-Type-Options": "nosniff",
-}
+from service.security_headers import DRAWING, POLICY
 
 
 async def show_chart(request: web.Request) -> web.Response:
@@ -25,4 +19,4 @@ async def show_chart(request: web.Request) -> web.Response:
     if not listed:
         raise no_such_case()
     body = await asyncio.to_thread(draw, listed)
-    return web.Response(text=body, content_type="image/svg+xml", headers=HEADERS)
+    return web.Response(text=body, content_type="image/svg+xml", headers={POLICY: DRAWING})

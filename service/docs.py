@@ -11,6 +11,7 @@ from aiohttp import web
 
 from service.bodies import JSON
 from service.problems import Problem
+from service.security_headers import DOCS, POLICY
 
 ASSETS = {
     "swagger-ui.css": "text/css",
@@ -53,7 +54,7 @@ async def openapi(request: web.Request) -> web.Response:
 
 async def page(request: web.Request) -> web.Response:
     """GET /docs."""
-    return web.Response(text=PAGE, content_type="text/html")
+    return web.Response(text=PAGE, content_type="text/html", headers={POLICY: DOCS, "Cache-Control": "no-cache"})
 
 
 async def asset(request: web.Request) -> web.Response:

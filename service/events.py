@@ -5,17 +5,21 @@ told what has changed since; where that cannot be known any more, or is too much
 """
 
 import asyncio
+import time
 
 import msgspec
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
 from service import queue_pages
+from service.guard import still_permitted
 from service.keys import QUEUE_VIEW, RULES, STOPPING
 from service.queue_query import Query
 from service.review_queue import PAGE, query_of, read_view, with_reason
 
 HEARTBEAT_SECONDS = 15.0
+PERMIT_SECONDS = 10.0
+"""How long somebody whose token has expired goes on being told."""
 PAUSE_SECONDS = 0.25
 """Between two batches: what changes several times within it is told once."""
 MOST_AT_ONCE = 200
@@ -37,7 +41,12 @@ async def follow(request: web.Request) -> web.StreamResponse:
             await stream.send("{}", id=f"{epoch}-{since}", event="reset")
         else:
             await stream.send("{}", id=f"{epoch}-{since}", event="ready")
+        permitted = time.monotonic()
         while stream.is_connected() and not app[STOPPING].is_set():
+            if time.monotonic() - permitted > PERMIT_SECONDS:
+                if not await still_permitted(request, "reviews:read"):
+                    break
+                permitted = time.monotonic()
             if app[QUEUE_VIEW].change != since:
                 since = await _tell(app, stream, query, since)
             await asyncio.sleep(PAUSE_SECONDS)

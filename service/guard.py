@@ -40,6 +40,18 @@ async def admit(access: Access, request: web.Request, scope: Scope) -> Identity:
     return identity
 
 
+async def still_permitted(request: web.Request, scope: Scope) -> bool:
+    """Whether somebody who was let in some time ago would be let in again."""
+    access = request.app.get(ACCESS)
+    if access is None:
+        return True
+    try:
+        await admit(access, request, scope)
+    except Problem:
+        return False
+    return True
+
+
 def _changes(request: web.Request, scope: Scope | None) -> bool:
     """Also a GET that makes a sample payment does."""
     return request.method not in SAFE or (scope is not None and scope.endswith(":write"))

@@ -9,6 +9,7 @@ from service.answers import json_answer
 from service.bodies import read_body
 from service.keys import ACCESS, IDENTITY, SETTINGS
 from service.problems import Problem
+from service.security_headers import by_https
 
 MOST_BYTES = 16 * 1024
 LONGEST_COOKIE = 4000
@@ -43,8 +44,7 @@ async def sign_in(request: web.Request) -> web.Response:
     if len(token) > LONGEST_COOKIE:
         raise Problem(422, "token-too-long", f"a browser's cookie holds {LONGEST_COOKIE} bytes, this token is longer")
     response = web.Response(status=204)
-    secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
-    response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=secure, path="/")
+    response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=by_https(request), path="/")
     return response
 
 

@@ -6,17 +6,10 @@ from importlib import resources
 from aiohttp import web
 
 from service.problems import Problem
+from service.security_headers import PAGE, POLICY
 
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-HEADERS = {
-    # Nothing but our own files, and no script or style in the page itself (CSP, level 3).
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-cache",
-    "X-Content-Type-Options": "nosniff",
-}
+HEADERS = {POLICY: PAGE, "Cache-Control": "no-cache"}
 
 
 async def queue(request: web.Request) -> web.Response:

@@ -86,7 +86,7 @@ def get_sample(topic: str) -> Handler:
         payment = sample_payment()
         receipt = await _produce(request, topic, request.app[FORMATS].codec(topic), payment)
         receipt.payment = payment
-        return web.Response(body=_encode(receipt), headers={**_JSON_HEADERS, "Cache-Control": "no-store"})
+        return web.Response(body=_encode(receipt), headers=_JSON_HEADERS)
 
     return get
 

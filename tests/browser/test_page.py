@@ -199,3 +199,11 @@ async def accessible(page: Page, width: int) -> None:
     serious = [each for each in found.response["violations"] if each["impact"] in SERIOUS]
     assert [(each["id"], [node["html"][:100] for node in each["nodes"]]) for each in serious] == []
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+async def test_the_api_page_reads_the_description_and_sends_what_is_tried(visitors: Visitors) -> None:
+    page = await visitors.come("/docs")
+    await page.locator("#operations-operation-live .opblock-summary-control").click()
+    await page.get_by_role("button", name="Try it out").click()
+    await page.get_by_role("button", name="Execute", exact=True).click()
+    await page.locator(".live-responses-table .highlight-code", has_text='"live"').wait_for()

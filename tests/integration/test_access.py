@@ -1,6 +1,8 @@
 """Who may do what, by either kind of token."""
 
+import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from service.access import COOKIE, SCOPES
 from service.access_file import new_token
 from service.access_settings import AccessSettings
 from service.app import make_app, routes_by_scope
+from service.jwts import LEEWAY_SECONDS
 from service.settings import ServiceSettings, Settings
 from tests.conftest import Servers
 from tests.integration.processes import running, until
@@ -217,6 +220,18 @@ async def test_no_other_site_makes_a_payment_by_cookie(client: Client, token: Ca
         assert response.status == 403
     async with client.get("/payment_json", headers={"Sec-Fetch-Site": "none"}) as response:
         assert response.status == 200
+
+
+async def test_who_follows_the_queue_is_told_nothing_once_the_token_has_expired(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.events.PERMIT_SECONDS", 0.1)
+    token = KEY.token("reviews:read", exp=int(time.time()) + 2 - LEEWAY_SECONDS)
+    async with client.get("/review-queue/events", headers=bearer(token)) as response:
+        assert response.status == 200
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        async with asyncio.timeout(20):
+            assert b"event: ready" in await response.content.read()  # it ends
 
 
 async def test_a_token_that_no_cookie_can_hold_is_said(client: Client) -> None:
