@@ -5,6 +5,7 @@ import sys
 
 import cyclopts
 
+from fraud.account_commands import erase, export
 from fraud.compare_command import compare
 from fraud.detect import detect_stage
 from fraud.evaluate_command import evaluate
@@ -27,6 +28,8 @@ cli = cyclopts.App(
 cli.command(ksql)
 cli.command(compare)
 cli.command(evaluate)
+cli.command(export)
+cli.command(erase)
 cli.command(replay, config=())  # it needs no settings: FILE in the environment is somebody else's
 
 

@@ -1,0 +1,93 @@
+"""One account, and which records on the topics are about it. Pure: records in, a verdict out.
+
+A payment is an account's by its key; a case by its group, or because it lists one of the account's payments; a decision
+by its group or its case.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Self
+
+import msgspec
+from aiokafka.structs import ConsumerRecord
+
+from fraud.keys import payee_key, payor_key
+from schemas import wire
+from schemas.topics import PAYMENTS, PAYMENTS_BY_PAYEE
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    id: str
+
+
+class _Case(msgspec.Struct, frozen=True):
+    group: dict[str, int | str]
+    window_end: int
+    payments: tuple[_Listed, ...]
+
+
+class Account(NamedTuple):
+    """A payor, or a payee: an account number at a bank. `columns` are those of a rule's group."""
+
+    columns: dict[str, int | str]
+    topic: str
+    """The topic that is keyed by accounts of this kind."""
+    key: bytes
+
+    @classmethod
+    def of_payor(cls, number: int) -> Self:
+        """Who pays."""
+        return cls({"payor_account_no": number}, PAYMENTS, payor_key(number))
+
+    @classmethod
+    def of_payee(cls, bank: str, number: int) -> Self:
+        """Who is paid."""
+        columns: dict[str, int | str] = {"payee_bank": bank, "payee_account_no": number}
+        return cls(columns, PAYMENTS_BY_PAYEE, payee_key(bank, number))
+
+    def names(self, fields: object) -> bool:
+        """Whether a group, or a payment, is this account's."""
+        return isinstance(fields, dict) and all(fields.get(name) == value for name, value in self.columns.items())
+
+
+def json_of(record: ConsumerRecord) -> dict[str, Any] | None:
+    """A record's JSON, with the wire format's header or without; None where it is none."""
+    value = record.value or b""
+    try:
+        return _decode(value[wire.HEADER_BYTES :] if wire.is_framed(value) else value)
+    except _UNREADABLE:
+        return None
+
+
+class Cases:
+    """The last version of each case that is an account's; fed with `review_queue` in order."""
+
+    def __init__(self, account: Account, payment_ids: Iterable[str]) -> None:
+        self._account = account
+        self._ids = frozenset(payment_ids)
+        self.open_until: dict[bytes, int] = {}
+        """By case id: when the windows of `own` end, in ms since the epoch."""
+        self.own: dict[bytes, ConsumerRecord] = {}
+        """By case id: cases of groups that the account is part of."""
+        self.listing: dict[bytes, ConsumerRecord] = {}
+        """By case id: cases of others, which list payments of the account."""
+
+    def take(self, record: ConsumerRecord) -> None:
+        """One record; a null value takes the case away."""
+        for known in (self.own, self.listing, self.open_until):
+            known.pop(record.key, None)
+        try:
+            case = msgspec.convert(json_of(record), _Case)
+        except msgspec.ValidationError:
+            return
+        if self._account.names(case.group):
+            self.own[record.key] = record
+            self.open_until[record.key] = case.window_end
+        elif any(payment.id in self._ids for payment in case.payments):
+            self.listing[record.key] = record
+
+    def __contains__(self, case_id: bytes | None) -> bool:
+        """Whether this is the id of one of them."""
+        return case_id in self.own or case_id in self.listing

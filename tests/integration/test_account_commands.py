@@ -1,0 +1,97 @@
+"""What the topics hold of one account, exported and erased by the commands that an operator runs."""
+
+import asyncio
+import json
+import sys
+from base64 import b64decode
+from collections import Counter
+from pathlib import Path
+from uuid import uuid4
+
+from schemas.codecs import payment_codecs
+from schemas.kafka import KafkaSettings
+from schemas.payment import Payment
+from schemas.registry import Registry, RegistrySettings
+from schemas.topics import PAYMENT_AVRO, PAYMENT_REJECTED, REVIEW_DECISIONS, REVIEW_QUEUE
+from tests.conftest import Servers
+from tests.integration.processes import Json, make_topics, producer, read_all, running, until
+
+
+async def fraud(servers: Servers, *arguments: str) -> tuple[int, str]:
+    """A command's exit status and what it says."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "fraud", *arguments, env=servers.environment, stdout=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(60):
+        output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()
+
+
+async def exported(servers: Servers, *account: str) -> list[Json]:
+    status, output = await fraud(servers, "export", *account)
+    assert status == 0
+    return [json.loads(line) for line in output.splitlines()]
+
+
+async def test_an_account_is_exported_whole_and_alone_and_its_cases_can_be_erased(
+    servers: Servers, kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
+) -> None:
+    await make_topics(kafka)
+    codec = (await payment_codecs(Registry(registry)))[PAYMENT_AVRO]
+    mine, other = [
+        [Payment(str(uuid4()), "First/National", 200, 6000.0, "ACH", payor) for _ in range(2)] for payor in (100, 101)
+    ]
+    async with producer(kafka) as client:
+        for payment in (*mine, *other):
+            key = b"%d" % payment.payor_account_no
+            await client.send_and_wait(PAYMENT_AVRO, codec.encode(payment), key=key, headers=[("request_id", b"r1")])
+        await client.send_and_wait(PAYMENT_AVRO, b"garbage", key=b"100")
+        await client.send_and_wait(REVIEW_QUEUE, b"garbage", key=b"garbage")
+
+        async def all_found() -> bool:
+            found = Counter(case["group"].get("payor_account_no") for case in (await own_cases(kafka)).values())
+            return found[100] == found[101] > 1 and bool(await read_all(kafka, PAYMENT_REJECTED))
+
+        with running(servers, tmp_path / "fraud.log", "fraud", "run", FRAUD_APP=uuid4().hex):
+            await until(all_found)
+        before = await own_cases(kafka)
+        of_mine = [each for each, case in before.items() if case["group"].get("payor_account_no") == 100]
+        for case_id in (of_mine[0], next(iter(set(before) - {*of_mine}))):
+            decision = {"case_id": case_id, "decision": "claim", "group": before[case_id]["group"]}
+            await client.send_and_wait(REVIEW_DECISIONS, json.dumps(decision).encode(), key=case_id.encode())
+
+    lines = await exported(servers, "--payor", "100")
+    kinds = Counter(line["kind"] for line in lines)
+    assert kinds == {"payment": 2, "rejected": 1, "case": len(of_mine), "decision": 1}
+    assert {line["value"]["id"] for line in lines if line["kind"] == "payment"} == {payment.id for payment in mine}
+    assert {line["request_id"] for line in lines if line["kind"] in {"payment", "case"}} == {"r1"}
+    assert [b64decode(line["value"]) for line in lines if line["kind"] == "rejected"] == [b"garbage"]
+    by_payee = Counter(line["kind"] for line in await exported(servers, "--payee", "First/National/200"))
+    assert by_payee["payment"] == 4
+    assert await exported(servers, "--payor", "102") == []
+
+    status, output = await fraud(servers, "erase", "--payor", "100")
+    assert (status, output.partition(" ")[0]) == (1, str(len(of_mine)))
+    assert await own_cases(kafka) == before
+    status, output = await fraud(servers, "erase", "--payor", "100", "--yes")
+    assert status == 0
+    assert "open" in output
+    assert "five years" in output
+    assert await own_cases(kafka) == {each: case for each, case in before.items() if each not in of_mine}
+    left = Counter(line["kind"] for line in await exported(servers, "--payor", "100"))
+    assert left == {"payment": 2, "rejected": 1, "decision": 1}
+
+
+async def own_cases(kafka: KafkaSettings) -> dict[str, Json]:
+    """The cases that are there, without garbage and tombstones."""
+    last: dict[str, Json] = {}
+    for record in await read_all(kafka, REVIEW_QUEUE):
+        last.pop(record.key.decode(), None)
+        if record.value and record.value[0] == 0:
+            last[record.key.decode()] = json.loads(record.value[5:])
+    return last
+
+
+async def test_an_account_has_to_be_named_in_one_way(servers: Servers) -> None:
+    for arguments in ((), ("--payor", "1", "--payee", "A/1"), ("--payee", "A"), ("--payee", "/1")):
+        assert (await fraud(servers, "export", *arguments))[0] == 2
