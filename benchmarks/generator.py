@@ -5,6 +5,7 @@ import itertools
 import re
 import time
 from collections.abc import Sequence
+from typing import cast
 
 from schemas.errors import UndertenError
 
@@ -28,9 +29,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(next(self._requests))
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not one by inheritance
+        self._transport.write(next(self._requests))
 
     def data_received(self, data: bytes) -> None:
         """Go on once the answer is whole."""
