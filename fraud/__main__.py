@@ -16,6 +16,7 @@ from fraud.replay import replay
 from fraud.rules import load
 from fraud.settings import Settings
 from schemas.errors import UndertenError
+from schemas.event_loop import loop_factory
 from schemas.logs import configure_logs
 from schemas.registry import Registry
 
@@ -59,7 +60,8 @@ def _run(given: Settings | None, *names: str) -> None:
         "normalise": normalise_stage(registry, int(settings.fraud.fraud_drift_seconds * 1000)),
         "detect": detect_stage(load(settings.fraud.fraud_rules), registry),
     }
-    asyncio.run(run_stages([stages[name] for name in names], settings))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(run_stages([stages[name] for name in names], settings))
 
 
 def main() -> int:

@@ -18,7 +18,6 @@ from aiokafka.structs import ConsumerRecord
 
 from fraud import metrics, state
 from fraud.cases import case, case_id
-from fraud.keys import partition_of
 from fraud.packed import pack
 from fraud.rejection import check_time, rejected
 from fraud.rules import Rule
@@ -26,6 +25,7 @@ from fraud.stage import Headers, Output, Partitions, Processor, Stage
 from fraud.windows import SEGMENT_PAYMENTS, Group, RuleWindows, Window
 from schemas.codecs import case_header
 from schemas.errors import PaymentError
+from schemas.partitioning import partition_of
 from schemas.payment import NormalisedPayment, encode_json, json_reader
 from schemas.registry import Registry
 from schemas.topics import (

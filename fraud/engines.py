@@ -20,13 +20,14 @@ from fraud.compare import Place, Row
 from fraud.deployment import health
 from fraud.detect import INPUTS
 from fraud.detect import NAME as DETECT
-from fraud.keys import group_key, partition_of
+from fraud.keys import group_key
 from fraud.ksqldb import KsqldbSettings, connect
 from fraud.normalise import NAME as NORMALISE
 from fraud.rows import SINK, RowError, of_ksqldb, of_python, place_of_late
 from fraud.rules import Rule
 from fraud.state import decode_key, decode_stream_time
 from schemas.kafka import KafkaSettings
+from schemas.partitioning import partition_of
 from schemas.reach import start_client
 from schemas.reading import end_offsets, read_to_end
 from schemas.topics import FRAUD_STATE, PAYMENT_LATE, RAW_TOPICS, REVIEW_QUEUE

@@ -1,12 +1,7 @@
-"""Keys of the payment topics, and which partition each belongs to: murmur2, as Kafka's own producers have it."""
+"""Keys of the payment topics: payments with the same key are in the same partition."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
-
-from aiokafka.partitioner import murmur2
-
-_REMEMBERED = 2**18
 
 
 def payor_key(payor_account_no: int) -> bytes:
@@ -24,10 +19,3 @@ def group_key(group: Mapping[str, Any]) -> bytes:
     if "payor_account_no" in group:
         return payor_key(group["payor_account_no"])
     return payee_key(group["payee_bank"], group["payee_account_no"])
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def partition_of(key: bytes, partitions: int) -> int:
-    """The partition of a key in a topic with that many. Keys that recur are remembered: hashing is slow in Python."""
-    hashed: int = murmur2(key)
-    return (hashed & 0x7FFFFFFF) % partitions

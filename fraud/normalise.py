@@ -10,11 +10,12 @@ import structlog
 from aiokafka.structs import ConsumerRecord
 
 from fraud import metrics
-from fraud.keys import partition_of, payee_key, payor_key
+from fraud.keys import payee_key, payor_key
 from fraud.rejection import carried, check_time, rejected
 from fraud.stage import Output, Partitions, Processor, Stage
 from schemas.codecs import PaymentReader
 from schemas.errors import PaymentError
+from schemas.partitioning import partition_of
 from schemas.payment import NormalisedPayment, Payment, encode_json
 from schemas.registry import Registry
 from schemas.topics import PAYMENT_REJECTED, PAYMENTS, PAYMENTS_BY_PAYEE, RAW_TOPICS

@@ -29,7 +29,7 @@ from fraud.packed import pack, unpack
 from fraud.rules import Emit, Rule, load
 from fraud.windows import Group, RuleWindows, Window
 from schemas.errors import PaymentError, SettingsError
-from schemas.payment import INT32_MAX, Payment, Time, dollars, json_reader
+from schemas.payment import INT32_MAX, ForeignPayment, Time, dollars, json_reader
 
 LONGEST_LINE = 65_536
 _PROGRESS_EVERY_BYTES = 1 << 20
@@ -39,7 +39,7 @@ File = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 """A leading hyphen is allowed for the sake of "-" alone."""
 
 
-class RecordedPayment(Payment, frozen=True, gc=False):
+class RecordedPayment(ForeignPayment, frozen=True, gc=False):
     """A line in: a payment, and where in Kafka it stood. `timestamp` is ms since the epoch."""
 
     topic: Annotated[str, Meta(min_length=1, max_length=249)]

@@ -22,14 +22,14 @@ from schemas import payment_pb2, wire
 from schemas.avro import writer_schema
 from schemas.descriptors import message_classes
 from schemas.errors import PaymentError, SchemaError, UndecodableError
-from schemas.payment import FIELDS, Payment, PostedPayment, encode_json, json_reader, to_payment
+from schemas.payment import FIELDS, ForeignPayment, Payment, PostedPayment, encode_json, json_reader, to_payment
 from schemas.registry import Registry, SchemaType, WriterSchema
 from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, REVIEW_QUEUE
 
 decode_posted = json_reader(PostedPayment)
 """A payment from a JSON body; raises PaymentError that names the field, UndecodableError if it is no JSON."""
 
-_read_json = json_reader(Payment)
+_read_json = json_reader(ForeignPayment)
 
 
 def schema_text(file: str) -> str:
@@ -248,7 +248,7 @@ async def _decoder(writer: WriterSchema, registry: Registry) -> Decoder:
             return "JSON", lambda value: _read_json(value[wire.HEADER_BYTES :])
         case "AVRO":
             schema = writer_schema(writer.schema)
-            return "AVRO", lambda value: to_payment(_read_avro(value[wire.HEADER_BYTES :], schema), Payment)
+            return "AVRO", lambda value: to_payment(_read_avro(value[wire.HEADER_BYTES :], schema), ForeignPayment)
         case "PROTOBUF":
             message_class = await message_classes(writer, registry)
             return "PROTOBUF", lambda value: _read_protobuf(value, message_class)
@@ -263,4 +263,4 @@ def _refusing(reason: str) -> Callable[[bytes], Payment]:
 
 def _read_protobuf(value: bytes, message_class: Callable[[tuple[int, ...]], type[Message]]) -> Payment:
     path, payload_at = wire.message_indexes(value)
-    return to_payment(_named(_parse(message_class(path), value[payload_at:])), Payment)
+    return to_payment(_named(_parse(message_class(path), value[payload_at:])), ForeignPayment)

@@ -1,13 +1,12 @@
 """Payments onto Kafka: acknowledged by all in-sync replicas, idempotent, bounded in memory and in time."""
 
 import asyncio
-import functools
 import time
 from contextvars import Context
 
 import structlog
-from aiokafka.partitioner import murmur2
 
+from schemas.partitioning import partition_of
 from service.connection import ProducerConnection
 from service.deliveries import Delivery, Entry, NotAccepted, TooManyInFlight
 from service.lane import Lane
@@ -18,13 +17,6 @@ ANSWER_SECONDS = 0.25
 STUCK_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
-
-
-@functools.lru_cache(maxsize=65_536)
-def _hash(key: bytes) -> int:
-    """The hash that Kafka's default partitioner takes modulo the partitions. Slow in Python, and payors come again."""
-    hashed: int = murmur2(key)
-    return hashed & 0x7FFFFFFF
 
 
 class PaymentProducer:
@@ -68,7 +60,7 @@ class PaymentProducer:
             return
         self.in_flight += 1
         self.in_flight_bytes += size
-        partition = _hash(key) % partitions
+        partition = partition_of(key, partitions)
         lane = self._lanes.get((topic, partition)) or self._open_lane(topic, partition)
         lane.add(Entry(delivery, index, key, value, int(time.time() * 1000), self._loop.time() + self._deadline))
 

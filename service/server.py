@@ -5,12 +5,12 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import structlog
 from aiohttp import web
 
+from schemas.event_loop import loop_factory
 from schemas.logs import configure_logs
 from service.access_log import AccessLogger, ErrorAccessLogger
 from service.app import make_app
@@ -25,17 +25,8 @@ log = structlog.get_logger(__name__)
 def serve(settings: Settings, worker: int = 0) -> int:
     """Serve until SIGTERM or SIGINT, then drain; returns the exit status."""
     configure_logs(settings.logs)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(_serve(settings, worker))
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Uvloop's loop where it is installed: it has no release for some platforms."""
-    try:
-        import uvloop  # noqa: PLC0415
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
 
 
 async def _serve(settings: Settings, worker: int) -> int:

@@ -1,0 +1,84 @@
+"""A backlog of payments on Kafka, as after an outage: what a stage works through as fast as it can."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import UUID
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.structs import RecordMetadata
+
+from fraud.keys import payor_key
+from schemas.codecs import PaymentCodec, payment_codecs
+from schemas.kafka import KafkaSettings
+from schemas.partitioning import partition_of
+from schemas.payment import Payment
+from schemas.registry import Registry
+from schemas.topics import ALL_TOPICS, CONFIGS, PAYMENT_JSON
+
+PARTITIONS = 6
+BATCH_BYTES = 1_000_000
+AMOUNT = 2000.01
+"""Dollars of each payment: the fifth of a pair crosses the line, the sixth and last leaves it at $12,000.06."""
+DAY_MS = 86_400_000
+FIRST_AT = 6 * 3_600_000
+LAST_AT = 18 * 3_600_000
+
+
+def payments(count: int, pairs: int) -> Iterator[tuple[int, Payment]]:
+    """So many payments of so many pairs in turn, each with its time: within one UTC day, yesterday."""
+    yesterday = int(datetime.now(UTC).timestamp() * 1000) // DAY_MS * DAY_MS - DAY_MS
+    for number in range(count):
+        pair = number % pairs
+        at_ms = yesterday + FIRST_AT + (LAST_AT - FIRST_AT) * number // count
+        yield (
+            at_ms,
+            Payment(str(UUID(int=number)), f"Bank {pair % 50}", pair % 99_991, AMOUNT, "ACH", 100_000 + pair),
+        )
+
+
+async def make_topics(kafka: KafkaSettings) -> None:
+    """Every topic, and nothing is deleted from any: the payments are from yesterday."""
+    admin = AIOKafkaAdminClient(**kafka.client_options())
+    await admin.start()
+    try:
+        await admin.create_topics(
+            [
+                NewTopic(name, PARTITIONS, 1, topic_configs={**CONFIGS[name], "retention.ms": "-1"})
+                for name in ALL_TOPICS
+            ]
+        )
+    finally:
+        await admin.close()
+
+
+async def write(kafka: KafkaSettings, registry: Registry, count: int, pairs: int) -> None:
+    """The payments of `payments` onto `payment_json`."""
+    codec = (await payment_codecs(registry))[PAYMENT_JSON]
+    async with AIOKafkaProducer(**kafka.client_options(), max_batch_size=BATCH_BYTES) as producer:
+        await _send(producer, codec, payments(count, pairs))
+
+
+async def _send(producer: AIOKafkaProducer, codec: PaymentCodec, made: Iterator[tuple[int, Payment]]) -> None:
+    """Full batches, partition by partition, each acknowledged before the next of its partition is sent."""
+    batches = {number: producer.create_batch() for number in range(PARTITIONS)}
+    under_way: dict[int, RecordMetadata] = defaultdict()
+    await producer.partitions_for(PAYMENT_JSON)
+
+    async def send(number: int) -> None:
+        if number in under_way:
+            await under_way[number]
+        under_way[number] = await producer.send_batch(batches[number], PAYMENT_JSON, partition=number)
+        batches[number] = producer.create_batch()
+
+    for at_ms, payment in made:
+        key = payor_key(payment.payor_account_no)
+        number = partition_of(key, PARTITIONS)
+        record = {"timestamp": at_ms, "key": key, "value": codec.encode(payment)}
+        if batches[number].append(**record) is None:
+            await send(number)
+            batches[number].append(**record)
+    for number in range(PARTITIONS):
+        await send(number)
+        await under_way[number]
