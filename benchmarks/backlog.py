@@ -23,7 +23,8 @@ AMOUNT = 2000.01
 """Dollars of each payment: the fifth of a pair crosses the line, the sixth and last leaves it at $12,000.06."""
 DAY_MS = 86_400_000
 FIRST_AT = 6 * 3_600_000
-LAST_AT = 18 * 3_600_000
+EVERY_MS = 4
+"""Time between two payments: three million make 3 hours and 20 minutes."""
 
 
 def payments(count: int, pairs: int) -> Iterator[tuple[int, Payment]]:
@@ -31,11 +32,9 @@ def payments(count: int, pairs: int) -> Iterator[tuple[int, Payment]]:
     yesterday = int(datetime.now(UTC).timestamp() * 1000) // DAY_MS * DAY_MS - DAY_MS
     for number in range(count):
         pair = number % pairs
-        at_ms = yesterday + FIRST_AT + (LAST_AT - FIRST_AT) * number // count
-        yield (
-            at_ms,
-            Payment(str(UUID(int=number)), f"Bank {pair % 50}", pair % 99_991, AMOUNT, "ACH", 100_000 + pair),
-        )
+        payee = f"Bank {pair % 50}", pair % 99_991
+        at_ms = yesterday + FIRST_AT + EVERY_MS * number
+        yield at_ms, Payment(str(UUID(int=number)), *payee, AMOUNT, "ACH", 100_000 + pair)
 
 
 async def make_topics(kafka: KafkaSettings) -> None:

@@ -44,8 +44,8 @@ class Normalise:
     def process(self, records: Sequence[ConsumerRecord], now: float) -> list[Output]:
         """Each payment twice, or its bytes once to `payment_rejected`."""
         outputs: list[Output] = []
+        self._read.update(record.topic for record in records)
         for record in records:
-            self._read[record.topic] += 1
             try:
                 payment = self._reader.read(record.topic, record.value)
                 outputs.extend(self._normalised(payment, record))
@@ -54,7 +54,7 @@ class Normalise:
                 outputs.append(rejected(record, str(error), self._partitions[PAYMENT_REJECTED]))
         return outputs
 
-    def _normalised(self, payment: Payment, record: ConsumerRecord) -> Iterable[Output]:
+    def _normalised(self, payment: Payment, record: ConsumerRecord) -> list[Output]:
         check_time(record)
         value = encode_json(
             NormalisedPayment(
@@ -67,13 +67,15 @@ class Normalise:
                 record.topic,
             )
         )
+        headers = carried(record.headers) if record.headers else ()
         keys = {
             PAYMENTS: payor_key(payment.payor_account_no),
             PAYMENTS_BY_PAYEE: payee_key(payment.payee_bank, payment.payee_account_no),
         }
-        for topic, key in keys.items():
-            partition = partition_of(key, self._partitions[topic])
-            yield Output(topic, partition, key, value, record.timestamp, carried(record.headers))
+        return [
+            Output(topic, partition_of(key, self._partitions[topic]), key, value, record.timestamp, headers)
+            for topic, key in keys.items()
+        ]
 
     def restore(self, changelog: Iterable[tuple[bytes | None, bytes | None]]) -> None:
         """There is nothing to restore."""

@@ -53,7 +53,7 @@ def unpack(pieces: Iterable[bytes], count: int) -> list[ListedPayment]:
     packed = _decode(b"".join((b"\xdd", count.to_bytes(4, "big"), *pieces)))
     return [
         ListedPayment(
-            _text_id(packed_id),
+            packed_id if isinstance(packed_id, str) else uuid_text(packed_id),
             amount,
             method,
             at_ms,
@@ -63,8 +63,7 @@ def unpack(pieces: Iterable[bytes], count: int) -> list[ListedPayment]:
     ]
 
 
-def _text_id(packed_id: bytes | str) -> str:
-    if isinstance(packed_id, str):
-        return packed_id
-    digits = packed_id.hex()
+def uuid_text(raw: bytes) -> str:
+    """The canonical text of a UUID's 16 bytes; `str(UUID(bytes=raw))` at a third of the time."""
+    digits = raw.hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -110,12 +110,12 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         if self.total_above is None and self.min_payments is None and self.min_distinct is None:
             raise ValueError("never fires: give one of total_above, min_payments, min_distinct")
 
-    @property
+    @cached_property
     def size_ms(self) -> int:
         """Length of a window."""
         return milliseconds(self.window)
 
-    @property
+    @cached_property
     def advance_ms(self) -> int:
         """Distance between the starts of two windows: the window's length unless they overlap."""
         return milliseconds(self.advance or self.window)
@@ -134,7 +134,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """`total_above`, exact."""
         return None if self.total_above is None else int(Decimal(self.total_above).scaleb(2))
 
-    @property
+    @cached_property
     def input_topic(self) -> str:
         """The topic whose partitions keep this rule's groups together."""
         return "payments" if "payor_account_no" in self.group_by else "payments_by_payee"

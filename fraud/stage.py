@@ -6,14 +6,15 @@ batch one transaction.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+import msgspec
 from aiokafka.structs import ConsumerRecord
 
 Headers = Sequence[tuple[str, bytes]]
 
 
-class Output(NamedTuple):
+class Output(msgspec.Struct, frozen=True, gc=False):
     """A record to write. `timestamp` is ms since the epoch, None for now."""
 
     topic: str

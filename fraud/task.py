@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from fraud import metrics
@@ -67,21 +68,27 @@ class Task:
     def _batches(self, outputs: Iterable[Output]) -> dict[tuple[str, int], list[Any]]:
         """The outputs as full batches: a tenth of the cost of sending them one by one."""
         batches: dict[tuple[str, int], list[Any]] = {}
-        for topic, partition, key, value, timestamp, headers in outputs:
-            place = topic, partition
-            full = batches.get(place)
+        for each in outputs:
+            full = batches.get((each.topic, each.partition))
             if full is None:
-                full = batches[place] = [self._producer.create_batch()]
-            pairs = list(headers)
-            if full[-1].append(timestamp=timestamp, key=key, value=value, headers=pairs) is None:
+                full = batches[each.topic, each.partition] = [self._producer.create_batch()]
+            if not _appended(full[-1], each):
                 full.append(self._producer.create_batch())
-                full[-1].append(timestamp=timestamp, key=key, value=value, headers=pairs)
+                _appended(full[-1], each)
         return batches
 
     async def close(self) -> None:
         """Give up state and producer within `STOP_SECONDS`; an open transaction is left for the next owner to abort."""
         self.processor.closed()
         await _stop(self._producer)
+
+
+def _appended(batch: BatchBuilder, output: Output) -> bool:
+    """Whether there was room for it."""
+    return (
+        batch.append(timestamp=output.timestamp, key=output.key, value=output.value, headers=list(output.headers))
+        is not None
+    )
 
 
 def positions_after(records: Sequence[ConsumerRecord]) -> dict[TopicPartition, int]:
