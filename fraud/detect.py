@@ -133,6 +133,8 @@ class Detect:
         self._stale = ()
         topics = set()
         for record in records:
+            if not self._by_topic[record.topic]:
+                continue  # no rule looks at it
             topics.add(record.topic)
             try:
                 payment = _read(record.value or b"")
