@@ -54,7 +54,7 @@ class Normalise:
                 outputs.append(rejected(record, str(error), self._partitions[PAYMENT_REJECTED]))
         return outputs
 
-    def _normalised(self, payment: Payment, record: ConsumerRecord) -> list[Output]:
+    def _normalised(self, payment: Payment, record: ConsumerRecord) -> tuple[Output, Output]:
         check_time(record)
         value = encode_json(
             NormalisedPayment(
@@ -68,14 +68,13 @@ class Normalise:
             )
         )
         headers = carried(record.headers) if record.headers else ()
-        keys = {
-            PAYMENTS: payor_key(payment.payor_account_no),
-            PAYMENTS_BY_PAYEE: payee_key(payment.payee_bank, payment.payee_account_no),
-        }
-        return [
-            Output(topic, partition_of(key, self._partitions[topic]), key, value, record.timestamp, headers)
-            for topic, key in keys.items()
-        ]
+        payor, payee = payor_key(payment.payor_account_no), payee_key(payment.payee_bank, payment.payee_account_no)
+        by_payor = partition_of(payor, self._partitions[PAYMENTS])
+        by_payee = partition_of(payee, self._partitions[PAYMENTS_BY_PAYEE])
+        return (
+            Output(PAYMENTS, by_payor, payor, value, record.timestamp, headers),
+            Output(PAYMENTS_BY_PAYEE, by_payee, payee, value, record.timestamp, headers),
+        )
 
     def restore(self, changelog: Iterable[tuple[bytes | None, bytes | None]]) -> None:
         """There is nothing to restore."""
