@@ -25,7 +25,7 @@ from schemas import payment_pb2, wire
 from schemas.avro import writer_schema
 from schemas.codecs import OURS, AvroCodec, JsonCodec, PaymentReader, ProtobufCodec, decode_posted
 from schemas.errors import PaymentError, SchemaError, SettingsError
-from schemas.payment import FIELDS, Payment
+from schemas.payment import FIELDS, ForeignPayment, Payment
 from schemas.registry import Reference, WriterSchema
 from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_LATE, PAYMENT_PROTOBUF, RAW_TOPICS, REVIEW_QUEUE
 from service.problems import Problem
@@ -252,7 +252,7 @@ def test_a_field_that_says_how_it_is_to_be_shown_is_read_as_what_it_is(kind: str
     schema = json.loads(OURS[PAYMENT_AVRO].schema)
     schema["fields"][0]["type"] = {"type": "string", "logicalType": "uuid"}
     schema["fields"].append({"name": "more", "type": more})
-    payment = Payment(**PAYMENT)
+    payment = ForeignPayment(**PAYMENT)
     reader = PaymentReader(Writers(WriterSchema(json.dumps(schema), "AVRO")))  # type: ignore[arg-type]
     value = AvroCodec(wire.header(1)).encode(payment) + (b"" if kind == "fixed" else b"\0")
     asyncio.run(reader.learn([value]))
