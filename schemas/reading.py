@@ -45,6 +45,18 @@ async def read_to_end(
         await consumer.stop()
 
 
+async def offsets_at(kafka: KafkaSettings, topics: Iterable[str], milliseconds: int) -> dict[TopicPartition, int]:
+    """Each partition's first offset with a timestamp from then on, or else its end; raises KafkaError."""
+    consumer = AIOKafkaConsumer(**kafka.client_options(), isolation_level="read_committed", enable_auto_commit=False)
+    try:
+        await consumer.start()
+        ends = await _ends(consumer, topics)
+        found = await consumer.offsets_for_times(dict.fromkeys(ends, milliseconds)) if ends else {}
+        return {partition: found[partition].offset if found.get(partition) else end for partition, end in ends.items()}
+    finally:
+        await consumer.stop()
+
+
 async def end_offsets(kafka: KafkaSettings, topics: Iterable[str]) -> dict[TopicPartition, int]:
     """The end of each partition for readers of committed records; raises KafkaError."""
     consumer = AIOKafkaConsumer(**kafka.client_options(), isolation_level="read_committed", enable_auto_commit=False)

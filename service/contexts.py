@@ -10,10 +10,12 @@ from pathlib import Path
 from aiohttp import web
 
 from fraud.rules import load
+from schemas.codecs import PaymentReader
 from schemas.registry import Registry
 from service.access import Access
 from service.access_file import OpaqueTokens
 from service.bodies import BodyBudget
+from service.catch_up import CatchUp
 from service.connection import ProducerConnection
 from service.decision_log import DecisionLog
 from service.formats import Formats
@@ -22,11 +24,13 @@ from service.jwts import Jwts
 from service.keys import (
     ACCESS,
     BODY_BUDGET,
+    CATCH_UP,
     CONNECTION,
     DECISION_LOG,
     ENGINE_PROGRESS,
     FORMATS,
     JWT_KEYS,
+    ONCE,
     PRODUCER,
     QUEUE_READER,
     QUEUE_VIEW,
@@ -36,10 +40,13 @@ from service.keys import (
     TRAFFIC,
     WORKER,
 )
+from service.once import Once
+from service.owners import Owners
 from service.producer import PaymentProducer
 from service.progress import EngineProgress
 from service.queue_reader import QueueReader
 from service.queue_view import QueueView
+from service.receipts import Receipts
 from service.traffic import Traffic
 
 
@@ -90,8 +97,24 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
         max_in_flight=service.max_in_flight,
         max_in_flight_bytes=service.max_in_flight_bytes,
     )
+    if not service.replay_seconds:
+        yield
+        await app[PRODUCER].close()
+        return
+    folder = service.receipts_folder
+    owners = Owners(folder)
+    receipts = Receipts(folder, service.replay_seconds)
+    if receipts.fresh:
+        owners.forget(owners.dead())
+    app[ONCE] = Once(app[PRODUCER], receipts, owners, shared=service.workers > 1, deadline=service.deadline)
+    reader = PaymentReader(app[FORMATS].registry)
+    app[CATCH_UP] = CatchUp(
+        app[ONCE], receipts, owners, app[CONNECTION], settings.kafka, reader, folder, service.replay_seconds
+    )
     yield
+    await app[CATCH_UP].close()
     await app[PRODUCER].close()
+    await app[ONCE].close()
 
 
 async def review_queue(app: web.Application) -> AsyncIterator[None]:

@@ -4,14 +4,16 @@ BrokerError
 └── NotDelivered    no receipt
     ├── NotAccepted     the payment is not on Kafka and will not be: send it again
     │   └── TooManyInFlight
+    ├── IdReused        another payment has this id
     ├── Refused         Kafka said no to it
-│   └── TooLarge
+    │   └── TooLarge
     └── OutcomeUnknown  it was sent, and Kafka has not answered: it may be there, now or later
+        └── NeverAnswered   nor will it: only the topic can tell
 """
 
 import asyncio
 from collections import Counter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -26,6 +28,7 @@ class NotDelivered(BrokerError):
     title = "Payment not accepted"
     status = 503
     retry_after: int | None = 2
+    field: str | None = None
 
 
 class NotAccepted(NotDelivered):
@@ -65,6 +68,20 @@ class OutcomeUnknown(NotDelivered):
     retry_after = 5
 
 
+class NeverAnswered(OutcomeUnknown):
+    """Sent, and the connection on which Kafka would have answered is gone."""
+
+
+class IdReused(NotDelivered):
+    """Another payment was sent with this id, a short time ago."""
+
+    kind = "id-reused"
+    title = "Id reused"
+    status = 409
+    retry_after = None
+    field = "id"
+
+
 class Acknowledged(NamedTuple):
     """Where a payment stands on Kafka; `timestamp` in ms since the epoch."""
 
@@ -73,7 +90,27 @@ class Acknowledged(NamedTuple):
     timestamp: int
 
 
+class Replayed(Acknowledged):
+    """Where the payment has been standing since it was sent first."""
+
+    __slots__ = ()
+
+
 Outcome = Acknowledged | NotDelivered
+
+
+class Client(Protocol):
+    """Whom to tell what became of payments, each by its index."""
+
+    @property
+    def headers(self) -> RecordHeaders:
+        """Of the payments' records."""
+
+    def settle(self, index: int, outcome: Outcome) -> None:
+        """Take note of an outcome; more than one may come, and the last is final."""
+
+    def answered(self, index: int) -> bool:
+        """Whether somebody was told already."""
 
 
 class Delivery:
@@ -93,9 +130,11 @@ class Delivery:
 
     def tally(self) -> Counter[str]:
         """How many payments have which outcome, by its kind."""
-        return Counter(
-            "acknowledged" if isinstance(each, Acknowledged) else each.kind for each in self.outcomes if each
-        )
+        return Counter(outcome_kind(each) for each in self.outcomes if each)
+
+    def answered(self, index: int) -> bool:
+        """Whether a payment has its outcome."""
+        return self.outcomes[index] is not None
 
     def settle(self, index: int, outcome: Outcome) -> None:
         """The first outcome stands: an acknowledgement after the deadline changes no answer."""
@@ -104,6 +143,13 @@ class Delivery:
             self._open -= 1
             if self._open == 0 and not self.settled.done():
                 self.settled.set_result(None)
+
+
+def outcome_kind(outcome: Outcome) -> str:
+    """An outcome in a word, for the metrics."""
+    if isinstance(outcome, Acknowledged):
+        return "replayed" if isinstance(outcome, Replayed) else "acknowledged"
+    return outcome.kind
 
 
 class _NotHandedIn(NotAccepted):
@@ -116,7 +162,7 @@ _NOT_HANDED_IN = _NotHandedIn("not handed in")
 class Entry(msgspec.Struct, gc=False):
     """One payment on its way; `deadline` is on the event loop's clock, `timestamp` in ms since the epoch."""
 
-    delivery: Delivery
+    client: Client
     index: int
     key: bytes
     value: bytes
@@ -131,8 +177,8 @@ class Entry(msgspec.Struct, gc=False):
     @property
     def answered(self) -> bool:
         """Whether the client has been told already."""
-        return self.delivery.outcomes[self.index] is not None
+        return self.client.answered(self.index)
 
     def settle(self, outcome: Outcome) -> None:
         """Say what became of the payment."""
-        self.delivery.settle(self.index, outcome)
+        self.client.settle(self.index, outcome)

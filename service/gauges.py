@@ -10,7 +10,7 @@ from aiohttp import web
 from service import queue_pages
 from service.comparison import compared
 from service.decisions import STATUSES
-from service.keys import CONNECTION, ENGINE_PROGRESS, FORMATS, METRICS, PRODUCER, QUEUE_READER, RULES
+from service.keys import CONNECTION, ENGINE_PROGRESS, FORMATS, METRICS, ONCE, PRODUCER, QUEUE_READER, RULES
 from service.problems import Problem
 from service.review_queue import read_view
 
@@ -57,6 +57,7 @@ def _from_memory(app: web.Application) -> None:
     app[METRICS].count_up_to(
         {
             "underten_producers_replaced": connection.replaced,
+            "underten_receipts_lost": app[ONCE].lost if ONCE in app else 0,
             "underten_review_queue_records": reader.applied,
             "underten_review_queue_bad_records": reader.bad,
         }

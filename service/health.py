@@ -7,7 +7,7 @@ from aiohttp import web
 
 from schemas.errors import UndertenError
 from service.answers import json_answer
-from service.keys import CONNECTION, FORMATS, JWT_KEYS, QUEUE_READER
+from service.keys import CATCH_UP, CONNECTION, FORMATS, JWT_KEYS, ONCE, QUEUE_READER
 from service.problems import Problem
 
 PING_SECONDS = 2.0
@@ -32,6 +32,8 @@ async def ready(request: web.Request) -> web.Response:
     checks = {"kafka": kafka, "schema_registry": registry, "review_queue": _review_queue(request.app)}
     if JWT_KEYS in request.app:
         checks["jwt_keys"] = _jwt_keys(request.app)
+    if ONCE in request.app:
+        checks["receipts"] = _receipts(request.app)
     missing = [name for name, check in checks.items() if check.required and not check.ok]
     if missing:
         raise Problem(
@@ -70,6 +72,15 @@ def _jwt_keys(app: web.Application) -> Check:
     """Once there are keys, tokens are good without their address."""
     source = app[JWT_KEYS]
     return Check(ok=source.failure is None, required=not source.keys, reason=source.failure)
+
+
+def _receipts(app: web.Application) -> Check:
+    once = app[ONCE]
+    if not once.ready:
+        return Check(ok=False, required=True, reason=app[CATCH_UP].reason)
+    if not once.usable:
+        return Check(ok=False, required=False, reason="receipts are not kept; they are read from the topics again")
+    return Check(ok=True, required=False)
 
 
 def _review_queue(app: web.Application) -> Check:

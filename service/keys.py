@@ -7,11 +7,13 @@ from aiohttp import web
 from fraud.rules import Rule
 from service.access import Access, Identity
 from service.bodies import BodyBudget
+from service.catch_up import CatchUp
 from service.connection import ProducerConnection
 from service.decision_log import DecisionLog
 from service.formats import Formats
 from service.jwk_set import FetchedKeys
 from service.metrics import Metrics
+from service.once import Once
 from service.producer import PaymentProducer
 from service.progress import EngineProgress
 from service.queue_reader import QueueReader
@@ -25,6 +27,8 @@ ENGINE_PROGRESS = web.AppKey("engine_progress", EngineProgress)
 WORKER = web.AppKey("worker", int)
 FORMATS = web.AppKey("formats", Formats)
 CONNECTION = web.AppKey("connection", ProducerConnection)
+ONCE = web.AppKey("once", Once)
+CATCH_UP = web.AppKey("catch_up", CatchUp)
 PRODUCER = web.AppKey("producer", PaymentProducer)
 BODY_BUDGET = web.AppKey("body_budget", BodyBudget)
 QUEUE_VIEW = web.AppKey("queue_view", QueueView)

@@ -26,7 +26,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from service.connection import ProducerConnection, Wire
-from service.deliveries import Acknowledged, Entry, NotAccepted, OutcomeUnknown, Refused, TooLarge
+from service.deliveries import Acknowledged, Entry, NeverAnswered, NotAccepted, OutcomeUnknown, Refused, TooLarge
 
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 # The producer's state is broken, the records are not: nothing of the batch was appended, a new producer can send it.
@@ -129,7 +129,7 @@ class Lane:
         while queue and len(entries) < self.at_most:
             entry = queue[0]
             taken = batch.append(
-                timestamp=entry.timestamp, key=entry.key, value=entry.value, headers=entry.delivery.headers
+                timestamp=entry.timestamp, key=entry.key, value=entry.value, headers=entry.client.headers
             )
             if taken is None:
                 break
@@ -171,12 +171,15 @@ class Lane:
             case BrokerResponseError() if not error.retriable:
                 self._give_up(entries, Refused(f"Kafka refused the payment, it was not accepted: {error.description}"))
             case _:
-                self._give_up(entries, OutcomeUnknown(_UNKNOWN))
+                self._give_up(entries, NeverAnswered(_UNKNOWN))
 
     def _put_back(self, entries: list[Entry]) -> None:
         """Queue them again, in their order and before the others, but for those whose client has been answered."""
         self.queue.extendleft(reversed([entry for entry in entries if not entry.answered]))
-        self.release([entry for entry in entries if entry.answered])
+        dropped = [entry for entry in entries if entry.answered]
+        for entry in dropped:
+            entry.settle(NotAccepted(_NOT_SENT))
+        self.release(dropped)
 
     def _give_up(self, entries: list[Entry], outcome: Refused | OutcomeUnknown) -> None:
         for entry in entries:

@@ -27,6 +27,7 @@ COUNTS = {
     "underten_producers_replaced": "Kafka producers replaced",
     "underten_review_queue_records": "Records of the queue's topics taken in",
     "underten_review_queue_bad_records": "Records of the queue's topics that were not understood",
+    "underten_receipts_lost": "Receipts that were not kept: these payments, sent again, are produced again",
 }
 
 

@@ -10,8 +10,8 @@ from schemas.codecs import PaymentCodec, decode_posted
 from schemas.errors import PaymentError
 from schemas.payment import Payment
 from service.bodies import JSON, NDJSON, media_type, read_body
-from service.deliveries import Acknowledged, Delivery, NotDelivered, Outcome
-from service.keys import BODY_BUDGET, FORMATS, METRICS, PRODUCER, SETTINGS
+from service.deliveries import Acknowledged, Client, Delivery, NotDelivered, Outcome, Replayed, outcome_kind
+from service.keys import BODY_BUDGET, FORMATS, METRICS, ONCE, PRODUCER, SETTINGS
 from service.problems import Problem, ProblemBody, invalid_payment, too_large
 from service.request_ids import record_headers
 from service.samples import sample_payment
@@ -29,10 +29,11 @@ class Receipt(msgspec.Struct, omit_defaults=True):
     partition: int
     offset: int
     timestamp: int
+    replayed: bool = False
     payment: Payment | None = None
 
 
-class LineReceipt(msgspec.Struct):
+class LineReceipt(msgspec.Struct, omit_defaults=True):
     """The receipt of one line of a batch; lines are counted from 1."""
 
     line: int
@@ -42,6 +43,7 @@ class LineReceipt(msgspec.Struct):
     partition: int
     offset: int
     timestamp: int
+    replayed: bool = False
 
 
 class LineProblem(msgspec.Struct, omit_defaults=True):
@@ -72,7 +74,8 @@ def post_payment(topic: str) -> Handler:
         body = await read_body(request, settings.max_payment_bytes, settings.body_timeout)
         payment = decode_posted(body) if kind == JSON else codec.decode_body(body)
         receipt = await _produce(request, topic, codec, payment)
-        return web.Response(body=_encode(receipt), status=201, headers=_JSON_HEADERS)
+        headers = _REPLAYED_HEADERS if receipt.replayed else _JSON_HEADERS
+        return web.Response(body=_encode(receipt), status=201, headers=headers)
 
     return post
 
@@ -92,17 +95,26 @@ def get_sample(topic: str) -> Handler:
 
 
 _JSON_HEADERS = {"Content-Type": JSON}
+_REPLAYED_HEADERS = {**_JSON_HEADERS, "Idempotency-Replayed": "true"}
+
+
+def _submit(app: web.Application, client: Client, index: int, topic: str, payment: Payment, value: bytes) -> None:
+    """Hand a payment in: to be sent once, or, where that is turned off, as often as it comes."""
+    if ONCE in app:
+        app[ONCE].submit(client, index, topic, payment, value)
+    else:
+        app[PRODUCER].submit(client, index, topic, payment.payor_account_no, value)
 
 
 async def _produce(request: web.Request, topic: str, codec: PaymentCodec, payment: Payment) -> Receipt:
     """One payment onto Kafka; raises Problem if it cannot be said that it is there."""
     app, delivery = request.app, Delivery(1, record_headers(request))
-    app[PRODUCER].submit(delivery, 0, topic, payment.payor_account_no, codec.encode(payment))
+    _submit(app, delivery, 0, topic, payment, codec.encode(payment))
     await delivery.settled
     outcome = delivery.outcomes[0]
     if isinstance(outcome, Acknowledged):
-        app[METRICS].payments_answered(topic, "acknowledged")
-        return Receipt(payment.id, topic, *outcome)
+        app[METRICS].payments_answered(topic, outcome_kind(outcome))
+        return Receipt(payment.id, topic, *outcome, isinstance(outcome, Replayed))
     assert outcome is not None, "a settled delivery has an outcome"
     app[METRICS].payments_answered(topic, outcome.kind)
     raise _not_delivered(outcome)
@@ -126,7 +138,7 @@ async def _produce_lines(
     request: web.Request, topic: str, codec: PaymentCodec, body: bytes
 ) -> list[LineReceipt | LineProblem]:
     app = request.app
-    settings, producer = app[SETTINGS].service, app[PRODUCER]
+    settings = app[SETTINGS].service
     lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line and not line.isspace()]
     if not lines:
         raise Problem(400, "empty-batch", "there is no payment in the body")
@@ -146,7 +158,7 @@ async def _produce_lines(
             delivery.skip(index)
         else:
             ids[index] = payment.id
-            producer.submit(delivery, index, topic, payment.payor_account_no, codec.encode(payment))
+            _submit(app, delivery, index, topic, payment, codec.encode(payment))
         if index % LINES_AT_A_TIME == LINES_AT_A_TIME - 1:
             await asyncio.sleep(0)
     await delivery.settled
@@ -162,7 +174,7 @@ async def _produce_lines(
 
 def _line_result(number: int, topic: str, payment_id: str | None, outcome: Outcome | None) -> LineReceipt | LineProblem:
     if isinstance(outcome, Acknowledged):
-        return LineReceipt(number, 201, payment_id or "", topic, *outcome)
+        return LineReceipt(number, 201, payment_id or "", topic, *outcome, isinstance(outcome, Replayed))
     assert isinstance(outcome, NotDelivered)
     return _line_problem(number, payment_id, _not_delivered(outcome).body)
 
@@ -173,7 +185,7 @@ def _line_problem(number: int, payment_id: str | None, body: ProblemBody) -> Lin
 
 def _not_delivered(error: NotDelivered) -> Problem:
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else {}
-    return Problem(error.status, error.kind, str(error), title=error.title, headers=headers)
+    return Problem(error.status, error.kind, str(error), title=error.title, field=error.field, headers=headers)
 
 
 def _body_kind(request: web.Request, topic: str, codec: PaymentCodec) -> str:

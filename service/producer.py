@@ -8,7 +8,7 @@ import structlog
 
 from schemas.partitioning import partition_of
 from service.connection import ProducerConnection
-from service.deliveries import Delivery, Entry, NotAccepted, TooManyInFlight
+from service.deliveries import Client, Entry, NotAccepted, TooManyInFlight
 from service.lane import Lane
 
 SWEEP_SECONDS = 0.05
@@ -44,25 +44,23 @@ class PaymentProducer:
         self._loop = asyncio.get_running_loop()
         self._sweeping = asyncio.create_task(self._sweep())
 
-    def submit(self, delivery: Delivery, index: int, topic: str, payor: int, value: bytes) -> None:
-        """Send one payment of a delivery; its outcome is settled there, at once where it cannot be taken."""
+    def submit(self, client: Client, index: int, topic: str, payor: int, value: bytes) -> None:
+        """Send one payment; its client is told what became of it, at once where it cannot be taken."""
         key = b"%d" % payor
         size = len(key) + len(value)
         if self.in_flight >= self._max_in_flight or self.in_flight_bytes + size > self._max_in_flight_bytes:
-            delivery.settle(
-                index, TooManyInFlight("too many payments are waiting for Kafka; this one was not accepted")
-            )
+            client.settle(index, TooManyInFlight("too many payments are waiting for Kafka; this one was not accepted"))
             return
         partitions = self._connection.partitions.get(topic, 0)
         if not partitions:
             reason = self._connection.reason
-            delivery.settle(index, NotAccepted(f"the payment was not accepted: not connected to Kafka: {reason}"))
+            client.settle(index, NotAccepted(f"the payment was not accepted: not connected to Kafka: {reason}"))
             return
         self.in_flight += 1
         self.in_flight_bytes += size
         partition = partition_of(key, partitions)
         lane = self._lanes.get((topic, partition)) or self._open_lane(topic, partition)
-        lane.add(Entry(delivery, index, key, value, int(time.time() * 1000), self._loop.time() + self._deadline))
+        lane.add(Entry(client, index, key, value, int(time.time() * 1000), self._loop.time() + self._deadline))
 
     async def close(self) -> None:
         """Wait for what is in flight, at most until its deadline; then end. Submit nothing after this."""

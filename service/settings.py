@@ -61,6 +61,9 @@ class ServiceSettings:
     body_timeout: float = 10.0
     """Seconds within which a request's body must have arrived."""
 
+    replay_seconds: int = 600
+    """Seconds for which a payment that is sent again with its id gets its first receipt; 0: it is produced again."""
+
     samples: bool = True
     """Whether GET on a payment address produces a sample payment."""
 
@@ -86,13 +89,10 @@ class ServiceSettings:
         """Raises SettingsError for what cannot work."""
         if (self.service_tls_certificate is None) != (self.service_tls_key is None):
             raise SettingsError("service_tls_certificate and service_tls_key go together")
-        for name in ("deadline", "body_timeout"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} must be at least 1 second")
-        counts = ("workers", "max_in_flight", "max_payment_bytes", "max_ndjson_bytes", "max_ndjson_lines")
-        for name in (*counts, "max_in_flight_bytes", "max_batch_bytes"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} must be at least 1")
+        self._at_least(1, "deadline", "body_timeout", unit=" second")
+        self._at_least(1, "workers", "max_in_flight", "max_in_flight_bytes", "max_batch_bytes", "max_payment_bytes")
+        self._at_least(1, "max_ndjson_bytes", "max_ndjson_lines")
+        self._at_least(0, "replay_seconds")
         if self.max_in_flight_bytes < self.max_ndjson_bytes:
             raise SettingsError(
                 "max_in_flight_bytes must be at least max_ndjson_bytes, or no full batch could ever pass"
@@ -101,6 +101,11 @@ class ServiceSettings:
             raise SettingsError("linger_ms must be between 0 and 1000")
         if self.workers > 1 and self.service_port == 0:
             raise SettingsError("service_port 0 would give each worker another port: name one")
+
+    def _at_least(self, least: float, *names: str, unit: str = "") -> None:
+        for name in names:
+            if getattr(self, name) < least:
+                raise SettingsError(f"{name} must be at least {least}{unit}")
 
     def tls(self) -> ssl.SSLContext | None:
         """What HTTPS takes, None for HTTP; raises SettingsError for files that are no certificate and its key."""
@@ -118,6 +123,11 @@ class ServiceSettings:
         if worker == 0:
             return self.queue_view
         return self.queue_view.with_name(f"{self.queue_view.stem}.{worker + 1}{self.queue_view.suffix}")
+
+    @property
+    def receipts_folder(self) -> Path:
+        """Where all workers keep the receipts of the last minutes."""
+        return self.queue_view.with_suffix(".receipts")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,147 @@
+"""Receipts from the topics: what a process that was killed left unwritten, what Kafka never answered, or all of them.
+
+Run before payments are taken, and again whenever `Once` is unsure. One process of a service does it at a time.
+"""
+
+import asyncio
+import fcntl
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from schemas.codecs import PaymentReader
+from schemas.errors import PaymentError, UndertenError
+from schemas.kafka import KafkaSettings
+from schemas.reading import offsets_at, read_to_end
+from schemas.topics import RAW_TOPICS
+from service.connection import ProducerConnection
+from service.deliveries import Acknowledged
+from service.fingerprints import fingerprint, key
+from service.once import Once
+from service.owners import Owners
+from service.receipts import Error, Receipts
+
+# Brokers that set the time themselves may have another one.
+MARGIN_SECONDS = 10.0
+# What was sent to a broker that had stopped is appended as it goes on: let that be done before the topics are read.
+SETTLE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+RECORDS_AT_A_TIME = 500
+
+log = structlog.get_logger(__name__)
+
+
+class CatchUp:
+    """Keeps `once` certain, from now on until `close`."""
+
+    def __init__(
+        self,
+        once: Once,
+        receipts: Receipts,
+        owners: Owners,
+        connection: ProducerConnection,
+        kafka: KafkaSettings,
+        reader: PaymentReader,
+        folder: Path,
+        keep_seconds: float,
+    ) -> None:
+        self.reason = "still reading which payments Kafka has"
+        self._once = once
+        self._receipts = receipts
+        self._owners = owners
+        self._connection = connection
+        self._kafka = kafka
+        self._reader = reader
+        self._lock = folder / "catching-up"
+        self._keep_seconds = keep_seconds
+        self._unsure_since: list[float] = []
+        self._running = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop."""
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+
+    async def _run(self) -> None:
+        pause = SETTLE_SECONDS
+        while True:
+            await self._connection.get()
+            self._once.unsure.clear()
+            try:
+                async with _alone(self._lock):
+                    await self._catch_up()
+            except (KafkaError, OSError, UndertenError, Error) as error:
+                self.reason = str(error) or type(error).__name__
+                log.warning("receipts cannot be read from the topics", reason=self.reason)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            else:
+                pause = SETTLE_SECONDS
+                await self._once.unsure.wait()
+                await asyncio.sleep(SETTLE_SECONDS)
+
+    async def _catch_up(self) -> None:
+        once, owners = self._once, self._owners
+        earliest = time.time() - self._keep_seconds
+        doubtful, dead = once.doubtful(), owners.dead()
+        unsure_since = self._unsure_since
+        unsure_since += [*dead.values(), *(attempt.began for attempt in doubtful)]
+        if not once.usable:
+            owners.mark(0.0)
+            self._receipts.throw_away()
+            once.usable = True
+            unsure_since.append(earliest)
+        if not (once.ready or unsure_since or owners.up_to_date()):
+            unsure_since.append(earliest)
+        if unsure_since:
+            since = max(earliest, min(unsure_since))
+            async for found in read_receipts(self._kafka, self._reader, since - MARGIN_SECONDS):
+                once.found(found)
+        unsure_since.clear()
+        owners.forget(dead)
+        once.caught_up(doubtful)
+
+
+async def read_receipts(
+    kafka: KafkaSettings, reader: PaymentReader, since: float
+) -> AsyncIterator[list[tuple[bytes, bytes, Acknowledged]]]:
+    """The payments on the raw topics since a Unix time, up to the ends, by key and fingerprint.
+
+    Raises KafkaError, RegistryUnavailable.
+    """
+    offsets = await offsets_at(kafka, RAW_TOPICS, int(1000 * max(0.0, since)))
+    async for records in read_to_end(kafka, RAW_TOPICS, offsets):
+        await reader.learn(record.value for record in records)
+        for at in range(0, len(records), RECORDS_AT_A_TIME):
+            found = []
+            for record in records[at : at + RECORDS_AT_A_TIME]:
+                try:
+                    payment = reader.read(record.topic, record.value)
+                except PaymentError:
+                    continue
+                place = Acknowledged(record.partition, record.offset, record.timestamp)
+                found.append((key(payment.id), fingerprint(record.topic, payment), place))
+            yield found
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def _alone(lock: Path) -> AsyncIterator[None]:
+    """Wait until no other process holds this lock, and hold it."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await asyncio.sleep(0.1)
+            else:
+                break
+        yield
+    finally:
+        os.close(descriptor)

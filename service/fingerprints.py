@@ -1,0 +1,27 @@
+"""What makes two payments the same: their id, and a fingerprint of everything else."""
+
+from hashlib import blake2b
+
+import msgspec
+
+from schemas.payment import Payment
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def key(payment_id: str) -> bytes:
+    """A UUID's sixteen bytes: in whatever case it is written, it is the same id (RFC 9562, section 4)."""
+    return bytes.fromhex(payment_id.replace("-", ""))
+
+
+def fingerprint(topic: str, payment: Payment) -> bytes:
+    """Of the topic and the five fields beside the id; the same in every process, and for every format."""
+    content = (
+        topic,
+        payment.payee_bank,
+        payment.payee_account_no,
+        payment.payment_amount,
+        payment.payment_method,
+        payment.payor_account_no,
+    )
+    return blake2b(_encode(content), digest_size=8).digest()

@@ -1,0 +1,205 @@
+"""A payment that is sent again with its id: its first receipt, and one record."""
+
+import asyncio
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from compose.addresses import free_port
+from compose.child import Child
+from schemas.kafka import KafkaSettings
+from schemas.registry import RegistrySettings
+from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON
+from service.app import make_app
+from service.keys import ONCE
+from tests.conftest import Servers
+from tests.integration.processes import running, until
+from tests.integration.serving import Client, Json, end_offsets, payment, post, post_lines, ready, records, settings
+
+Start = Callable[..., Awaitable[Client]]
+
+
+@pytest.fixture
+def start(kafka: KafkaSettings, registry: RegistrySettings, aiohttp_client: Any, tmp_path: Path) -> Start:
+    async def start_service(**changes: Any) -> Client:
+        client: Client = await aiohttp_client(make_app(settings(kafka, registry, tmp_path / "view.sqlite", **changes)))
+        await ready(client)
+        return client
+
+    return start_service
+
+
+async def post_with_headers(client: Client, path: str, body: Json) -> tuple[int, Json, str | None]:
+    async with client.post(path, json=body) as response:
+        return response.status, await response.json(content_type=None), response.headers.get("Idempotency-Replayed")
+
+
+async def written_down(client: Client) -> None:
+    async def done() -> bool:
+        return not client.app[ONCE]._attempts
+
+    await until(done)
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["written down", "at once"])
+async def test_a_payment_sent_again_gets_its_first_receipt(kafka: KafkaSettings, start: Start, *, waits: bool) -> None:
+    client = await start()
+    since = await end_offsets(kafka, PAYMENT_JSON)
+    sent = payment()
+    status, first, header = await post_with_headers(client, "/payment_json", sent)
+    assert (status, header, "replayed" in first) == (201, None, False)
+    if waits:
+        await written_down(client)
+    other_case = {**sent, "id": sent["id"].upper()}
+    status, again, header = await post_with_headers(client, "/payment_json", other_case)
+    assert (status, header) == (201, "true")
+    assert again == {**first, "id": other_case["id"], "replayed": True}
+    [line] = await post_lines(client, "/payment_json", [json.dumps(sent)])
+    assert line == {"line": 1, "status": 201, **first, "replayed": True}
+    assert len(await records(kafka, PAYMENT_JSON, since)) == 1
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["written down", "at once"])
+async def test_the_same_id_with_something_else_is_refused(kafka: KafkaSettings, start: Start, *, waits: bool) -> None:
+    client = await start()
+    sent = payment()
+    assert (await post(client, "/payment_json", sent))[0] == 201
+    since = {topic: await end_offsets(kafka, topic) for topic in (PAYMENT_JSON, PAYMENT_AVRO)}
+    if waits:
+        await written_down(client)
+    others: Json = {
+        "payee_bank": "Other",
+        "payee_account_no": 1,
+        "payment_amount": 4000.02,
+        "payment_method": "Wire",
+        "payor_account_no": 1002,
+    }
+    for path, body in [
+        *[("/payment_json", {**sent, name: value}) for name, value in others.items()],
+        ("/payment_avro", sent),
+    ]:
+        status, problem = await post(client, path, body)
+        assert (status, problem["type"].rpartition(":")[2], problem["field"]) == (409, "id-reused", "id")
+        [line] = await post_lines(client, path, [json.dumps(body)])
+        assert (line["status"], line["field"], line["id"]) == (409, "id", sent["id"])
+    assert since == {topic: await end_offsets(kafka, topic) for topic in (PAYMENT_JSON, PAYMENT_AVRO)}
+
+
+async def test_an_id_twice_in_a_batch_and_at_the_same_time_is_one_record(kafka: KafkaSettings, start: Start) -> None:
+    client = await start()
+    since = await end_offsets(kafka, PAYMENT_JSON)
+    sent = payment()
+    line = json.dumps(sent)
+    other = json.dumps({**sent, "payment_amount": 1})
+    results = await post_lines(client, "/payment_json", [line, line, other])
+    assert [(each["status"], each.get("replayed", False)) for each in results] == [
+        (201, False),
+        (201, True),
+        (409, False),
+    ]
+    sent = payment()
+    answers = await asyncio.gather(*(post(client, "/payment_json", sent) for _ in range(8)))
+    assert {status for status, _ in answers} == {201}
+    assert sum("replayed" not in receipt for _, receipt in answers) == 1
+    assert len({(receipt["partition"], receipt["offset"]) for _, receipt in answers}) == 1
+    assert len(await records(kafka, PAYMENT_JSON, since)) == 2
+
+
+async def test_receipts_outlive_the_service_and_its_files(kafka: KafkaSettings, start: Start, tmp_path: Path) -> None:
+    first_service = await start()
+    sent = [payment() for _ in range(20)]
+    first = await post_lines(first_service, "/payment_json", [json.dumps(each) for each in sent])
+    await first_service.close()
+    since = await end_offsets(kafka, PAYMENT_JSON)
+    expected = [{**each, "replayed": True} for each in first]
+    second_service = await start()
+    assert await post_lines(second_service, "/payment_json", [json.dumps(each) for each in sent]) == expected
+    await second_service.close()
+    for file in (tmp_path / "view.receipts").iterdir():
+        file.write_bytes(b"nonsense" * 4096)
+    third_service = await start()
+    assert await post_lines(third_service, "/payment_json", [json.dumps(each) for each in sent]) == expected
+    assert await end_offsets(kafka, PAYMENT_JSON) == since
+
+
+@asynccontextmanager
+async def service(servers: Servers, folder: Path, port: int, workers: int) -> AsyncIterator[Child]:
+    """`python -m service`, ready."""
+    environment = {"SERVICE_PORT": str(port), "QUEUE_VIEW": str(folder / "view.sqlite"), "WORKERS": str(workers)}
+    with running(servers, folder / "service.log", "service", **environment) as child:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+
+            async def is_ready() -> bool:
+                try:
+                    async with session.get(f"http://127.0.0.1:{port}/health/ready") as response:
+                        return response.status == 200
+                except aiohttp.ClientError:
+                    return False
+
+            async def all_are_ready() -> bool:
+                return all([await is_ready() for _ in range(5 * workers)])
+
+            await until(all_are_ready, 60)
+        yield child
+
+
+async def post_until_accepted(session: aiohttp.ClientSession, url: str, sent: Json) -> Json:
+    """A client that retries whatever got no receipt, for a minute."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                async with session.post(url, json=sent) as response:
+                    answer: Json = await response.json(content_type=None)
+                    if response.status == 201:
+                        return answer
+                    assert response.status == 503, answer
+            except (aiohttp.ClientError, ConnectionError):
+                pass
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_killed_under_load_and_started_again_it_has_each_payment_once(
+    servers: Servers, tmp_path: Path, workers: int
+) -> None:
+    kafka, port = servers.kafka_settings, free_port()
+    url = f"http://127.0.0.1:{port}/payment_json"
+    sent = [payment(payor_account_no=number) for number in range(600)]
+    # Each request opens a connection of its own: the kernel deals them out to the processes.
+    connector = aiohttp.TCPConnector(limit=32, force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        async with service(servers, tmp_path, port, workers) as child:
+            since = await end_offsets(kafka, PAYMENT_JSON)
+            twice = [asyncio.create_task(post_until_accepted(session, url, each)) for each in sent * 2]
+
+            async def half_are_done() -> bool:
+                return sum(task.done() for task in twice) > len(sent)
+
+            await until(half_are_done)
+            os.killpg(child.process.pid, signal.SIGKILL)
+        async with service(servers, tmp_path, port, workers):
+            receipts = await asyncio.gather(*twice)
+            again = await asyncio.gather(*(post_until_accepted(session, url, each) for each in sent))
+    found = await records(kafka, PAYMENT_JSON, since)
+    on_kafka = Counter(json.loads(record.value[5:])["id"] for record in found)
+    assert on_kafka == Counter(each["id"] for each in sent)
+    places = {json.loads(record.value[5:])["id"]: (record.partition, record.offset) for record in found}
+    assert all(places[each["id"]] == (each["partition"], each["offset"]) for each in receipts + again)
+    assert all(each["replayed"] for each in again)
+
+
+async def test_it_can_be_turned_off(kafka: KafkaSettings, start: Start) -> None:
+    client = await start(replay_seconds=0)
+    since = await end_offsets(kafka, PAYMENT_JSON)
+    sent = payment()
+    answers = [await post(client, "/payment_json", sent) for _ in range(2)]
+    assert [status for status, _ in answers] == [201, 201]
+    assert len(await records(kafka, PAYMENT_JSON, since)) == 2

@@ -1,0 +1,256 @@
+"""Each payment once: who is told what, and what the producer gets. The producer is played by `Producer`."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from schemas.payment import Payment
+from service.deliveries import (
+    Acknowledged,
+    Client,
+    Delivery,
+    IdReused,
+    NeverAnswered,
+    NotAccepted,
+    OutcomeUnknown,
+    Replayed,
+)
+from service.fingerprints import fingerprint, key
+from service.once import Once
+from service.owners import Owners
+from service.producer import PaymentProducer
+from service.receipts import NOBODY, Receipts, record
+
+pytestmark = pytest.mark.asyncio
+
+PLACE = Acknowledged(3, 17, 1_795_492_000_000)
+UNKNOWN, NOT_THERE, LOST = OutcomeUnknown("?"), NotAccepted("no"), NeverAnswered("?")
+
+
+class Producer:
+    def __init__(self) -> None:
+        self.given: list[Client] = []
+
+    def submit(self, client: Client, index: int, topic: str, payor: int, value: bytes) -> None:
+        self.given.append(client)
+
+
+class Process:
+    """One process of a service."""
+
+    def __init__(self, folder: Path, *, shared: bool = False, deadline: float = 60.0) -> None:
+        self.producer = Producer()
+        self.receipts = Receipts(folder, 600)
+        self.owners = Owners(folder)
+        producer = cast(PaymentProducer, self.producer)
+        self.once = Once(producer, self.receipts, self.owners, shared=shared, deadline=deadline)
+        self.once.caught_up([])
+
+    def send(self, *payments: Payment, topic: str = "payment_json") -> Delivery:
+        delivery = Delivery(len(payments), [])
+        for index, each in enumerate(payments):
+            self.once.submit(delivery, index, topic, each, b"value")
+        return delivery
+
+    async def given(self, number: int) -> Client:
+        await until(lambda: len(self.producer.given) == number)
+        return self.producer.given[-1]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def payment(**changes: Any) -> Payment:
+    return Payment(
+        **{
+            "id": str(uuid.uuid4()),
+            "payee_bank": "B",
+            "payee_account_no": 1,
+            "payment_amount": 2.5,
+            "payment_method": "ACH",
+            "payor_account_no": 3,
+            **changes,
+        }
+    )
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_who_sends_again_waits_for_the_first_and_gets_its_receipt(tmp_path: Path, *, shared: bool) -> None:
+    process = Process(tmp_path, shared=shared)
+    sent = payment()
+    first, second = process.send(sent, sent), process.send(sent)
+    (await process.given(1)).settle(0, PLACE)
+    assert first.outcomes == [PLACE, PLACE]
+    assert [type(each) for each in (*first.outcomes, *second.outcomes)] == [Acknowledged, Replayed, Replayed]
+    assert type(process.send(sent).outcomes[0]) is Replayed
+    await process.once.close()
+    later = Process(tmp_path, shared=shared)
+    again = later.send(sent)
+    await again.settled
+    assert again.outcomes == [PLACE]
+    assert later.producer.given == []
+    await later.once.close()
+
+
+async def test_the_same_id_with_something_else_is_refused_in_flight_and_after(tmp_path: Path) -> None:
+    process = Process(tmp_path)
+    sent = payment()
+    other = payment(id=sent.id.upper(), payment_amount=2.51)
+    assert isinstance(process.send(sent, other).outcomes[1], IdReused)
+    (await process.given(1)).settle(0, PLACE)
+    assert isinstance(process.send(other).outcomes[0], IdReused)
+    await until(lambda: not process.once._done)
+    for refused in (process.send(other), process.send(sent, topic="payment_avro")):
+        await refused.settled
+        assert isinstance(refused.outcomes[0], IdReused)
+    assert len(process.producer.given) == 1
+    await process.once.close()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_what_was_not_accepted_is_sent_again(tmp_path: Path, *, shared: bool) -> None:
+    process = Process(tmp_path, shared=shared)
+    sent = payment()
+    first = process.send(sent, sent)
+    (await process.given(1)).settle(0, NOT_THERE)
+    assert first.outcomes == [NOT_THERE, NOT_THERE]
+    second = process.send(sent)
+    (await process.given(2)).settle(0, PLACE)
+    assert type(second.outcomes[0]) is Acknowledged
+    await asyncio.sleep(0.12)  # what was given back is not given back once more
+    assert type(process.send(sent).outcomes[0] or await settled(process.send(sent))) is Replayed
+    await process.once.close()
+
+
+async def settled(delivery: Delivery) -> Any:
+    await delivery.settled
+    return delivery.outcomes[0]
+
+
+async def test_after_an_unknown_outcome_a_retry_gets_the_receipt_that_comes_late(tmp_path: Path) -> None:
+    process = Process(tmp_path)
+    sent = payment()
+    first = process.send(sent)
+    client = await process.given(1)
+    client.settle(0, UNKNOWN)
+    assert first.outcomes == [UNKNOWN]
+    retry = process.send(sent)
+    assert retry.outcomes == [None]
+    client.settle(0, PLACE)
+    assert type(retry.outcomes[0]) is Replayed
+    assert len(process.producer.given) == 1
+    await process.once.close()
+
+
+async def test_a_retry_is_answered_by_its_own_deadline(tmp_path: Path) -> None:
+    process = Process(tmp_path, deadline=0.2)
+    sent = payment()
+    process.send(sent)
+    await process.given(1)
+    retry = process.send(sent)
+    await asyncio.wait_for(retry.settled, 2)
+    assert isinstance(retry.outcomes[0], OutcomeUnknown)
+    await process.once.close()
+
+
+async def test_where_kafka_never_answers_the_topics_tell(tmp_path: Path) -> None:
+    process = Process(tmp_path)
+    there, not_there = payment(), payment()
+    process.send(there, not_there)
+    await process.given(2)
+    for client in process.producer.given:
+        client.settle(0, LOST)
+    assert process.once.unsure.is_set()
+    retries = process.send(there, not_there)
+    doubtful = process.once.doubtful()
+    process.once.found([(key(there.id), fingerprint("payment_json", there), PLACE)])
+    process.once.caught_up(doubtful)
+    assert type(retries.outcomes[0]) is Replayed
+    assert isinstance(retries.outcomes[1], NotAccepted)
+    process.send(not_there)
+    await process.given(3)
+    await process.once.close()
+
+
+async def test_nothing_is_taken_before_the_topics_were_read(tmp_path: Path) -> None:
+    process = Process(tmp_path)
+    process.once.ready = False
+    assert isinstance(process.send(payment()).outcomes[0], NotAccepted)
+    await process.once.close()
+
+
+def claimed(process: Process, owner: Owners, sent: Payment) -> None:
+    """What another process writes before it sends a payment."""
+    wanted = (key(sent.id), fingerprint("payment_json", sent))
+    assert process.receipts.claim([wanted], owner.token, lambda _: False) == [None]
+
+
+async def test_what_another_process_has_in_flight_is_waited_for(tmp_path: Path) -> None:
+    process, other = Process(tmp_path, shared=True), Owners(tmp_path)
+    accepted, refused = payment(), payment()
+    for sent in (accepted, refused):
+        claimed(process, other, sent)
+    waiting, also_waiting = process.send(accepted), process.send(refused)
+    await until(lambda: len(process.once._elsewhere) == 2)
+    assert isinstance(process.send(payment(id=accepted.id, payment_amount=9)).outcomes[0], IdReused)
+    receipt = record(fingerprint("payment_json", accepted), process.receipts.seconds(), NOBODY, PLACE)
+    process.receipts.keep({key(accepted.id): receipt})
+    assert type(await settled(waiting)) is Replayed
+    assert process.producer.given == []
+    process.receipts.free([key(refused.id)], other.token)
+    (await process.given(1)).settle(0, PLACE)
+    assert type(await settled(also_waiting)) is Acknowledged
+    await process.once.close()
+    other.leave()
+
+
+async def test_what_another_process_does_not_finish_is_unknown_at_the_deadline(tmp_path: Path) -> None:
+    process, other = Process(tmp_path, shared=True, deadline=0.2), Owners(tmp_path)
+    sent = payment()
+    claimed(process, other, sent)
+    waiting = process.send(sent, sent)
+    await asyncio.wait_for(waiting.settled, 2)
+    assert [type(each) for each in waiting.outcomes] == [OutcomeUnknown, OutcomeUnknown]
+    await until(lambda: not process.once._attempts)
+    assert process.producer.given == []
+    await process.once.close()
+    other.leave()
+
+
+async def test_a_dead_process_claims_count_until_what_it_sent_was_read(tmp_path: Path) -> None:
+    process, other = Process(tmp_path, shared=True), Owners(tmp_path)
+    sent = payment()
+    claimed(process, other, sent)
+    other.leave()
+    retry = process.send(sent)
+    await until(process.once.unsure.is_set)
+    assert process.producer.given == []
+    process.owners.forget(process.owners.dead())
+    (await process.given(1)).settle(0, PLACE)
+    assert type(await settled(retry)) is Acknowledged
+    await process.once.close()
+
+
+async def test_payments_go_on_while_the_files_are_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.receipts.MOST_BYTES", 65_536)
+    process = Process(tmp_path)
+    sent = [payment() for _ in range(1000)]
+    delivery = process.send(*sent)
+    await process.given(1000)
+    for client in process.producer.given:
+        client.settle(0, PLACE)
+    await delivery.settled
+    await until(lambda: not process.once.usable)
+    assert process.once.lost > 0
+    assert process.once.unsure.is_set()
+    again = process.send(payment())
+    (await process.given(1001)).settle(0, PLACE)
+    assert again.outcomes == [PLACE]
+    await process.once.close()

@@ -1,0 +1,167 @@
+"""The files with receipts, and who shares them."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from service.deliveries import Acknowledged
+from service.owners import Owners
+from service.receipts import NOBODY, Error, Kept, Receipts, record
+
+KEY, OTHER = b"k" * 16, b"o" * 16
+PRINT = b"12345678"
+PLACE = Acknowledged(3, 2**40, 1_795_492_000_000)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 6000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def receipts(tmp_path: Path, clock: Clock) -> Receipts:
+    return Receipts(tmp_path, 600, clock)
+
+
+def keep(receipts: Receipts, key: bytes = KEY) -> None:
+    receipts.keep({key: record(PRINT, receipts.seconds(), NOBODY, PLACE)})
+
+
+def never(_: Kept) -> bool:
+    return False
+
+
+def test_a_receipt_is_found_as_it_was_kept_and_again_by_the_next_process(tmp_path: Path, receipts: Receipts) -> None:
+    assert receipts.fresh
+    assert receipts.find([KEY]) == [None]
+    keep(receipts)
+    assert receipts.find([OTHER, KEY]) == [None, Kept(PRINT, 6000, NOBODY, PLACE)]
+    receipts.close()
+    again = Receipts(tmp_path, 600, receipts._clock)
+    assert not again.fresh
+    assert again.find([KEY]) == [Kept(PRINT, 6000, NOBODY, PLACE)]
+
+
+@pytest.mark.parametrize("sent_at", [6000.0, 6599.0])
+def test_it_is_kept_for_its_time_and_not_longer_and_its_file_goes(
+    tmp_path: Path, receipts: Receipts, clock: Clock, sent_at: float
+) -> None:
+    clock.now = sent_at
+    keep(receipts)
+    for _ in range(10):
+        clock.now += 60
+        keep(receipts, OTHER)
+        assert receipts.find([KEY]) != [None]
+    clock.now += 1
+    assert receipts.find([KEY]) == [None]
+    clock.now += 1200
+    keep(receipts, OTHER)
+    assert len(list(tmp_path.glob("*.lmdb"))) == 2
+    assert receipts.claim([(KEY, PRINT)], 7, never) == [None]
+
+
+def test_an_id_is_claimed_once_until_it_is_given_back_or_has_its_receipt(receipts: Receipts, clock: Clock) -> None:
+    assert receipts.claim([(KEY, PRINT)], 7, never) == [None]
+    [known] = receipts.claim([(KEY, PRINT)], 8, never)
+    assert known is not None
+    assert known.owner == 7
+    receipts.free([KEY], 8)
+    assert receipts.claim([(KEY, PRINT)], 8, never) != [None]
+    receipts.free([KEY], 7)
+    assert receipts.claim([(KEY, PRINT)], 8, never) == [None]
+    assert receipts.claim([(KEY, PRINT)], 9, lambda claim: claim.owner == 8) == [None]
+    clock.now += 600
+    keep(receipts)
+    assert receipts.claim([(KEY, PRINT)], 9, lambda _: True) == [Kept(PRINT, 6600, NOBODY, PLACE)]
+
+
+def test_what_is_found_on_the_topics_takes_the_place_of_claims_and_of_nothing_else(receipts: Receipts) -> None:
+    later = Acknowledged(1, 1, 1)
+    keep(receipts)
+    receipts.claim([(OTHER, PRINT)], 7, never)
+    receipts.keep_first(
+        [(KEY, PRINT, later), (OTHER, PRINT, PLACE), (b"x" * 16, PRINT, later)],
+        lambda timestamp: 601.0 if timestamp == 1 else 10.0,
+    )
+    assert [each and each.receipt for each in receipts.find([KEY, OTHER, b"x" * 16])] == [PLACE, PLACE, None]
+
+
+def test_on_a_machine_that_has_just_come_up_older_payments_are_known_too(tmp_path: Path) -> None:
+    receipts = Receipts(tmp_path, 600, lambda: 5.0)
+    receipts.keep_first([(KEY, PRINT, PLACE)], lambda _: 500.0)
+    assert receipts.find([KEY]) != [None]
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut short"])
+def test_a_damaged_file_is_replaced_by_an_empty_one(tmp_path: Path, receipts: Receipts, damage: str) -> None:
+    receipts.keep({os.urandom(16): record(PRINT, 6000, NOBODY, PLACE) for _ in range(1000)})
+    receipts.close()
+    for file in tmp_path.glob("*.lmdb"):
+        if damage == "garbage":
+            file.write_bytes(b"nonsense" * 4096)
+        else:
+            os.truncate(file, file.stat().st_size // 2)
+    again = Receipts(tmp_path, 600, receipts._clock)
+    assert again.damaged
+    with pytest.raises(Error):
+        again.find([KEY])
+    again.throw_away()
+    keep(again)
+    assert again.find([KEY]) != [None]
+
+
+def test_files_that_another_process_threw_away_are_left_for_those_that_stand_there_now(
+    tmp_path: Path, receipts: Receipts
+) -> None:
+    keep(receipts)
+    assert not receipts.replaced()
+    for file in tmp_path.glob("*.lmdb*"):
+        file.unlink()
+    assert receipts.replaced()
+    receipts.reopen()
+    assert not receipts.replaced()
+    assert receipts.find([KEY]) == [None]
+
+
+def test_what_is_thrown_away_is_gone(receipts: Receipts) -> None:
+    keep(receipts)
+    receipts.throw_away()
+    assert receipts.find([KEY]) == [None]
+    keep(receipts)
+    assert receipts.find([KEY]) != [None]
+
+
+def test_a_full_file_is_an_error_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.receipts.MOST_BYTES", 100_000)
+    receipts = Receipts(tmp_path, 600)
+    with pytest.raises(Error):
+        receipts.keep({os.urandom(16): record(PRINT, 1, NOBODY, PLACE) for _ in range(5000)})
+
+
+def test_owners_know_who_is_alive_and_what_the_dead_left_unwritten(tmp_path: Path) -> None:
+    one, two = Owners(tmp_path), Owners(tmp_path)
+    assert one.alive(two.token)
+    assert not one.up_to_date()
+    two.mark(time.time())
+    assert one.up_to_date()
+    assert one.dead() == {}
+    two.mark(1_795_492_000.5)
+    two.leave()
+    assert not one.alive(two.token)
+    assert not one.forgotten(two.token)
+    assert not one.up_to_date()
+    assert list(one.dead().values()) == [1_795_492_000.5]
+    one.forget(one.dead())
+    assert one.forgotten(two.token)
+    assert one.dead() == {}
+    one.leave()
