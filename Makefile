@@ -58,6 +58,8 @@ lock: $(BIN)/.installed-audit $(BIN)/.installed-test  ## renew the locks after a
 	$(UV) setup.cfg --constraint compose/locks/test.txt --output-file compose/locks/runtime.txt
 	for extra in local load audit; do \
 		$(UV) setup.cfg --extra $$extra --constraint compose/locks/test.txt --output-file compose/locks/$$extra.txt || exit 1; done
+	for peer in fastapi faust quix; do \
+		$(UV) benchmarks/peers/$$peer.in --output-file benchmarks/peers/$$peer.txt || exit 1; done
 	$(MAKE) --no-print-directory .venv/bin/.installed-audit .venv/bin/.installed-test
 	$(BIN)/python -m compose licences
 

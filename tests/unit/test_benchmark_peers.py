@@ -1,12 +1,15 @@
 """How peers are run, and what is made of what they say."""
 
+import re
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from benchmarks.peers import running
-from benchmarks.peers.running import PeerFailed
+from benchmarks.peers import environments, running
+from benchmarks.peers.progress import Progress
+from benchmarks.peers.running import PeerFailed, PeerMissing
 
 LINE = '{"payments": 600, "wall_seconds": 9.5, "cpu_seconds": 5.0, "startup_cpu_seconds": 2.0}'
 
@@ -33,3 +36,34 @@ def test_a_peer_that_says_nothing_has_failed(tmp_path: Path) -> None:
 def test_a_peer_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(PeerFailed, match="not after 0 s"):
         running.result("peer", python("import time; time.sleep(60)"), tmp_path / "log", 0.2)
+
+
+def test_what_cannot_be_installed_is_a_peer_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "no-python")
+    with pytest.raises(PeerMissing, match=r"quix cannot be installed: .*no-python"):
+        environments.environment("quix", tmp_path)
+
+
+@pytest.mark.parametrize("wanted", sorted(environments.LOCKS.glob("*.in")), ids=lambda file: file.stem)
+def test_each_peer_is_locked_by_hash(wanted: Path) -> None:
+    lock = wanted.with_suffix(".txt").read_text(encoding="utf-8")
+    locked = re.findall(r"^([a-z0-9-]+)==\S+(?: ; [^\\\n]+)? \\\n    --hash=sha256:", lock, re.MULTILINE)
+    assert len(locked) == lock.count("==") - lock.count(" == ")
+    assert set(re.findall(r"^[a-z0-9-]+", wanted.read_text(encoding="utf-8"), re.MULTILINE)) <= set(locked)
+
+
+def test_a_peer_is_through_when_all_that_passed_the_filter_is_added() -> None:
+    progress = Progress(2)
+    progress.count_read()
+    progress.passed = progress.added = 1
+    assert not progress.through
+    progress.count_read()
+    assert progress.through
+    progress.passed = 2
+    assert not progress.through
+
+
+def test_a_peer_in_python_says_what_can_be_read_here() -> None:
+    progress = Progress(1)
+    progress.count_read()
+    assert msgspec.json.decode(progress.line(), type=running.Measured).payments == 1
