@@ -95,6 +95,8 @@ def listeners(file: str, name: str) -> set[int]:
         ports.add(int(env["FRAUD_METRICS_PORT"]))
     if command[:1] == ["locust"]:
         ports.add(8089)
+    ports |= {int(port) for port in re.findall(r"--web\.listen-address=0\.0\.0\.0:(\d+)", " ".join(command))}
+    ports |= {int(env[key]) for key in ("GF_SERVER_HTTP_PORT",) if key in env}
     return ports
 
 
@@ -118,7 +120,7 @@ def given(file: str, name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, An
 
 @pytest.mark.parametrize(("file", "name"), THEIRS)
 def test_each_image_is_pinned_to_an_exact_version(file: str, name: str) -> None:
-    assert re.fullmatch(r"[\w./-]+:\d+\.\d+\.\d+", container(file, name)["image"])
+    assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+", container(file, name)["image"])
 
 
 def test_each_image_of_the_dockerfile_is_pinned_to_an_exact_version() -> None:
