@@ -32,7 +32,8 @@ def configure_logs(settings: LogSettings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderers: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        # Its default shows each frame's variables, and among them whatever token or password is under way.
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.RichTracebackFormatter(show_locals=False))]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -53,8 +54,8 @@ def configure_logs(settings: LogSettings) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     # The HTTP client tells of every request to the registry, and aiokafka of every partition that it joins or leaves:
-    # our own events say the same in the project's words.
-    for name in ("httpx", "httpcore", "aiokafka.consumer", "aiokafka.producer"):
+    # our own events say the same in the project's words. At debug aiokafka tells of all that it sends: passwords, too.
+    for name in ("httpx", "httpcore", "aiokafka.conn", "aiokafka.consumer", "aiokafka.producer"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     # Kafka 4 answers NOT_ENOUGH_REPLICAS while it verifies that a partition belongs to a transaction (KIP-890);
     # aiokafka retries, and nothing is wrong.

@@ -43,6 +43,11 @@ class Secured:
         return KafkaSettings(**{**given, **changes})
 
 
+def environment(kafka: KafkaSettings) -> dict[str, str]:
+    """For processes of ours."""
+    return {name.upper(): str(value) for name, value in vars(kafka).items() if value is not None}
+
+
 @contextmanager
 def secured_kafka(home: Path) -> Iterator[Secured]:
     """It runs until the end of the block."""

@@ -1,8 +1,6 @@
 """Every way to reach Kafka: each leads there, and each that does not says what to do."""
 
-import asyncio
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,8 +22,8 @@ from schemas.kafka import KafkaSettings
 from schemas.reading import read_to_end
 from schemas.topics import PAYMENTS, TopicSettings, create_topics
 from tests.conftest import Servers
-from tests.integration.processes import make_topics, producer, running
-from tests.integration.secured import MECHANISMS, PASSWORD, USER, Secured, secured_kafka
+from tests.integration.processes import producer, running
+from tests.integration.secured import MECHANISMS, PASSWORD, USER, Secured, environment
 from tests.integration.serving import payment, payor_of_this_test
 
 WAYS: list[tuple[str, dict[str, Any]]] = [
@@ -38,18 +36,6 @@ WHOLE = [("MUTUAL", {}), ("SASL_PLAINTEXT", {"kafka_sasl_mechanism": "SCRAM-SHA-
 every_way = pytest.mark.parametrize(
     ("listener", "changes"), WAYS, ids=lambda each: "-".join(each.values()) if isinstance(each, dict) else each
 )
-
-
-@pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    with secured_kafka(tmp_path_factory.mktemp("secured")) as found:
-        asyncio.run(make_topics(found.settings("PLAINTEXT"), partitions=2))
-        yield found
-
-
-def environment(kafka: KafkaSettings) -> dict[str, str]:
-    """For processes of ours."""
-    return {name.upper(): str(value) for name, value in vars(kafka).items() if value is not None}
 
 
 @every_way
