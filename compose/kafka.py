@@ -24,7 +24,7 @@ node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
 listeners={listeners},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners={listeners}
+advertised.listeners={advertised}
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,{protocols}
 inter.broker.listener.name=PLAINTEXT
 log.dirs={data}
@@ -40,11 +40,15 @@ group.initial.rebalance.delay.ms=0
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """One more port of a broker; its properties are without their prefix."""
+    """One more port of a broker; its properties are without their prefix.
+
+    `advertised` is the port that clients are told to come to, where it is another one: something stands between.
+    """
 
     name: str
     port: int
     protocol: str
+    advertised: int | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -70,6 +74,7 @@ def start_kafka(
     ports = (Listener(name="PLAINTEXT", port=port, protocol="PLAINTEXT"), *listeners)
     lines = _PROPERTIES.format(
         listeners=",".join(f"{each.name}://127.0.0.1:{each.port}" for each in ports),
+        advertised=",".join(f"{each.name}://127.0.0.1:{each.advertised or each.port}" for each in ports),
         protocols=",".join(f"{each.name}:{each.protocol}" for each in ports),
         controller_port=controller_port,
         data=data,

@@ -25,17 +25,16 @@ from service import (
 from service.access import Scope
 from service.answers import answers
 from service.guard import guard
-from service.keys import METRICS, SETTINGS, WORKER
+from service.keys import METRICS, SETTINGS
 from service.metrics import Metrics
 from service.settings import Settings
 
 
-def make_app(settings: Settings, worker: int = 0) -> web.Application:
-    """The application, for one process; `worker` counts the processes from 0."""
+def make_app(settings: Settings) -> web.Application:
+    """The application, for one process."""
     metrics = Metrics()
     app = web.Application(middlewares=[answers(metrics, guard(routes_by_scope()))])
     app[SETTINGS] = settings
-    app[WORKER] = worker
     app[METRICS] = metrics
     app.cleanup_ctx.extend([contexts.access, contexts.formats, contexts.producer, contexts.review_queue, gauges.gauges])
     app.on_response_prepare.extend([request_ids.show, security_headers.protect])

@@ -5,6 +5,7 @@ None waits for Kafka or the registry: the service answers from its first moment,
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
@@ -38,9 +39,9 @@ from service.keys import (
     SETTINGS,
     STOPPING,
     TRAFFIC,
-    WORKER,
 )
 from service.once import Once
+from service.own_file import own_file
 from service.owners import Owners
 from service.producer import PaymentProducer
 from service.progress import EngineProgress
@@ -106,7 +107,7 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
     receipts = Receipts(folder, service.replay_seconds)
     if receipts.fresh:
         owners.forget(owners.dead())
-    app[ONCE] = Once(app[PRODUCER], receipts, owners, shared=service.workers > 1, deadline=service.deadline)
+    app[ONCE] = Once(app[PRODUCER], receipts, owners, shared=service.shares_port, deadline=service.deadline)
     reader = PaymentReader(app[FORMATS].registry)
     app[CATCH_UP] = CatchUp(
         app[ONCE], receipts, owners, app[CONNECTION], settings.kafka, reader, folder, service.replay_seconds
@@ -121,7 +122,14 @@ async def review_queue(app: web.Application) -> AsyncIterator[None]:
     """The view of the review queue, and what keeps it up to date."""
     settings = app[SETTINGS]
     app[STOPPING] = asyncio.Event()
-    view = await asyncio.to_thread(QueueView, settings.service.view_file(app[WORKER]))
+    with own_file(settings.service.queue_view) as file:
+        async with _reading_into(await asyncio.to_thread(QueueView, file), app):
+            yield
+
+
+@asynccontextmanager
+async def _reading_into(view: QueueView, app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
     app[QUEUE_VIEW] = view
     app[RULES] = rules = tuple(load(settings.service.fraud_rules))
     ksqldb = settings.ksqldb if settings.ksqldb.ksqldb_url else None

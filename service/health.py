@@ -28,14 +28,8 @@ async def live(request: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """200, or 503 that names what is missing."""
-    kafka, registry = await asyncio.gather(_kafka(request.app), _registry(request.app))
-    checks = {"kafka": kafka, "schema_registry": registry, "review_queue": _review_queue(request.app)}
-    if JWT_KEYS in request.app:
-        checks["jwt_keys"] = _jwt_keys(request.app)
-    if ONCE in request.app:
-        checks["receipts"] = _receipts(request.app)
-    missing = [name for name, check in checks.items() if check.required and not check.ok]
-    if missing:
+    checks = await check_all(request.app)
+    if missing := missing_of(checks):
         raise Problem(
             503,
             "not-ready",
@@ -45,6 +39,22 @@ async def ready(request: web.Request) -> web.Response:
             checks=checks,
         )
     return json_answer({"status": "ready", "checks": checks})
+
+
+async def check_all(app: web.Application) -> dict[str, Check]:
+    """Everything that the service depends on."""
+    kafka, registry = await asyncio.gather(_kafka(app), _registry(app))
+    checks = {"kafka": kafka, "schema_registry": registry, "review_queue": _review_queue(app)}
+    if JWT_KEYS in app:
+        checks["jwt_keys"] = _jwt_keys(app)
+    if ONCE in app:
+        checks["receipts"] = _receipts(app)
+    return checks
+
+
+def missing_of(checks: dict[str, Check]) -> list[str]:
+    """What the service cannot do its work without, and has not."""
+    return [name for name, check in checks.items() if check.required and not check.ok]
 
 
 async def _kafka(app: web.Application) -> Check:
@@ -84,7 +94,8 @@ def _receipts(app: web.Application) -> Check:
 
 
 def _review_queue(app: web.Application) -> Check:
+    """Once the view has held everything, it may fall behind without payments having to stop: a disk is full."""
     reader = app[QUEUE_READER]
-    if reader.caught_up:
-        return Check(ok=True, required=True)
-    return Check(ok=False, required=True, reason=reader.reason or f"{reader.lag} records are still to be read")
+    if not reader.caught_up:
+        return Check(ok=False, required=True, reason=reader.reason or f"{reader.lag} records are still to be read")
+    return Check(ok=reader.reason is None, required=False, reason=reader.reason)

@@ -24,7 +24,6 @@ from service.traffic import Traffic
 SETTINGS = web.AppKey("settings", Settings)
 RULES = web.AppKey("rules", tuple[Rule, ...])
 ENGINE_PROGRESS = web.AppKey("engine_progress", EngineProgress)
-WORKER = web.AppKey("worker", int)
 FORMATS = web.AppKey("formats", Formats)
 CONNECTION = web.AppKey("connection", ProducerConnection)
 ONCE = web.AppKey("once", Once)

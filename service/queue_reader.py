@@ -1,6 +1,7 @@
 """Reads `review_queue`, `review_decisions`, `payment_late`, and ksqlDB's sink topics if there is one, into the view."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -27,6 +28,9 @@ RECORDS_AT_A_TIME = 5_000
 CHECK_SECONDS = 5.0
 WAKE_SECONDS = 1.0
 """How often snoozes are looked at whose time may be over."""
+
+PASSING = (KafkaError, BrokerError, OSError, TimeoutError, Damaged, sqlite3.OperationalError)
+"""What is tried again: Kafka is away, the file is made anew, the disk is full."""
 
 log = structlog.get_logger(__name__)
 
@@ -90,10 +94,16 @@ class QueueReader:
                     # aiokafka lets the end of a task of its own out of stop(), if that had not run yet.
                     raise BrokerError("the consumer ended") from None
                 except Exception as error:
-                    self.reason = str(error) or type(error).__name__
-                    if not isinstance(error, (KafkaError, BrokerError, OSError, TimeoutError, Damaged)):
-                        log.exception("reading the review queue failed")
+                    self._interrupted(error)
                     raise
+
+    def _interrupted(self, error: Exception) -> None:
+        reason = str(error) or type(error).__name__
+        if not isinstance(error, PASSING):
+            log.error("reading the review queue failed", exc_info=error)
+        elif reason != self.reason:
+            log.warning("reading the review queue is interrupted", reason=reason)
+        self.reason = reason
 
     async def _read_until_it_fails(self) -> None:
         # Fetches return as soon as there is anything; the wait is only how long an idle one stays open.

@@ -14,10 +14,13 @@ from schemas.event_loop import loop_factory
 from schemas.logs import configure_logs
 from service.access_log import AccessLogger, ErrorAccessLogger
 from service.app import make_app
+from service.health import check_all, missing_of
 from service.keys import FORMATS
 from service.settings import Settings
 
 BACKLOG = 1024
+READY_SECONDS = 60.0
+LOOK_SECONDS = 0.1
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +36,7 @@ async def _serve(settings: Settings, worker: int) -> int:
     service = settings.service
     tls = service.tls()
     runner = web.AppRunner(
-        make_app(settings, worker),
+        make_app(settings),
         access_log=None if service.access_log == "off" else logging.getLogger("service.access"),
         access_log_class=AccessLogger if service.access_log == "all" else ErrorAccessLogger,
         shutdown_timeout=service.deadline + 1,
@@ -48,8 +51,12 @@ async def _serve(settings: Settings, worker: int) -> int:
             service.service_port,
             ssl_context=tls,
             backlog=BACKLOG,
-            reuse_port=service.workers > 1 or None,
+            reuse_port=service.shares_port or None,
         )
+        clash = runner.app[FORMATS].failed
+        ends: list[asyncio.Future[Any]] = [stop, clash]
+        if service.share_port:
+            await _ready_or(ends, runner.app)
         await site.start()
         # What was made until here stays: the collector need not look through it again and again.
         gc.collect()
@@ -59,8 +66,6 @@ async def _serve(settings: Settings, worker: int) -> int:
             addresses=[f"{site.name.partition(':')[0]}://{host}:{port}" for host, port, *_ in runner.addresses],
             worker=worker,
         )
-        clash = runner.app[FORMATS].failed
-        ends: list[asyncio.Future[Any]] = [stop, clash]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if clash.done():
             sys.stderr.write(f"service: {clash.result()}\n")
@@ -70,6 +75,19 @@ async def _serve(settings: Settings, worker: int) -> int:
     finally:
         # Stops accepting, waits for the answers under way, and only then ends the contexts: producer, view.
         await runner.cleanup()
+
+
+async def _ready_or(ends: list[asyncio.Future[Any]], app: web.Application) -> None:
+    """Wait until the service can do its work, or is to end; whatever is missing after a while, it may say so itself."""
+
+    async def is_ready() -> None:
+        while missing_of(await check_all(app)):  # noqa: ASYNC110 - Kafka and the registry are asked, they do not tell
+            await asyncio.sleep(LOOK_SECONDS)
+
+    becoming = asyncio.create_task(is_ready())
+    await asyncio.wait([becoming, *ends], timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    becoming.cancel()
+    await asyncio.gather(becoming, return_exceptions=True)
 
 
 def _on_signal() -> asyncio.Future[None]:

@@ -31,6 +31,9 @@ class ServiceSettings:
     service_port: int = 8000
     """Port to listen on; 0 takes a free one (with one worker only)."""
 
+    share_port: bool = False
+    """Whether another service may listen on the port, too, and take over: this one does so once it is ready."""
+
     workers: int = 1
     """Processes that share the port (SO_REUSEPORT); each has its own producer and its own view file."""
 
@@ -68,7 +71,7 @@ class ServiceSettings:
     """Whether GET on a payment address produces a sample payment."""
 
     queue_view: Path = Path(".local/review_queue.sqlite")
-    """SQLite file of the review queue; worker 2 and up put their number before the suffix."""
+    """SQLite file of the review queue; a process that finds it in use puts the next free number before the suffix."""
 
     fraud_app: str = "underten"
     """Name of the installation: prefix of consumer groups and transactional ids."""
@@ -118,11 +121,10 @@ class ServiceSettings:
             raise SettingsError(f"service_tls_certificate, service_tls_key: {error}") from None
         return context
 
-    def view_file(self, worker: int) -> Path:
-        """The SQLite file of a worker, counted from 0."""
-        if worker == 0:
-            return self.queue_view
-        return self.queue_view.with_name(f"{self.queue_view.stem}.{worker + 1}{self.queue_view.suffix}")
+    @property
+    def shares_port(self) -> bool:
+        """Whether other processes listen on the same port."""
+        return self.share_port or self.workers > 1
 
     @property
     def receipts_folder(self) -> Path:

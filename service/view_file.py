@@ -187,10 +187,15 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def _damage() -> Iterator[None]:
-    """SQLite says OperationalError where it could not work, and DatabaseError itself where the file makes no sense."""
+    """SQLite says OperationalError where it could not work, and DatabaseError itself where the file makes no sense.
+
+    Where the file ends too early it says the former, too.
+    """
     try:
         yield
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHORT_READ:
+            raise Damaged(f"{error}: it ends too early") from error
         raise
     except sqlite3.DatabaseError as error:
         raise Damaged(str(error)) from error

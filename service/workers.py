@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
@@ -55,7 +56,16 @@ def _supervise(workers: list[SpawnProcess]) -> int:
 
 
 def _worker(settings: Settings, number: int) -> None:
+    threading.Thread(target=_end_with_supervisor, daemon=True).start()
     sys.exit(_serve(settings, number))
+
+
+def _end_with_supervisor() -> None:
+    """A worker whose supervisor was killed drains and ends, too: nobody else would ever end it, and it has the port."""
+    supervisor = multiprocessing.parent_process()
+    assert supervisor is not None
+    multiprocessing.connection.wait([supervisor.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _serve(settings: Settings, number: int) -> int:

@@ -8,18 +8,12 @@ import pytest
 
 from compose.addresses import free_port
 from compose.child import Child
-from compose.kafka import start_kafka
+from compose.kafka import Listener, start_kafka
 from compose.registry import API, start_registry
 from schemas.kafka import KafkaSettings
 from schemas.registry import RegistrySettings
 
 PARTS = Path(".local/parts").resolve()
-# Of a property that is given twice, Kafka takes the last.
-_FAR_LISTENER = """\
-listeners=PLAINTEXT://127.0.0.1:{kafka_port},FAR://127.0.0.1:{far_port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{kafka_port},FAR://127.0.0.1:{link_port}
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT
-"""
 
 
 @dataclass
@@ -70,7 +64,9 @@ class Servers:
             controller_port=self.controller_port,
             parts=PARTS,
             log=self.home / "kafka.log",
-            properties=_FAR_LISTENER.format(**vars(self)),
+            listeners=[
+                Listener(name="FAR", port=self.far_port, protocol="PLAINTEXT", advertised=self.link_port),
+            ],
         )
 
     def start_registry(self) -> None:

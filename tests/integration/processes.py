@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import ConsumerRecord
@@ -31,6 +32,30 @@ def running(servers: Servers, log: Path, *module: str, **environment: str) -> It
         yield child
     finally:
         child.stop()
+
+
+@asynccontextmanager
+async def service_process(servers: Servers, tmp_path: Path, *flags: str) -> AsyncIterator[tuple[Child, str]]:
+    """`python -m service` as an operator starts it, and its address."""
+    port = free_port()
+    environment = {"SERVICE_PORT": str(port), "QUEUE_VIEW": str(tmp_path / "view.sqlite")}
+    with running(servers, tmp_path / "service.log", "service", *flags, **environment) as child:
+        yield child, f"http://127.0.0.1:{port}"
+
+
+async def is_ready(session: aiohttp.ClientSession, url: str) -> bool:
+    """Whether the process that is asked says so."""
+    try:
+        async with session.get(f"{url}/health/ready") as response:
+            return response.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+async def all_are_ready(url: str) -> bool:
+    """Whether every process behind a port is: each connection is dealt to one of them by chance."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+        return all([await is_ready(session, url) for _ in range(20)])
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:

@@ -7,9 +7,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from compose.addresses import free_port
 from schemas.kafka import KafkaSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import PAYMENT_JSON
@@ -34,7 +32,7 @@ from tests.integration.bursts import (
     timed_post,
     works,
 )
-from tests.integration.processes import running, until
+from tests.integration.processes import all_are_ready, running, service_process, until
 from tests.integration.serving import (
     Client,
     Json,
@@ -216,29 +214,6 @@ async def test_the_service_starts_before_kafka_and_the_registry(faulty: Servers,
         assert await works(client)
 
 
-@asynccontextmanager
-async def process(servers: Servers, tmp_path: Path, *flags: str) -> AsyncIterator[tuple[Any, str]]:
-    """`python -m service` as an operator starts it, and its address."""
-    port = free_port()
-    environment = {"SERVICE_PORT": str(port), "QUEUE_VIEW": str(tmp_path / "view.sqlite")}
-    with running(servers, tmp_path / "service.log", "service", *flags, **environment) as child:
-        yield child, f"http://127.0.0.1:{port}"
-
-
-async def is_ready(session: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with session.get(f"{url}/health/ready") as response:
-            return response.status == 200
-    except aiohttp.ClientError:
-        return False
-
-
-async def all_are_ready(url: str) -> bool:
-    """Whether every process behind a port is: each connection is dealt to one of them by chance."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
-        return all([await is_ready(session, url) for _ in range(20)])
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_sigterm_answers_what_is_under_way_and_ends_with_0(
     servers: Servers, tmp_path: Path, workers: int
@@ -247,7 +222,7 @@ async def test_sigterm_answers_what_is_under_way_and_ends_with_0(
     acknowledged: list[str] = []
     other: list[Any] = []
     async with (
-        process(servers, tmp_path, "--workers", str(workers)) as (child, url),
+        service_process(servers, tmp_path, "--workers", str(workers)) as (child, url),
         aiohttp.ClientSession() as session,
     ):
         await until(lambda: all_are_ready(url))
@@ -285,7 +260,7 @@ async def test_a_schema_that_clashes_ends_the_service_with_one_line(tmp_path: Pa
     try:
         await register_a_clash(servers.registry_settings)
         # It needs no Kafka to see that it cannot go on.
-        async with process(servers, tmp_path) as (child, _):
+        async with service_process(servers, tmp_path) as (child, _):
             assert await asyncio.to_thread(child.process.wait, 60) == 1
     finally:
         servers.stop()
@@ -333,3 +308,46 @@ def test_a_setting_that_makes_no_sense_ends_the_command_with_one_message(flags: 
     )
     assert done.returncode != 0
     assert "Traceback" not in done.stdout + done.stderr
+
+
+async def test_a_service_takes_over_the_port_of_one_that_still_answers(servers: Servers, tmp_path: Path) -> None:
+    shared = ["--share-port"]
+    async with service_process(servers, tmp_path, *shared) as (old, url), aiohttp.ClientSession() as session:
+        await until(lambda: all_are_ready(url))
+        port = url.rpartition(":")[2]
+        log = tmp_path / "new.log"
+        environment = {"SERVICE_PORT": port, "QUEUE_VIEW": str(tmp_path / "view.sqlite")}
+        with running(servers, log, "service", *shared, **environment):
+
+            async def new_one_listens() -> bool:
+                return '"listening"' in await asyncio.to_thread(log.read_text)
+
+            await until(new_one_listens)
+            # It listens once it is ready, so whichever of the two is asked, it takes payments.
+            assert await all_are_ready(url)
+            old.process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(old.process.wait, 20) == 0
+            async with session.post(f"{url}/payment_json", json=payment()) as response:
+                assert response.status == 201
+        with running(servers, tmp_path / "alone.log", "service", SERVICE_PORT=port) as alone:
+            await until(lambda: all_are_ready(url))
+            other = Path(f"{tmp_path}/other.log")
+            with running(servers, other, "service", SERVICE_PORT=port, QUEUE_VIEW=str(tmp_path / "x")) as refused:
+                assert await asyncio.to_thread(refused.process.wait, 20) == 1
+            assert "address already in use" in await asyncio.to_thread(other.read_text)
+            alone.check()
+
+
+async def test_workers_whose_supervisor_is_killed_end_too(servers: Servers, tmp_path: Path) -> None:
+    async with service_process(servers, tmp_path, "--workers", "2") as (child, url):
+        await until(lambda: all_are_ready(url))
+        child.kill()
+
+        async def nobody_listens() -> bool:
+            try:
+                async with aiohttp.ClientSession() as session, session.get(url):
+                    return False
+            except aiohttp.ClientError:
+                return True
+
+        await until(nobody_listens)

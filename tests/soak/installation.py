@@ -85,6 +85,7 @@ class Installation:
         changes = {
             "KAFKA_BOOTSTRAP_SERVERS": self.servers.link_settings.kafka_bootstrap_servers,
             "SERVICE_PORT": str(self._service_port),
+            "SHARE_PORT": "true",
             "WORKERS": str(WORKERS),
             "QUEUE_VIEW": str(self.folder / "view.sqlite"),
             "ACCESS_LOG": "off",
