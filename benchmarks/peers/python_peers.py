@@ -16,3 +16,4 @@ def command(name: str, _: Path) -> Sequence[str]:
 
 
 QUIX = Peer("quix", partial(command, "quix"))
+FAUST = Peer("faust", partial(command, "faust"))
