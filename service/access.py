@@ -16,13 +16,15 @@ SCOPES: tuple[str, ...] = get_args(Scope)
 
 COOKIE = "underten_session"
 OWN_SITES = frozenset({"same-origin", "none"})
+NAME = r"\A(?=.*\S)[^\x00-\x1f\x7f\ud800-\udfff]+\Z"
+"""Not blank, and nothing in it that would break a line or cannot be written."""
 NEEDED = "a token is needed: Authorization: Bearer ..., or sign in at /login"
 
 
 class Identity(msgspec.Struct, frozen=True):
     """Somebody with a token, and what it allows."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
+    name: Annotated[str, Meta(max_length=100, pattern=NAME)]
     scopes: frozenset[Scope]
 
 

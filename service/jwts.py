@@ -104,4 +104,6 @@ def identity_of(claims: dict[str, Any], name_claim: str) -> Identity:
     try:
         return msgspec.convert({"name": name, "scopes": scopes}, Identity)
     except msgspec.ValidationError:
-        raise BadToken(f"this token does not say whose it is, in {name_claim} or sub, within 100 characters") from None
+        raise BadToken(
+            f"this token does not say whose it is, in {name_claim} or sub, in 100 characters at most"
+        ) from None

@@ -1,0 +1,40 @@
+"""Signing in at the page."""
+
+from pathlib import Path
+
+from aiohttp.test_utils import TestServer
+from playwright.async_api import Browser, expect
+
+from schemas.kafka import KafkaSettings
+from schemas.registry import RegistrySettings
+from service.access import COOKIE
+from service.app import make_app
+from tests.browser.conftest import Visitors
+from tests.integration.serving import settings
+from tests.issuer import Key, jwk_set, trusting
+
+
+async def test_a_reviewer_signs_in_with_a_jwt_and_out_again(
+    browser: Browser, kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
+) -> None:
+    key, keys = Key(), tmp_path / "keys.json"
+    keys.write_bytes(jwk_set(key))
+    app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", access=trusting(str(keys))))
+    async with TestServer(app) as server:
+        people = Visitors(browser, str(server.make_url("/")))
+        page = await people.come("/", reviewer="")
+        await page.wait_for_url("**/login?next=*")
+        for wrong in ("nonsense", Key().token("reviews:read")):
+            await page.fill("[name=token]", wrong)
+            await page.get_by_role("button", name="Sign in").click()
+            await expect(page.locator("#problem")).to_be_visible()
+        await page.fill("[name=token]", key.token("reviews:read", "reviews:write"))
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.locator("#who")).to_contain_text("ann")
+        [cookie] = await page.context.cookies()
+        assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == (COOKIE, True, "Strict")
+        assert await page.evaluate("document.cookie") == ""
+        await page.request.post("/logout")
+        assert await page.context.cookies() == []
+        await page.context.close()
+    assert [each for each in people.complaints if "status of 401" not in each] == []
