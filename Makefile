@@ -12,7 +12,7 @@ UV = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --n
 AUDITED := --requirement compose/locks/test.txt --requirement compose/locks/audit.txt
 LOCUST := $(BIN)/python -m locust --locustfile locust/locustfile.py --stop-timeout 15
 
-.PHONY: help up test oracle faults soak load locust screenshots bench lint lock audit format clean
+.PHONY: help up test oracle faults soak fuzz load locust screenshots bench lint lock audit format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,11 @@ soak: SECONDS = 600
 soak: RATE = 300
 soak: $(BIN)/.installed-test  ## payments for SECONDS (600) while something breaks every FAULT_EVERY (20); what was lost
 	SECONDS=$(SECONDS) RATE=$(RATE) SEED=$(or $(SEED),1) FAULT_EVERY=$(FAULT_EVERY) $(BIN)/python -m tests.soak
+
+fuzz: $(BIN)/.installed-test  ## every decoder and every address at length, and 100,000 records of garbage
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest tests/unit/test_any_bytes.py -o timeout=1800
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),400) $(BIN)/python -m pytest tests/integration/test_openapi_fuzz.py -o timeout=1800
+	GARBAGE_RECORDS=100000 $(BIN)/python -m pytest tests/faults/test_garbage.py -o timeout=1800
 
 load: $(BIN)/.installed-load  ## payments with known truth: RATE a second for SECONDS
 	LOAD_RATE=$(RATE) LOAD_SECONDS=$(SECONDS) LOAD_SHAPE=$(SHAPE) LOAD_SEED=$(SEED) $(LOCUST) --headless --only-summary

@@ -19,7 +19,7 @@ from aiokafka.structs import ConsumerRecord
 from fraud import metrics, state
 from fraud.cases import case, case_id
 from fraud.packed import pack
-from fraud.rejection import check_time, rejected
+from fraud.rejection import carried, check_time, rejected
 from fraud.rules import Rule
 from fraud.stage import Headers, Output, Partitions, Processor, Stage
 from fraud.windows import SEGMENT_PAYMENTS, Group, RuleWindows, Window
@@ -233,7 +233,7 @@ class Detect:
         """A record about a payment; of that one's headers it has the request's id."""
         encoded = key.encode()
         partition = partition_of(encoded, self._partitions[topic])
-        request_id = [header for header in headers if header[0] == REQUEST_ID]
+        request_id = [header for header in carried(headers) if header[0] == REQUEST_ID]
         return Output(topic, partition, encoded, value, headers=request_id)
 
     def _to_changelog(self, key: bytes, value: bytes | None) -> Output:

@@ -25,6 +25,7 @@ from schemas.kafka import secret, trust, without_password
 SchemaType = Literal["AVRO", "PROTOBUF", "JSON"]
 READABLE_FOREVER = "BACKWARD_TRANSITIVE"
 UNKNOWN_FOR_SECONDS = 30.0
+AT_ONCE = 16
 _UNKNOWN_AT_MOST = 10_000
 
 log = structlog.get_logger(__name__)
@@ -85,6 +86,8 @@ class Registry:
         )
         # Its own way to name authorities works only together with a client's certificate.
         self._client.client_kwargs["verify"] = trust(settings.schema_registry_ca_file, "SCHEMA_REGISTRY_CA_FILE")
+        # Garbage names ids by the hundred, and each request has a connection of its own.
+        self._asking = asyncio.Semaphore(AT_ONCE)
         self._writers: dict[int, asyncio.Task[WriterSchema]] = {}
         self._unknown_until: dict[int, float] = {}
 
@@ -135,7 +138,8 @@ class Registry:
             raise
 
     async def _fetch_writer(self, schema_id: int) -> WriterSchema:
-        answer, status = await self._ask("get_by_id", schema_id=schema_id)
+        async with self._asking:
+            answer, status = await self._ask("get_by_id", schema_id=schema_id)
         if status == httpx.codes.NOT_FOUND:
             if len(self._unknown_until) >= _UNKNOWN_AT_MOST:
                 self._unknown_until.clear()
@@ -171,8 +175,12 @@ class Registry:
                     "and SCHEMA_REGISTRY_PASSWORD"
                 )
             answer = response.json()
-        except (httpx.HTTPError, json.JSONDecodeError) as error:
-            # A proxy's error page is no JSON; it is as little an answer as none at all.
+        except json.JSONDecodeError:
+            # A proxy's error page; it is as little an answer as none at all.
+            raise RegistryUnavailable(
+                f"schema registry at {self.url} answered {call} with {response.status_code} and no JSON"
+            ) from None
+        except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             if "CERTIFICATE_VERIFY_FAILED" in reason:
                 reason += "; set SCHEMA_REGISTRY_CA_FILE"

@@ -19,8 +19,8 @@ def header(schema_id: int) -> bytes:
 
 
 def is_framed(value: bytes) -> bool:
-    """Whether the bytes begin as the wire format does."""
-    return len(value) >= HEADER_BYTES and value[0] == MAGIC
+    """Whether the bytes begin as the wire format does; ids are counted from 1."""
+    return len(value) >= HEADER_BYTES and value[0] == MAGIC and any(value[1:HEADER_BYTES])
 
 
 def schema_id(value: bytes) -> int:

@@ -98,3 +98,8 @@ def test_the_committed_protobuf_module_is_what_protoc_generates(tmp_path: Path) 
     subprocess.run([*command, "schemas/payment.proto"], check=True, timeout=60)
     for name in ("payment_pb2.py", "payment_pb2.pyi"):
         assert (tmp_path / "schemas" / name).read_text() == Path("schemas", name).read_text()
+
+
+def test_there_is_no_schema_id_zero_to_be_asked_for() -> None:
+    with pytest.raises(UndecodableError, match="schema id"):
+        wire.schema_id(bytes(20))
