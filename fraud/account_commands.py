@@ -6,6 +6,7 @@ import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -142,7 +143,10 @@ async def _erase(kafka: KafkaSettings, account: Account, *, really: bool) -> Non
     print(f"{len(cases)} cases {'deleted' if really else 'would be deleted; --yes deletes them'}")
     if open_ends:
         print(f"{len(open_ends)} of them are of windows that are open: another payment writes them again. Repeat this")
-        print(f"once the last has closed, an hour or more (the rule's grace) after {max(open_ends)} ms since the epoch")
+        last = datetime.fromtimestamp(max(open_ends) / 1000, UTC)
+        print(
+            f"once the last has closed: at {last:%Y-%m-%d %H:%M} UTC, and the rule's grace (an hour or more) after that"
+        )
     print(NOT_ERASED, end="")
 
 

@@ -16,6 +16,7 @@ from schemas.topics import REVIEW_DECISIONS
 from service.connection import ProducerConnection
 from service.decisions import Decision
 from service.queue_reader import QueueReader
+from service.request_ids import RecordHeaders
 
 _encode = msgspec.json.Encoder().encode
 
@@ -33,7 +34,7 @@ class DecisionLog:
         self._reader = reader
         self._deadline = deadline
 
-    async def write(self, decisions: Sequence[Decision]) -> None:
+    async def write(self, decisions: Sequence[Decision], headers: RecordHeaders) -> None:
         """Return when the view holds all of them; raises BrokerError, DecisionUnknown."""
         wire = self._connection.wire
         if wire is None:
@@ -41,7 +42,9 @@ class DecisionLog:
         try:
             async with asyncio.timeout(self._deadline):
                 sent = [
-                    await wire.producer.send(REVIEW_DECISIONS, _encode(each), key=each.case_id.encode())
+                    await wire.producer.send(
+                        REVIEW_DECISIONS, _encode(each), key=each.case_id.encode(), headers=headers
+                    )
                     for each in decisions
                 ]
                 receipts = await asyncio.gather(*sent)

@@ -19,6 +19,7 @@ from service.decisions import Decision, InvalidWish, NotPossible, Review, Wish, 
 from service.keys import DECISION_LOG, IDENTITY, METRICS, SETTINGS
 from service.problems import ErrorItem, Problem
 from service.queue_pages import NUMBERS, Item
+from service.request_ids import record_headers
 from service.review_queue import case_answer, no_such_case, read_view, shown
 
 MOST_BODY_BYTES = 64 * 1024
@@ -48,7 +49,7 @@ async def decide(request: web.Request) -> web.Response:
     """POST /review-queue/{case_id}/decisions."""
     case_id = request.match_info["case_id"]
     wish = await _wish(request, Wish)
-    [problem] = await _decide(request.app, [(case_id, _expected(request))], wish)
+    [problem] = await _decide(request, [(case_id, _expected(request))], wish)
     if problem is not None:
         raise problem
     return case_answer(await shown(request.app, case_id), status=201)
@@ -60,7 +61,7 @@ async def decide_many(request: web.Request) -> web.Response:
     targets = [(each.case_id, each.version) for each in wish.cases]
     if len({case_id for case_id, _ in targets}) < len(targets):
         raise _invalid("cases", "names a case more than once")
-    problems = await _decide(request.app, targets, wish)
+    problems = await _decide(request, targets, wish)
     versions = await read_view(request.app, queue_pages.versions, [case_id for case_id, _ in targets])
     answers = zip(targets, problems, strict=True)
     return json_answer({"items": [_line(case_id, problem, versions) for (case_id, _), problem in answers]})
@@ -75,8 +76,9 @@ def _line(case_id: str, problem: Problem | None, versions: dict[str, int]) -> It
     return line
 
 
-async def _decide(app: web.Application, targets: Sequence[Target], wish: Wish) -> list[Problem | None]:
+async def _decide(request: web.Request, targets: Sequence[Target], wish: Wish) -> list[Problem | None]:
     """Write a decision for each case that allows it; None for those that stand then."""
+    app = request.app
     answers: dict[str, Problem | None] = {}
     left = list(targets)
     for _ in range(MOST_TRIES):
@@ -86,7 +88,7 @@ async def _decide(app: web.Application, targets: Sequence[Target], wish: Wish) -
                 decisions[case_id] = await _decision(app, case_id, expected, wish)
             except Problem as problem:
                 answers[case_id] = problem
-        await app[DECISION_LOG].write(list(decisions.values()))
+        await app[DECISION_LOG].write(list(decisions.values()), record_headers(request))
         lost = []
         for case_id, decision in decisions.items():
             if await read_view(app, queue_pages.took_effect, case_id, decision.decision_id):

@@ -76,8 +76,9 @@ async def test_a_case_is_claimed_and_cleared_and_its_history_says_by_whom(desk: 
         (1, "claim", "ann"),
         (2, "clear", "ann"),
     ]
-    records = [json.loads(each.value) for each in await read_all(kafka, REVIEW_DECISIONS)]
-    mine = [each for each in records if each["case_id"] == new["case_id"]]
+    records = [each for each in await read_all(kafka, REVIEW_DECISIONS) if each.key == new["case_id"].encode()]
+    assert all(dict(each.headers)["request_id"] for each in records)
+    mine = [json.loads(each.value) for each in records]
     assert [(each["decision"], each["reviewer"], each["note"]) for each in mine] == [
         ("claim", "ann", None),
         ("clear", "ann", "rent"),
