@@ -24,7 +24,7 @@ def command(home: Path) -> Sequence[str]:
     compiling = [*java("512m"), "-jar", str(compiler), "-25", "-nowarn", "-cp", streams, "-d", str(classes)]
     _compile([*compiling, str(SOURCE)], home / "compiler.log")
     quiet = ["--enable-native-access=ALL-UNNAMED", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"]
-    return [*java("3g"), "-XX:+UseSerialGC", *quiet, "-cp", f"{classes}:{streams}", SOURCE.stem]
+    return [*java("3g"), "-XX:+UseParallelGC", *quiet, "-cp", f"{classes}:{streams}", SOURCE.stem]
 
 
 def _compile(command: Sequence[str], log: Path) -> None:

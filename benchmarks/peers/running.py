@@ -60,7 +60,7 @@ class Peer:
 
 
 def run(peer: Peer, kafka: KafkaSettings, payments: int, seconds: float = TIMEOUT_SECONDS) -> Measured:
-    """Start a peer, wait until it is through, and count its cases. Raises PeerMissing, PeerFailed, BrokerError."""
+    """Start a peer, wait until it is through, and count its cases. Raises PeerMissing, PeerFailed, KafkaError."""
     application = f"{peer.name}_{uuid4().hex[:8]}"
     servers = kafka.kafka_bootstrap_servers
     with TemporaryDirectory(prefix="underten-peer-") as folder:
