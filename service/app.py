@@ -24,9 +24,11 @@ from service import (
 )
 from service.access import Scope
 from service.answers import answers
+from service.client_connections import Connections
 from service.guard import guard
-from service.keys import METRICS, SETTINGS
+from service.keys import CONNECTIONS, METRICS, RATES, SETTINGS
 from service.metrics import Metrics
+from service.rates import Rates
 from service.settings import Settings
 
 
@@ -36,6 +38,10 @@ def make_app(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[answers(metrics, guard(routes_by_scope()))])
     app[SETTINGS] = settings
     app[METRICS] = metrics
+    service = settings.service
+    app[CONNECTIONS] = Connections(service.max_connections, service.header_timeout)
+    if service.rate_limit:
+        app[RATES] = Rates(service.rate_limit / service.workers)
     app.cleanup_ctx.extend([contexts.access, contexts.formats, contexts.producer, contexts.review_queue, gauges.gauges])
     app.on_response_prepare.extend([request_ids.show, security_headers.protect])
     app.on_shutdown.append(contexts.stop_streams)

@@ -10,7 +10,7 @@ from aiohttp import web
 from service import queue_pages
 from service.comparison import compared
 from service.decisions import STATUSES
-from service.keys import CONNECTION, ENGINE_PROGRESS, FORMATS, METRICS, ONCE, PRODUCER, QUEUE_READER, RULES
+from service.keys import CONNECTION, CONNECTIONS, ENGINE_PROGRESS, FORMATS, METRICS, ONCE, PRODUCER, QUEUE_READER, RULES
 from service.problems import Problem
 from service.review_queue import read_view
 
@@ -45,6 +45,7 @@ def _from_memory(app: web.Application) -> None:
     progress = app.get(ENGINE_PROGRESS)
     app[METRICS].set_gauges(
         {
+            "underten_connections": app[CONNECTIONS].open,
             "underten_payments_in_flight": producer.in_flight,
             "underten_payments_in_flight_bytes": producer.in_flight_bytes,
             "underten_review_queue_lag": reader.lag,
@@ -57,6 +58,8 @@ def _from_memory(app: web.Application) -> None:
     app[METRICS].count_up_to(
         {
             "underten_producers_replaced": connection.replaced,
+            "underten_connections_refused": app[CONNECTIONS].refused,
+            "underten_connections_silent": app[CONNECTIONS].silent,
             "underten_receipts_lost": app[ONCE].lost if ONCE in app else 0,
             "underten_review_queue_records": reader.applied,
             "underten_review_queue_bad_records": reader.bad,

@@ -8,6 +8,7 @@ from fraud.rules import Rule
 from service.access import Access, Identity
 from service.bodies import BodyBudget
 from service.catch_up import CatchUp
+from service.client_connections import Connections
 from service.connection import ProducerConnection
 from service.decision_log import DecisionLog
 from service.formats import Formats
@@ -18,12 +19,15 @@ from service.producer import PaymentProducer
 from service.progress import EngineProgress
 from service.queue_reader import QueueReader
 from service.queue_view import QueueView
+from service.rates import Rates
 from service.settings import Settings
 from service.traffic import Traffic
 
 SETTINGS = web.AppKey("settings", Settings)
 RULES = web.AppKey("rules", tuple[Rule, ...])
 ENGINE_PROGRESS = web.AppKey("engine_progress", EngineProgress)
+CONNECTIONS = web.AppKey("connections", Connections)
+RATES = web.AppKey("rates", Rates)
 FORMATS = web.AppKey("formats", Formats)
 CONNECTION = web.AppKey("connection", ProducerConnection)
 ONCE = web.AppKey("once", Once)

@@ -13,6 +13,7 @@ LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 # Set from time to time and not asked for at a scrape: with several workers, a scrape reaches only one. Of what each
 # worker has for itself, the sum is told; of what all see alike, the worst.
 SUMS = {
+    "underten_connections": "Connections from clients",
     "underten_payments_in_flight": "Payments that wait for Kafka",
     "underten_payments_in_flight_bytes": "Bytes of payments that wait for Kafka",
     "underten_review_queue_lag": "Records of the queue's topics that are not in the view",
@@ -27,6 +28,8 @@ COUNTS = {
     "underten_producers_replaced": "Kafka producers replaced",
     "underten_review_queue_records": "Records of the queue's topics taken in",
     "underten_review_queue_bad_records": "Records of the queue's topics that were not understood",
+    "underten_connections_refused": "Connections closed because too many were open",
+    "underten_connections_silent": "Connections closed because their first request did not come in time",
     "underten_receipts_lost": "Receipts that were not kept: these payments, sent again, are produced again",
 }
 

@@ -11,7 +11,7 @@ from schemas.errors import PaymentError
 from schemas.payment import Payment
 from service.bodies import JSON, NDJSON, media_type, read_body
 from service.deliveries import Acknowledged, Client, Delivery, NotDelivered, Outcome, Replayed, outcome_kind
-from service.keys import BODY_BUDGET, FORMATS, METRICS, ONCE, PRODUCER, SETTINGS
+from service.keys import BODY_BUDGET, FORMATS, IDENTITY, METRICS, ONCE, PRODUCER, RATES, SETTINGS
 from service.problems import Problem, ProblemBody, invalid_payment, too_large
 from service.request_ids import record_headers
 from service.samples import sample_payment
@@ -71,6 +71,7 @@ def post_payment(topic: str) -> Handler:
         kind = _body_kind(request, topic, codec)
         if kind == NDJSON:
             return await _post_batch(request, topic, codec)
+        _count(request, 1)
         body = await read_body(request, settings.max_payment_bytes, settings.body_timeout)
         payment = decode_posted(body) if kind == JSON else codec.decode_body(body)
         receipt = await _produce(request, topic, codec, payment)
@@ -86,6 +87,7 @@ def get_sample(topic: str) -> Handler:
     async def get(request: web.Request) -> web.Response:
         if not request.app[SETTINGS].service.samples:
             raise Problem(404, "samples-off", "sample payments are turned off here (setting SAMPLES)")
+        _count(request, 1)
         payment = sample_payment()
         receipt = await _produce(request, topic, request.app[FORMATS].codec(topic), payment)
         receipt.payment = payment
@@ -96,6 +98,14 @@ def get_sample(topic: str) -> Handler:
 
 _JSON_HEADERS = {"Content-Type": JSON}
 _REPLAYED_HEADERS = {**_JSON_HEADERS, "Idempotency-Replayed": "true"}
+
+
+def _count(request: web.Request, payments: int) -> None:
+    """Raises Problem, 429, for more payments than whoever sends them may send."""
+    rates = request.app.get(RATES)
+    if rates is not None:
+        identity = request.get(IDENTITY)
+        rates.take(identity.name if identity else request.remote or "", payments)
 
 
 def _submit(app: web.Application, client: Client, index: int, topic: str, payment: Payment, value: bytes) -> None:
@@ -145,6 +155,7 @@ async def _produce_lines(
     if len(lines) > settings.max_ndjson_lines:
         detail = f"{len(lines)} lines, more than {settings.max_ndjson_lines}; nothing was accepted"
         raise Problem(413, "too-many-lines", detail)
+    _count(request, len(lines))
     delivery = Delivery(len(lines), record_headers(request))
     ids: list[str | None] = [None] * len(lines)
     problems: dict[int, Problem] = {}

@@ -14,8 +14,9 @@ from schemas.event_loop import loop_factory
 from schemas.logs import configure_logs
 from service.access_log import AccessLogger, ErrorAccessLogger
 from service.app import make_app
+from service.client_connections import Runner, room_for_connections
 from service.health import check_all, missing_of
-from service.keys import FORMATS
+from service.keys import CONNECTIONS, FORMATS
 from service.settings import Settings
 
 BACKLOG = 1024
@@ -35,12 +36,16 @@ def serve(settings: Settings, worker: int = 0) -> int:
 async def _serve(settings: Settings, worker: int) -> int:
     service = settings.service
     tls = service.tls()
-    runner = web.AppRunner(
-        make_app(settings),
+    app = make_app(settings)
+    app[CONNECTIONS].most = room_for_connections(service.max_connections)
+    runner = Runner(
+        app,
+        app[CONNECTIONS],
         access_log=None if service.access_log == "off" else logging.getLogger("service.access"),
         access_log_class=AccessLogger if service.access_log == "all" else ErrorAccessLogger,
         shutdown_timeout=service.deadline + 1,
         handle_signals=False,
+        keepalive_timeout=service.keepalive_timeout,
     )
     stop = _on_signal()
     await runner.setup()

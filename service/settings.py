@@ -64,6 +64,18 @@ class ServiceSettings:
     body_timeout: float = 10.0
     """Seconds within which a request's body must have arrived."""
 
+    header_timeout: float = 10.0
+    """Seconds within which a new connection's first request must have begun, with all of its headers."""
+
+    keepalive_timeout: float = 75.0
+    """Seconds within which a connection's next request must have begun, with all of its headers."""
+
+    max_connections: int = 10_000
+    """Connections that each worker keeps open at once, if it may open as many files; one more is closed."""
+
+    rate_limit: float = 0.0
+    """Payments a second from each token, or address where there are none, in equal shares of the workers; 0: any."""
+
     replay_seconds: int = 600
     """Seconds for which a payment that is sent again with its id gets its first receipt; 0: it is produced again."""
 
@@ -92,10 +104,10 @@ class ServiceSettings:
         """Raises SettingsError for what cannot work."""
         if (self.service_tls_certificate is None) != (self.service_tls_key is None):
             raise SettingsError("service_tls_certificate and service_tls_key go together")
-        self._at_least(1, "deadline", "body_timeout", unit=" second")
+        self._at_least(1, "deadline", "body_timeout", "header_timeout", "keepalive_timeout", unit=" second")
         self._at_least(1, "workers", "max_in_flight", "max_in_flight_bytes", "max_batch_bytes", "max_payment_bytes")
-        self._at_least(1, "max_ndjson_bytes", "max_ndjson_lines")
-        self._at_least(0, "replay_seconds")
+        self._at_least(1, "max_ndjson_bytes", "max_ndjson_lines", "max_connections")
+        self._at_least(0, "replay_seconds", "rate_limit")
         if self.max_in_flight_bytes < self.max_ndjson_bytes:
             raise SettingsError(
                 "max_in_flight_bytes must be at least max_ndjson_bytes, or no full batch could ever pass"

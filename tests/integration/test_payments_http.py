@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
+import msgspec
 import pytest
 
 from schemas import payment_pb2
 from schemas.codecs import AVRO_SCHEMA, PaymentReader
 from schemas.kafka import KafkaSettings
-from schemas.payment import Payment
 from schemas.registry import Registry, RegistrySettings
 from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, RAW_TOPICS
 from service.app import make_app
@@ -90,7 +90,7 @@ async def test_a_receipt_says_where_the_payment_is(
     assert record.key == b"2147483647"
     reader = PaymentReader(Registry(registry))
     await reader.learn([record.value])
-    assert reader.read(topic, record.value) == Payment(**sent)
+    assert msgspec.structs.asdict(reader.read(topic, record.value)) == sent
 
 
 @pytest.mark.parametrize("topic", RAW_TOPICS)
@@ -297,6 +297,24 @@ async def test_a_batch_has_limits(kafka: KafkaSettings, start: Start) -> None:
     assert [result["status"] for result in results] == [201, 413]
 
 
+async def test_more_than_the_rate_is_429_and_a_batch_as_a_whole(kafka: KafkaSettings, start: Start) -> None:
+    client = await start(rate_limit=3)
+    since = await end_offsets(kafka, PAYMENT_JSON)
+    status, problem = await post(client, "/payment_json", b"\n".join([changed()] * 4), "application/x-ndjson")
+    assert (status, problem["type"].rpartition(":")[2]) == (429, "rate-limited")
+    assert "send 3 at most" in problem["detail"]
+    assert await end_offsets(kafka, PAYMENT_JSON) == since
+    statuses = []
+    for _ in range(20):
+        async with client.post("/payment_json", json=payment()) as response:
+            statuses.append(response.status)
+            if response.status == 429:
+                assert response.headers["Retry-After"] == "1"
+    assert statuses[:3] == [201] * 3
+    assert 429 in statuses
+    assert len(await records(kafka, PAYMENT_JSON, since)) == statuses.count(201)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -349,8 +367,8 @@ async def test_the_request_id_is_on_the_payments_record_and_one_on_all_of_a_batc
     client: Client, kafka: KafkaSettings
 ) -> None:
     since = await end_offsets(kafka, PAYMENT_AVRO)
-    line = json.dumps(payment()).encode()
-    for content_type, body in (("application/json", line), ("application/x-ndjson", line + b"\n" + line)):
+    batch = changed() + b"\n" + changed()
+    for content_type, body in (("application/json", changed()), ("application/x-ndjson", batch)):
         headers = {"Content-Type": content_type, "X-Request-ID": content_type}
         async with client.post("/payment_avro", data=body, headers=headers) as response:
             assert response.headers["X-Request-ID"] == content_type
