@@ -94,6 +94,9 @@ class Detect:
         self._closing = False
         self._counts: Counter[tuple[str, str]] = Counter()
         self._written: list[tuple[str, int]] = []
+        for count, names in (("case", self._windows), ("late", self._windows), ("rejected", INPUTS)):
+            for name in names:
+                _COUNTERS[count](name)  # from 0 on: of a series that appears with its first event no increase is seen
 
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
         """The changelog has ended by now; the schema of cases is needed. Raises ChangelogError, and what

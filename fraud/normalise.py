@@ -36,6 +36,10 @@ class Normalise:
         self._partitions = partitions
         self._read: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
+        for topic in RAW_TOPICS:
+            metrics.REJECTED.labels(
+                topic
+            )  # from 0 on: of a series that appears with its first event no increase is seen
 
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
         """Ask for schemas that are new; raises RegistryUnavailable."""

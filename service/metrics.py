@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.multiprocess import MultiProcessCollector
 
 import schemas
+from schemas.topics import RAW_TOPICS
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Set from time to time and not asked for at a scrape: with several workers, a scrape reaches only one. Of what each
@@ -32,6 +33,16 @@ COUNTS = {
     "underten_connections_silent": "Connections closed because their first request did not come in time",
     "underten_receipts_lost": "Receipts that were not kept: these payments, sent again, are produced again",
 }
+PROBLEMS = (
+    "invalid",
+    "not-accepted",
+    "too-many-in-flight",
+    "refused-by-kafka",
+    "too-large",
+    "outcome-unknown",
+    "id-reused",
+)
+"""What may become of a payment, as the problems' types have it."""
 
 
 class Metrics:
@@ -81,6 +92,10 @@ class Metrics:
         # One look-up in a dict instead of three steps in the library, for each request.
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self._outcomes: dict[tuple[str, str], Counter] = {}
+        # From 0 on: of a series that appears with its first event, Prometheus sees no increase.
+        for topic in RAW_TOPICS:
+            for outcome in ("acknowledged", *PROBLEMS):
+                self.payments_answered(topic, outcome, 0)
 
     def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request."""

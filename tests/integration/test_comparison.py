@@ -22,6 +22,7 @@ from schemas.codecs import payment_codecs
 from schemas.kafka import KafkaSettings
 from schemas.registry import Registry
 from schemas.topics import PAYMENT_LATE
+from service import gauges
 from service.app import make_app
 from service.settings import ServiceSettings, Settings
 from tests.conftest import Servers
@@ -205,6 +206,12 @@ async def test_the_service_counts_as_the_command_does(
         assert found["rules"] == expected["rules"]
         assert sorted(found["differences"], key=where) == sorted(expected["differences"], key=where)
         assert found["settled"] + found["provisional"] == expected["settled"] + expected["provisional"]
+        await gauges._from_view(client.app)
+        async with client.get("/metrics") as response:
+            text = await response.text()
+        for rule, kinds in found["rules"].items():
+            for kind, number in kinds.items():
+                assert f'\nunderten_comparison_windows{{kind="{kind}",rule="{rule}"}} {number}.0\n' in text
 
 
 async def test_a_case_that_only_ksqldb_found_is_in_the_queue_and_one_that_differs_says_so(

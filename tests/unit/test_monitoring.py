@@ -9,9 +9,17 @@ from typing import Any, NamedTuple
 import promql_parser
 import pytest
 import yaml
-from prometheus_client import REGISTRY, CollectorRegistry, Metric
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Metric
+from prometheus_client.samples import Sample
 
-import fraud.metrics  # noqa: F401 - that it is imported is what puts its metrics there
+import fraud.metrics
+from fraud.detect import Detect
+from fraud.normalise import Normalise
+from fraud.rules import load
+from schemas.codecs import PaymentReader
+from schemas.registry import Registry, RegistrySettings
+from schemas.topics import PAYMENTS, PAYMENTS_BY_PAYEE, RAW_TOPICS
+from service.deliveries import NotDelivered
 from service.metrics import Metrics
 from tests.unit.test_compose_files import LOCAL, container, listeners
 
@@ -104,6 +112,24 @@ def test_each_alert_has_what_an_alert_needs_and_a_name_of_its_own() -> None:
         assert labels <= set().union(*(LABELS.get(each.name, set()) for each in selectors(rule["expr"]))) | ADDED
         kept = re.match(r"sum by \((\w+)\)", rule["expr"])
         assert kept is None or labels <= {kept[1]}
+
+
+def test_what_alerts_watch_for_increases_begins_at_0() -> None:
+    Normalise(PaymentReader(Registry(RegistrySettings())), {})
+    Detect(0, load(), Registry(RegistrySettings()), {})
+    rejected = {sample.labels["topic"] for sample in samples(fraud.metrics.REJECTED)}
+    assert rejected >= {*RAW_TOPICS, PAYMENTS, PAYMENTS_BY_PAYEE}
+    for counter in (fraud.metrics.LATE, fraud.metrics.CASES):
+        assert {sample.labels["rule"] for sample in samples(counter)} >= {rule.name for rule in load()}
+    outcomes = {sample.labels["outcome"] for sample in samples(Metrics()._payments)}
+    kinds = {NotDelivered}
+    while more := {sub for kind in kinds for sub in kind.__subclasses__()} - kinds:
+        kinds |= more
+    assert outcomes >= {kind.kind for kind in kinds}
+
+
+def samples(counter: Counter) -> list[Sample]:
+    return [sample for metric in counter.collect() for sample in metric.samples]
 
 
 def test_each_alert_has_a_section_and_each_section_is_an_alert() -> None:
