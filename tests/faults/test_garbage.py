@@ -14,6 +14,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 from aiokafka import AIOKafkaProducer
 
 from schemas import wire
@@ -21,9 +22,21 @@ from schemas.codecs import PaymentCodec, payment_codecs
 from schemas.kafka import KafkaSettings
 from schemas.payment import FIELDS, Payment
 from schemas.registry import Registry, RegistrySettings
-from schemas.topics import PAYMENT_REJECTED, PAYMENTS, PAYMENTS_BY_PAYEE, RAW_TOPICS
+from schemas.topics import (
+    FRAUD_STATE,
+    PAYMENT_LATE,
+    PAYMENT_REJECTED,
+    PAYMENTS,
+    PAYMENTS_BY_PAYEE,
+    RAW_TOPICS,
+    REVIEW_DECISIONS,
+    REVIEW_QUEUE,
+)
+from service.app import make_app
 from tests.conftest import Servers
 from tests.integration.processes import Json, cases, make_topics, read_all, running, until
+from tests.integration.serving import case as case_of
+from tests.integration.serving import put_cases, queue, ready, settings
 
 RECORDS = int(os.environ.get("GARBAGE_RECORDS", "5000"))
 PAYORS = 100
@@ -150,3 +163,62 @@ ORIGIN = ("reason", "topic", "partition", "offset", "timestamp", "size")
 
 async def structuring(kafka: KafkaSettings) -> list[Json]:
     return [case for case in (await cases(kafka)).values() if case["rule"] == "structuring"]
+
+
+async def test_garbage_on_the_topics_that_the_queue_is_made_of_is_counted_and_stops_nothing(
+    kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
+) -> None:
+    some = random.Random(2)
+    await make_topics(kafka)
+    almost = json.dumps({**case_of(1), "window_start": 2**63}).encode()
+    garbage = [
+        Record(topic, value, some.choice([b"\xff", b"1"]))
+        for topic in (REVIEW_QUEUE, REVIEW_DECISIONS)
+        for value in (b"", b"{", b"\xff", b"[" * 50_000, almost, b"{}", *(some.randbytes(50) for _ in range(200)))
+    ]
+    async with TestClient(TestServer(make_app(settings(kafka, registry, tmp_path / "view.sqlite")))) as client:
+        await ready(client)
+        await send(kafka, [*garbage, Record(PAYMENT_LATE, b"x", b"\xff")])
+        await put_cases(kafka, case_of(7))
+
+        async def shown() -> bool:
+            return len((await queue(client, payor=7))["items"]) == 1
+
+        await until(shown)
+
+        async def counted() -> bool:
+            async with client.get("/metrics") as response:
+                return f"underten_review_queue_bad_records_total {len(garbage)}.0" in await response.text()
+
+        await until(counted)
+
+
+async def test_garbage_in_the_changelog_ends_detect_with_what_to_do_and_doing_that_helps(
+    servers: Servers, kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
+) -> None:
+    await make_topics(kafka)
+    codecs = await payment_codecs(Registry(registry))
+    await send(kafka, [*good(codecs, random.Random(3))])
+    garbage = [Record(FRAUD_STATE, b"x", key) for key in (b"\xff", b'["fan_out",[1],0]', b"[" * 5_000)]
+    places = await send(kafka, garbage)
+    app = uuid4().hex
+
+    async def ended() -> bool:
+        return fraud.process.poll() is not None
+
+    with running(servers, tmp_path / "refused.log", "fraud", "run", FRAUD_APP=app) as fraud:
+        await until(ended, 60)
+        assert fraud.process.returncode == 2
+    said = (tmp_path / "refused.log").read_text().splitlines()[-1]
+    assert said.startswith("fraud: fraud_state, partition ")
+    assert "Write that key with a null value" in said
+    async with AIOKafkaProducer(**kafka.client_options()) as client:
+        for record, (topic, partition, *_) in zip(garbage, places, strict=True):
+            await client.send_and_wait(topic, None, record.key, partition=partition)
+    with running(servers, tmp_path / "fraud.log", "fraud", "run", FRAUD_APP=app) as fraud:
+
+        async def all_detected() -> bool:
+            fraud.check()
+            return len(await structuring(kafka)) >= PAYORS
+
+        await until(all_detected)
