@@ -6,8 +6,9 @@ No script can read the cookie, and what a browser sends with it is taken only fr
 from typing import Annotated, Literal, Protocol, get_args
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import Meta
+from multidict import istr
 
 from service.problems import Problem
 
@@ -15,6 +16,7 @@ Scope = Literal["payments:write", "reviews:read", "reviews:write", "metrics:read
 SCOPES: tuple[str, ...] = get_args(Scope)
 
 COOKIE = "underten_session"
+FETCH_SITE = istr("Sec-Fetch-Site")
 OWN_SITES = frozenset({"same-origin", "none"})
 NAME = r"\A(?=.*\S)[^\x00-\x1f\x7f\ud800-\udfff]+\Z"
 """Not blank, and nothing in it that would break a line or cannot be written."""
@@ -89,12 +91,15 @@ def unauthorized(detail: str, error: str = "") -> Problem:
 
 
 def from_another_site(request: web.Request) -> bool:
-    """Whether a browser says so (Fetch Metadata); pages cannot keep it from that, and programs say nothing."""
-    return request.headers.get("Sec-Fetch-Site", "none") not in OWN_SITES
+    """Whether a browser says so (Fetch Metadata; Origin where it does not know of that); programs say nothing."""
+    site = request.headers.get(FETCH_SITE)
+    if site is not None:
+        return site not in OWN_SITES
+    origin = request.headers.get(hdrs.ORIGIN)
+    return origin is not None and origin.partition("://")[2] != request.host
 
 
 def _from_our_page(request: web.Request) -> bool:
-    """As the browser says: by Origin where it does not know of Fetch Metadata. Pages cannot forge either."""
-    if "Sec-Fetch-Site" in request.headers:
-        return not from_another_site(request)
-    return request.headers.get("Origin", "").partition("://")[2] == request.host
+    """Whether a browser says so: pages cannot make it say anything else."""
+    says = FETCH_SITE in request.headers or hdrs.ORIGIN in request.headers
+    return says and not from_another_site(request)

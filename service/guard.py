@@ -25,10 +25,13 @@ def guard(routes: Mapping[Scope | None, Iterable[web.RouteDef]]) -> Guard:
         scope = None
         if resource is not None:  # else there is nothing at this address
             scope = scopes["GET" if request.method == "HEAD" else request.method, resource.canonical]
-        if access is None:
-            _check_open(request, scope)
-        elif scope is not None:
+        if access is not None and scope is not None:
             request[IDENTITY] = await admit(access, request, scope)
+            return
+        if _changes(request, scope) and from_another_site(request):
+            raise Problem(403, "cross-site", "this is not taken from another site's page")
+        if access is None:
+            _check_host(request)
 
     return check
 
@@ -57,13 +60,8 @@ def _changes(request: web.Request, scope: Scope | None) -> bool:
     return request.method not in SAFE or (scope is not None and scope.endswith(":write"))
 
 
-def _check_open(request: web.Request, scope: Scope | None) -> None:
-    """Without tokens, this machine's browser must not be made to act for another site.
-
-    That may come as itself, or as a name of its own that leads here (DNS rebinding); raises Problem.
-    """
-    if _changes(request, scope) and from_another_site(request):
-        raise Problem(403, "cross-site", "this is not taken from another site's page")
+def _check_host(request: web.Request) -> None:
+    """Without tokens, no page gets at us by a name of its own that leads here (DNS rebinding); raises Problem."""
     if not (request.app[SETTINGS].access.open_access or _names_this_machine(request.headers.get("Host", ""))):
         detail = "without tokens, this service answers only to localhost and loopback addresses; see OPEN_ACCESS"
         raise Problem(421, "wrong-host", detail)

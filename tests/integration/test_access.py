@@ -222,6 +222,16 @@ async def test_no_other_site_makes_a_payment_by_cookie(client: Client, token: Ca
         assert response.status == 200
 
 
+@pytest.mark.parametrize("path", ["/login", "/logout"])
+async def test_no_other_site_signs_anybody_in_or_out(client: Client, token: Callable[..., str], path: str) -> None:
+    body = {"token": token("reviews:read")}
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://elsewhere.example"}, {"Origin": "null"}):
+        async with client.post(path, json=body, headers=headers) as response:
+            assert (response.status, response.cookies) == (403, {})
+    async with client.post(path, json=body, headers={"Sec-Fetch-Site": "same-origin"}) as response:
+        assert response.status == 204
+
+
 async def test_who_follows_the_queue_is_told_nothing_once_the_token_has_expired(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
