@@ -1,6 +1,6 @@
 """A backlog of payments on Kafka, as after an outage: what a stage works through as fast as it can."""
 
-from collections import defaultdict
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID
@@ -19,6 +19,7 @@ from schemas.topics import ALL_TOPICS, CONFIGS, PAYMENT_JSON
 
 PARTITIONS = 6
 BATCH_BYTES = 1_000_000
+TOPIC_SECONDS = 60
 AMOUNT = 2000.01
 """Dollars of each payment: the fifth of a pair crosses the line, the sixth and last leaves it at $12,000.06."""
 DAY_MS = 86_400_000
@@ -38,18 +39,24 @@ def payments(count: int, pairs: int) -> Iterator[tuple[int, Payment]]:
 
 
 async def make_topics(kafka: KafkaSettings) -> None:
-    """Every topic, and nothing is deleted from any: the payments are from yesterday."""
+    """Every topic but `payment_json`, empty, and that one if it is missing. Nothing is deleted by age from any."""
     admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()
     try:
-        await admin.create_topics(
-            [
-                NewTopic(name, PARTITIONS, 1, topic_configs={**CONFIGS[name], "retention.ms": "-1"})
-                for name in ALL_TOPICS
-            ]
-        )
+        there = set(await admin.list_topics())
+        await admin.delete_topics(sorted(there & {*ALL_TOPICS} - {PAYMENT_JSON}))
+        missing = {*ALL_TOPICS} - (there & {PAYMENT_JSON})
+        async with asyncio.timeout(TOPIC_SECONDS):
+            while missing:  # a topic is deleted in the background, and until then it cannot be made
+                await admin.create_topics([_topic(name) for name in sorted(missing)])
+                missing -= set(await admin.list_topics())
+                await asyncio.sleep(0.1)
     finally:
         await admin.close()
+
+
+def _topic(name: str) -> NewTopic:
+    return NewTopic(name, PARTITIONS, 1, topic_configs={**CONFIGS[name], "retention.ms": "-1"})
 
 
 async def write(kafka: KafkaSettings, registry: Registry, count: int, pairs: int) -> None:
@@ -62,7 +69,7 @@ async def write(kafka: KafkaSettings, registry: Registry, count: int, pairs: int
 async def _send(producer: AIOKafkaProducer, codec: PaymentCodec, made: Iterator[tuple[int, Payment]]) -> None:
     """Full batches, partition by partition, each acknowledged before the next of its partition is sent."""
     batches = {number: producer.create_batch() for number in range(PARTITIONS)}
-    under_way: dict[int, RecordMetadata] = defaultdict()
+    under_way: dict[int, asyncio.Future[RecordMetadata]] = {}
     await producer.partitions_for(PAYMENT_JSON)
 
     async def send(number: int) -> None:

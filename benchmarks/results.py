@@ -26,6 +26,8 @@ class Result(msgspec.Struct, frozen=True):
     reached: bool
     spread: float = 0.0
     """Of several rounds: the difference between best and worst, as a share of the median."""
+    skipped: str = ""
+    """Why it could not be measured; then the figures say nothing."""
 
 
 def at_most(name: str, value: float, against: str, reference: float) -> Result:
@@ -47,6 +49,11 @@ def at_least_times(
     return msgspec.structs.replace(found, spread=(max(values) - min(values)) / found.value)
 
 
+def skipped(name: str, against: str, times: float, reason: str) -> Result:
+    """A comparison that could not be made here, and why."""
+    return Result(name, 0.0, against, 0.0, 0.0, f">= {times:g}", reached=False, skipped=reason)
+
+
 def keep(results: Sequence[Result]) -> None:
     """Write the file, and show the table."""
     LATEST.parent.mkdir(parents=True, exist_ok=True)
@@ -60,5 +67,5 @@ def keep(results: Sequence[Result]) -> None:
             f"{each.reference:,.0f}",
             f"{each.ratio:.2f}",
         )
-        table.add_row(each.name, *numbers, each.goal, "yes" if each.reached else "NO")
+        table.add_row(each.name, *numbers, each.goal, each.skipped or ("yes" if each.reached else "NO"))
     Console().print(table)

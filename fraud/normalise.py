@@ -34,7 +34,6 @@ class Normalise:
     def __init__(self, reader: PaymentReader, partitions: Partitions) -> None:
         self._reader = reader
         self._partitions = partitions
-        self._read: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         for topic in RAW_TOPICS:
             metrics.REJECTED.labels(
@@ -48,7 +47,6 @@ class Normalise:
     def process(self, records: Sequence[ConsumerRecord], now: float) -> list[Output]:
         """Each payment twice, or its bytes once to `payment_rejected`."""
         outputs: list[Output] = []
-        self._read.update(record.topic for record in records)
         for record in records:
             try:
                 payment = self._reader.read(record.topic, record.value)
@@ -85,12 +83,9 @@ class Normalise:
 
     def committed(self) -> None:
         """Count what was committed."""
-        for topic, count in self._read.items():
-            metrics.READ.labels(NAME, topic).inc(count)
         for topic, count in self._rejected.items():
             metrics.REJECTED.labels(topic).inc(count)
             log.warning("records rejected", topic=topic, count=count, see=PAYMENT_REJECTED)
-        self._read.clear()
         self._rejected.clear()
 
     def closed(self) -> None:

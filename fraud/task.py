@@ -10,6 +10,7 @@ Exactly once, by three things together (KIP-98):
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -50,6 +51,8 @@ class Task:
                 await self._transact(outputs, positions)
             metrics.COMMITS.labels(self.stage).inc()
         self.positions |= positions
+        for topic, count in Counter(record.topic for record in records).items():
+            metrics.READ.labels(self.stage, topic).inc(count)
         self.processor.committed()
 
     async def _transact(self, outputs: Iterable[Output], positions: Mapping[TopicPartition, int]) -> None:

@@ -13,7 +13,12 @@ COUNT_SECONDS = 120
 
 def make_topic(kafka: KafkaSettings, application: str) -> None:
     """Before the peer starts."""
-    asyncio.run(_make_topic(kafka, f"{application}_cases"))
+    asyncio.run(_make_topic(kafka, topic_of(application)))
+
+
+def topic_of(application: str) -> str:
+    """Where a peer's cases go."""
+    return f"{application}_cases"
 
 
 async def _make_topic(kafka: KafkaSettings, topic: str) -> None:
@@ -25,9 +30,9 @@ async def _make_topic(kafka: KafkaSettings, topic: str) -> None:
         await admin.close()
 
 
-def count(kafka: KafkaSettings, application: str) -> int:
+def count(kafka: KafkaSettings, topic: str) -> int:
     """Different keys of committed records. Raises TimeoutError."""
-    return asyncio.run(asyncio.wait_for(_count(kafka, f"{application}_cases"), COUNT_SECONDS))
+    return asyncio.run(asyncio.wait_for(_count(kafka, topic), COUNT_SECONDS))
 
 
 async def _count(kafka: KafkaSettings, topic: str) -> int:

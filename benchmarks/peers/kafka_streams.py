@@ -39,4 +39,4 @@ def _compile(command: Sequence[str], log: Path) -> None:
         compiler.stop()
 
 
-KAFKA_STREAMS = Peer("kafka_streams", command)
+KAFKA_STREAMS = Peer("kafka_streams", "Kafka Streams, sums alone, in memory", command)

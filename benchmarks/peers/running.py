@@ -56,6 +56,7 @@ class Peer:
     """
 
     name: str
+    title: str
     command: Callable[[Path], Sequence[str]]
 
 
@@ -68,7 +69,7 @@ def run(peer: Peer, kafka: KafkaSettings, payments: int, seconds: float = TIMEOU
         command = [*peer.command(home), servers, application, str(payments), str(home / "state")]
         cases.make_topic(kafka, application)
         measured = result(peer.name, command, home / "peer.log", seconds)
-    return msgspec.structs.replace(measured, cases=cases.count(kafka, application))
+    return msgspec.structs.replace(measured, cases=cases.count(kafka, cases.topic_of(application)))
 
 
 def result(name: str, command: Sequence[str], log: Path, seconds: float) -> Measured:

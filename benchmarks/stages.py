@@ -1,0 +1,142 @@
+"""Fraud's stages on a backlog: against other stream processors, against more windows, against one worker alone.
+
+What is compared with a peer is payments per CPU second, so that it does not matter how much of the machine the broker
+takes. Start-up counts for us, and does not for the peers.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+
+from benchmarks import backlog
+from benchmarks.peers import cases
+from benchmarks.peers.kafka_streams import KAFKA_STREAMS
+from benchmarks.peers.running import Peer, PeerFailed, PeerMissing, run
+from benchmarks.results import Result, at_least, at_least_times, skipped
+from benchmarks.servers import Servers, servers
+from benchmarks.workers import FraudWorker, await_read
+from fraud.detect import NAME as DETECT
+from fraud.normalise import NAME as NORMALISE
+from schemas.registry import Registry
+from schemas.topics import REVIEW_QUEUE
+
+SCALE = float(os.environ.get("BENCH_SCALE", "1"))
+PAYMENTS = int(3_000_000 * SCALE)
+PAIRS = PAYMENTS // 6
+FOR_SLOW_PEERS = int(150_000 * SCALE)
+FOR_WORKERS = int(600_000 * SCALE)
+ROUNDS = 3
+TIMEOUT_SECONDS = 900.0
+FEW, MANY, MOST = int(10_000 * SCALE), int(300_000 * SCALE), PAYMENTS
+"""Open windows: where the first stretch begins, how long a stretch is, how many there are at the end."""
+
+OURS = "payments per CPU second, both stages, exactly once"
+
+
+def fill(running: Servers, payments: int, pairs: int) -> None:
+    """The backlog."""
+    asyncio.run(_fill(running, payments, pairs))
+
+
+async def _fill(running: Servers, payments: int, pairs: int) -> None:
+    await backlog.make_topics(running.kafka)
+    await backlog.write(running.kafka, Registry(running.registry), payments, pairs)
+
+
+def ours(running: Servers, app: str, payments: int, pairs: int) -> float:
+    """Payments per CPU second of one process with both stages, its start included."""
+    asyncio.run(backlog.make_topics(running.kafka))
+    worker = FraudWorker(running, app, "run")
+    await_read([worker], DETECT, 2 * payments, TIMEOUT_SECONDS)
+    rate = payments / worker.cpu_seconds()
+    worker.stop()
+    _check(app, cases.count(running.kafka, REVIEW_QUEUE), pairs)
+    return rate
+
+
+def theirs(running: Servers, peer: Peer, payments: int, pairs: int) -> float:
+    """The same of a peer, its start left out; raises PeerMissing, PeerFailed."""
+    found = run(peer, running.kafka, payments, TIMEOUT_SECONDS)
+    _check(peer.name, found.cases, pairs)
+    return found.per_cpu_second
+
+
+def _check(who: str, found: int, expected: int) -> None:
+    if found != expected:
+        raise PeerFailed(f"{who} found {found:,} cases, not {expected:,}: its speed says nothing")
+
+
+def against_kafka_streams() -> list[Result]:
+    """Both stages against Kafka Streams: payments per CPU second over a backlog."""
+    with servers() as running:
+        fill(running, PAYMENTS, PAIRS)
+        return [_taking_turns(running, KAFKA_STREAMS, 1.0, PAYMENTS, ROUNDS)]
+
+
+def _taking_turns(running: Servers, peer: Peer, goal: float, payments: int, rounds: int) -> Result:
+    name = f"{OURS}, {payments:,} payments"
+    values, references = [], []
+    try:
+        for number in range(rounds):
+            references.append(theirs(running, peer, payments, payments // 6))
+            values.append(ours(running, f"{peer.name}-{number}", payments, payments // 6))
+    except (PeerMissing, PeerFailed) as error:
+        return skipped(name, peer.title, goal, str(error))
+    return at_least_times(name, values, peer.title, references, goal)
+
+
+def as_windows_grow() -> list[Result]:
+    """Detect alone while its windows grow: payments per CPU second at the end against the beginning."""
+    with servers() as running:
+        fill(running, PAYMENTS, PAYMENTS)
+        normalising = FraudWorker(running, "growing", "normalise")
+        await_read([normalising], NORMALISE, PAYMENTS, TIMEOUT_SECONDS)
+        normalising.stop()
+        worker = FraudWorker(running, "growing", "detect")
+        first = _stretch(worker, FEW, FEW + MANY)
+        last = _stretch(worker, MOST - MANY, MOST)
+        name = f"payments per CPU second of detect with {MOST - MANY:,} to {MOST:,} open windows"
+        return [at_least(name, last, f"with {FEW:,} to {FEW + MANY:,}", first, 0.75)]
+
+
+def _stretch(worker: FraudWorker, begin: int, end: int) -> float:
+    """Windows opened, each by a payment, per CPU second while there are about so many."""
+    windows, cpu = _await_windows(worker, begin)
+    more, cpu_then = _await_windows(worker, end)
+    return (more - windows) / (cpu_then - cpu)
+
+
+def _await_windows(worker: FraudWorker, count: int) -> tuple[float, float]:
+    """How many there were, and the CPU seconds until then, when there were at least so many."""
+    until = time.monotonic() + TIMEOUT_SECONDS
+    while time.monotonic() < until:
+        cpu = worker.cpu_seconds()
+        if (windows := worker.figures()["underten_windows_open", "structuring"]) >= count:
+            return windows, cpu
+        time.sleep(0.05)
+    raise TimeoutError(f"not {count:,} windows within {TIMEOUT_SECONDS:.0f} s")
+
+
+def two_workers() -> list[Result]:
+    """Two processes against one: payments a second of wall clock through both stages over a backlog."""
+    with servers() as running:
+        fill(running, FOR_WORKERS, FOR_WORKERS // 6)
+        turns = [(_wall_rate(running, number, 2), _wall_rate(running, number, 1)) for number in range(ROUNDS)]
+    two, one = zip(*turns, strict=True)
+    name = "payments a second through two workers, on two cores with the broker"
+    return [at_least_times(name, two, "one worker", one, 1.7)]
+
+
+def _wall_rate(running: Servers, number: int, count: int) -> float:
+    """From the moment when each worker has its tasks until all is read."""
+    asyncio.run(backlog.make_topics(running.kafka))
+    workers = [FraudWorker(running, f"scale-{number}-{count}", "run") for _ in range(count)]
+    began, already = time.monotonic(), sum(worker.read(DETECT) for worker in workers)
+    ended = await_read(workers, DETECT, 2 * FOR_WORKERS, TIMEOUT_SECONDS)
+    for worker in workers:
+        worker.stop()
+    return (2 * FOR_WORKERS - already) / 2 / (ended - began)
+
+
+STAGES: tuple[Callable[[], list[Result]], ...] = (against_kafka_streams, as_windows_grow, two_workers)

@@ -1,0 +1,88 @@
+"""Fraud's own processes at work on a backlog: how far they are, and what that took them."""
+
+import re
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import httpx
+import psutil
+import stamina
+
+from benchmarks.servers import Servers
+from compose.addresses import free_port
+from schemas.errors import UndertenError
+
+RULE = """\
+[[rule]]
+name = "structuring"
+group_by = ["payor_account_no", "payee_bank", "payee_account_no"]
+amount_below = 10000.00
+window = "24h"
+grace = "1h"
+total_above = 10000.00
+"""
+ASK_SECONDS = 0.2
+_SAMPLE = re.compile(r'^(\w+)(?:\{(?:.*?\b(?:stage|rule)="(\w+)")?.*\})? (\S+)$', re.MULTILINE)
+
+
+class NotThrough(UndertenError):
+    """A worker did not come to the end of the backlog in time."""
+
+
+@dataclass
+class FraudWorker:
+    """One process, from the moment when it has its tasks."""
+
+    servers: Servers
+    app: str
+    command: str
+    """run, normalise or detect."""
+    port: int = field(default_factory=free_port)
+
+    def __post_init__(self) -> None:
+        rules = self.servers.home / "rules.toml"
+        rules.write_text(RULE, encoding="utf-8")
+        name = f"{self.app}-{self.command}-{self.port}"
+        settings = {"FRAUD_APP": self.app, "FRAUD_METRICS_PORT": str(self.port), "FRAUD_RULES": str(rules)}
+        self._child = self.servers.start(name, [sys.executable, "-m", "fraud", self.command], **settings)
+        self._process = psutil.Process(self._child.process.pid)
+        self._await_tasks()
+        self.began_cpu = self.cpu_seconds()
+
+    def cpu_seconds(self) -> float:
+        """User and system, since the process began."""
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+    def figures(self) -> Counter[tuple[str, str]]:
+        """Its metrics by name and stage or rule, added up over the other labels."""
+        text = httpx.get(f"http://127.0.0.1:{self.port}/metrics", trust_env=False, timeout=30).text
+        found: Counter[tuple[str, str]] = Counter()
+        for name, label, value in _SAMPLE.findall(text):
+            found[name, label] += float(value)  # type: ignore[assignment]
+        return found
+
+    def read(self, stage: str) -> float:
+        """Records that a stage has read and committed."""
+        return self.figures()["underten_records_read_total", stage]
+
+    def stop(self) -> None:
+        """End it."""
+        self._child.stop()
+
+    @stamina.retry(on=httpx.HTTPError, timeout=120, wait_max=0.2, attempts=None)
+    def _await_tasks(self) -> None:
+        self._child.check()
+        httpx.get(f"http://127.0.0.1:{self.port}/health/ready", trust_env=False, timeout=5).raise_for_status()
+
+
+def await_read(workers: list[FraudWorker], stage: str, records: int, seconds: float) -> float:
+    """When they have read so many records together, in monotonic seconds; raises NotThrough."""
+    until = time.monotonic() + seconds
+    while sum(worker.read(stage) for worker in workers) < records:
+        if time.monotonic() > until:
+            raise NotThrough(f"{stage} has not read {records:,} records within {seconds:.0f} s")
+        time.sleep(ASK_SECONDS)
+    return time.monotonic()
