@@ -6,12 +6,18 @@ from multiprocessing import get_context
 
 from rich.console import Console
 
-from benchmarks import edge, windows
+from benchmarks import edge, latency, stages, windows
 from benchmarks.results import Result, keep
 
 BENCHMARKS: tuple[Callable[[], list[Result]], ...] = (
     edge.single_payments,
+    edge.against_fastapi,
     edge.batches,
+    stages.against_kafka_streams,
+    stages.against_python_peers,
+    stages.as_windows_grow,
+    latency.posted_to_readable,
+    stages.two_workers,
     windows.memory_per_window,
     windows.restored_per_second,
 )

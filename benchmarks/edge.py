@@ -7,29 +7,28 @@ import itertools
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import httpx
 import stamina
 import uvloop
 from aiokafka import AIOKafkaProducer
 
+from benchmarks import peers
 from benchmarks.generator import rate, request
-from benchmarks.results import Result, at_least_times
+from benchmarks.peers.environments import environment
+from benchmarks.peers.running import PeerMissing
+from benchmarks.results import Result, at_least_times, skipped
+from benchmarks.servers import Servers, servers
 from compose.addresses import free_port
 from compose.child import Child
-from compose.kafka import start_kafka
-from compose.registry import API, start_registry
 from schemas.codecs import AvroCodec, ProtobufCodec
 from schemas.kafka import KafkaSettings
 from schemas.payment import Payment, encode_json
 from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF
 
-PARTS = Path(".local/parts")
 CONNECTIONS = 64
 ROUNDS = 5
 ROUND_SECONDS = 3.0
@@ -37,6 +36,12 @@ BATCH = 1000
 BATCH_CONNECTIONS = 2
 SENT = 30_000
 """Payments that the producer is fed in a round."""
+SENT_SINGLY = 100_000
+SENT_IN_BATCHES = 600_000
+"""Payments that are there to be posted in a round, more than can be: each is posted once, or the service would answer
+from its receipts."""
+SINGLE = "single POSTs a second, {}, " + f"{CONNECTIONS} connections"
+FASTAPI = "FastAPI, uvicorn, confluent-kafka"
 FRAME = b"\0\0\0\0\1"
 
 FORMATS: tuple[tuple[str, str, Callable[[Payment], bytes], float, float], ...] = (
@@ -49,48 +54,39 @@ FORMATS: tuple[tuple[str, str, Callable[[Payment], bytes], float, float], ...] =
 Measure = Callable[[], Awaitable[float]]
 
 
-@dataclass
-class Servers:
-    """What runs for a benchmark: ports of the service and of the bare app."""
-
-    kafka: KafkaSettings
-    service: int
-    bare: int
-
-
-@contextmanager
-def servers() -> Iterator[Servers]:
-    """Kafka, registry, the service and the bare app, on free ports, in a folder that goes with them."""
-    children: list[Child] = []
-    with TemporaryDirectory(prefix="underten-bench-") as folder:
-        home = Path(folder)
-        kafka, registry, service, bare = free_port(), free_port(), free_port(), free_port()
-        try:
-            children.append(
-                start_kafka(
-                    home / "kafka", port=kafka, controller_port=free_port(), parts=PARTS, log=home / "kafka.log"
-                )
-            )
-            children.append(start_registry(home / "registry", port=registry, parts=PARTS, log=home / "registry.log"))
-            environment = {
-                "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{kafka}",
-                "SCHEMA_REGISTRY_URL": f"http://127.0.0.1:{registry}{API}",
-                "SERVICE_PORT": str(service),
-                "QUEUE_VIEW": str(home / "view.sqlite"),
-            }
-            children.append(Child("service", [sys.executable, "-m", "service"], home / "service.log", environment))
-            command = [sys.executable, "-m", "benchmarks.bare", str(bare)]
-            children.append(Child("bare app", command, home / "bare.log"))
-            _await_ready(service)
-            yield Servers(KafkaSettings(kafka_bootstrap_servers=f"127.0.0.1:{kafka}"), service, bare)
-        finally:
-            for child in reversed(children):
-                child.stop()
+def service(running: Servers, **settings: str) -> int:
+    """The port of a service that is ready."""
+    port = free_port()
+    addresses = {"SERVICE_PORT": str(port), "QUEUE_VIEW": str(running.home / f"view-{port}.sqlite")}
+    child = running.start("service", [sys.executable, "-m", "service"], **addresses, **settings)
+    _await_answer(child, f"http://127.0.0.1:{port}/health/ready")
+    return port
 
 
-@stamina.retry(on=httpx.HTTPError, timeout=60, wait_max=0.5, attempts=None)
-def _await_ready(port: int) -> None:
-    httpx.get(f"http://127.0.0.1:{port}/health/ready").raise_for_status()
+def bare(running: Servers) -> int:
+    """The port of the app that only decodes and answers."""
+    port = free_port()
+    child = running.start("bare app", [sys.executable, "-m", "benchmarks.bare", str(port)])
+    _await_answer(child, f"http://127.0.0.1:{port}/ready")
+    return port
+
+
+def fastapi(running: Servers) -> int:
+    """The port of FastAPI's edge, its topic made; raises PeerMissing."""
+    port = free_port()
+    servers_named = running.kafka.kafka_bootstrap_servers
+    script = Path(peers.__file__).with_name("fastapi_edge.py")
+    child = running.start("fastapi", [str(environment("fastapi")), str(script), str(port), servers_named, PAYMENT_JSON])
+    _await_answer(child, f"http://127.0.0.1:{port}/ready")
+    return port
+
+
+@stamina.retry(on=httpx.TransportError, timeout=60, wait_max=0.5, attempts=None)
+def _await_answer(child: Child, address: str) -> None:
+    """Any answer but 503 will do."""
+    child.check()
+    if httpx.get(address, trust_env=False).status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        raise httpx.ConnectError("not ready")
 
 
 def payments(count: int) -> list[Payment]:
@@ -103,46 +99,61 @@ def payments(count: int) -> list[Payment]:
 
 def single_payments() -> list[Result]:
     """Single payments a second, 64 connections, acks=all; against an aiohttp app that only decodes and answers."""
-    found = []
     with servers() as running:
-        for topic, kind, encode, goal, _ in FORMATS:
-            posts = [request(f"/{topic}", kind, encode(each)) for each in payments(2000)]
+        ours, reference = service(running), bare(running)
+        return [
+            _singles(ours, reference, topic, kind, encode, "aiohttp that only decodes and answers", goal)
+            for topic, kind, encode, goal, _ in FORMATS
+        ]
 
-            async def ours(posts: Sequence[bytes] = posts) -> float:
-                return await rate(running.service, posts, CONNECTIONS, ROUND_SECONDS)
 
-            async def bare(posts: Sequence[bytes] = posts) -> float:
-                return await rate(running.bare, posts, CONNECTIONS, ROUND_SECONDS)
+def against_fastapi() -> list[Result]:
+    """Single payments a second against FastAPI with confluent-kafka."""
+    name, kind, encode, *_ = FORMATS[0]
+    with servers() as running:
+        ours = service(running)
+        try:
+            reference = fastapi(running)
+        except PeerMissing as error:
+            return [skipped(SINGLE.format("json"), FASTAPI, 2.5, str(error))]
+        return [_singles(ours, reference, name, kind, encode, FASTAPI, 2.5)]
 
-            values, references = uvloop.run(_taking_turns(ours, bare))
-            name = f"single POSTs a second, {_format(topic)}, {CONNECTIONS} connections"
-            found.append(at_least_times(name, values, "aiohttp that only decodes and answers", references, goal))
-    return found
+
+def _singles(
+    ours: int, theirs: int, topic: str, kind: str, encode: Callable[[Payment], bytes], against: str, goal: float
+) -> Result:
+    """Both ports in turn."""
+
+    async def measure(port: int) -> float:
+        posts = [request(f"/{topic}", kind, encode(each)) for each in payments(SENT_SINGLY)]
+        return await rate(port, posts, CONNECTIONS, ROUND_SECONDS)
+
+    values, references = uvloop.run(_taking_turns(partial(measure, ours), partial(measure, theirs)))
+    return at_least_times(SINGLE.format(_format(topic)), values, against, references, goal)
 
 
 def batches() -> list[Result]:
     """Payments a second in NDJSON batches of 1,000; against aiokafka's producer fed with ready bytes by send()."""
     found = []
     with servers() as running:
+        port = service(running)
         for topic, _, encode, _, goal in FORMATS:
-            made = payments(20 * BATCH)
-            lines = [encode_json(each) for each in made]
-            posts = [
-                request(f"/{topic}", "application/x-ndjson", b"\n".join(lines[at : at + BATCH]))
-                for at in range(0, len(lines), BATCH)
-            ]
-            ready = [(str(each.payor_account_no).encode(), FRAME + encode(each)) for each in made]
-
-            async def ours(posts: Sequence[bytes] = posts) -> float:
-                return BATCH * await rate(running.service, posts, BATCH_CONNECTIONS, ROUND_SECONDS)
-
-            async def producer(topic: str = topic, ready: Sequence[tuple[bytes, bytes]] = ready) -> float:
-                return await _fed(running.kafka, topic, ready)
-
-            values, references = uvloop.run(_taking_turns(ours, producer))
+            ready = [(str(each.payor_account_no).encode(), FRAME + encode(each)) for each in payments(SENT)]
+            ours = partial(_batch_rate, port, topic)
+            values, references = uvloop.run(_taking_turns(ours, partial(_fed, running.kafka, topic, ready)))
             name = f"payments a second in batches of {BATCH:,}, {_format(topic)}"
             found.append(at_least_times(name, values, "aiokafka's producer, send() of ready bytes", references, goal))
     return found
+
+
+async def _batch_rate(port: int, topic: str) -> float:
+    """Payments a second; none is sent twice."""
+    lines = [encode_json(each) for each in payments(SENT_IN_BATCHES)]
+    posts = [
+        request(f"/{topic}", "application/x-ndjson", b"\n".join(lines[at : at + BATCH]))
+        for at in range(0, len(lines), BATCH)
+    ]
+    return BATCH * await rate(port, posts, BATCH_CONNECTIONS, ROUND_SECONDS)
 
 
 def _format(topic: str) -> str:

@@ -1,10 +1,9 @@
 """Requests as fast as they are answered, over some connections: a generator that costs less than what it measures."""
 
 import asyncio
-import itertools
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from schemas.errors import UndertenError
@@ -20,7 +19,7 @@ class Refused(UndertenError):
 class Connection(asyncio.Protocol):
     """One connection: the next request goes out when the last one is answered."""
 
-    def __init__(self, requests: "itertools.cycle[bytes]", until: float) -> None:
+    def __init__(self, requests: Iterator[bytes], until: float) -> None:
         self.answered = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._requests = requests
@@ -30,7 +29,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is not one by inheritance
-        self._transport.write(next(self._requests))
+        self._send()
 
     def data_received(self, data: bytes) -> None:
         """Go on once the answer is whole."""
@@ -46,7 +45,7 @@ class Connection(asyncio.Protocol):
         elif time.monotonic() >= self._until:
             self._end()
         else:
-            self._transport.write(next(self._requests))
+            self._send()
         self._received = b""
         self.answered += 1
 
@@ -54,6 +53,13 @@ class Connection(asyncio.Protocol):
         """End, whoever closed it."""
         if not self.done.done():
             self.done.set_exception(exc or Refused("the connection was closed"))
+
+    def _send(self) -> None:
+        following = next(self._requests, None)
+        if following is None:
+            self._end(Refused("there were too few requests for that time"))
+        else:
+            self._transport.write(following)
 
     def _end(self, error: Exception | None = None) -> None:
         if error is None:
@@ -65,16 +71,16 @@ class Connection(asyncio.Protocol):
 
 def request(path: str, content_type: str, body: bytes) -> bytes:
     """One POST, as it goes over the wire."""
-    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
 async def rate(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> float:
-    """Answers a second from 127.0.0.1:`port`; raises Refused, OSError."""
-    loop, cycle = asyncio.get_running_loop(), itertools.cycle(requests)
+    """Answers a second from 127.0.0.1:`port`, each request sent once; raises Refused, OSError."""
+    loop, left = asyncio.get_running_loop(), iter(requests)
     began = time.monotonic()
     protocols = [
-        (await loop.create_connection(lambda: Connection(cycle, began + seconds), "127.0.0.1", port))[1]
+        (await loop.create_connection(lambda: Connection(left, began + seconds), "127.0.0.1", port))[1]
         for _ in range(connections)
     ]
     await asyncio.gather(*(each.done for each in protocols))

@@ -7,11 +7,11 @@ takes. Start-up counts for us, and does not for the peers.
 import asyncio
 import os
 import time
-from collections.abc import Callable
 
 from benchmarks import backlog
 from benchmarks.peers import cases
 from benchmarks.peers.kafka_streams import KAFKA_STREAMS
+from benchmarks.peers.python_peers import FAUST, QUIX
 from benchmarks.peers.running import Peer, PeerFailed, PeerMissing, run
 from benchmarks.results import Result, at_least, at_least_times, skipped
 from benchmarks.servers import Servers, servers
@@ -72,6 +72,13 @@ def against_kafka_streams() -> list[Result]:
     with servers() as running:
         fill(running, PAYMENTS, PAIRS)
         return [_taking_turns(running, KAFKA_STREAMS, 1.0, PAYMENTS, ROUNDS)]
+
+
+def against_python_peers() -> list[Result]:
+    """Both stages against Quix Streams and Faust: payments per CPU second over a small backlog."""
+    with servers() as running:
+        fill(running, FOR_SLOW_PEERS, FOR_SLOW_PEERS // 6)
+        return [_taking_turns(running, peer, 5.0, FOR_SLOW_PEERS, ROUNDS) for peer in (QUIX, FAUST)]
 
 
 def _taking_turns(running: Servers, peer: Peer, goal: float, payments: int, rounds: int) -> Result:
@@ -137,6 +144,3 @@ def _wall_rate(running: Servers, number: int, count: int) -> float:
     for worker in workers:
         worker.stop()
     return (2 * FOR_WORKERS - already) / 2 / (ended - began)
-
-
-STAGES: tuple[Callable[[], list[Result]], ...] = (against_kafka_streams, as_windows_grow, two_workers)

@@ -15,5 +15,5 @@ def command(name: str, _: Path) -> Sequence[str]:
     return [str(environment(name)), str(HERE / f"{name}_peer.py")]
 
 
-QUIX = Peer("quix", partial(command, "quix"))
-FAUST = Peer("faust", partial(command, "faust"))
+QUIX = Peer("quix", "Quix Streams", partial(command, "quix"))
+FAUST = Peer("faust", "Faust", partial(command, "faust"))
