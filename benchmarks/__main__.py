@@ -1,13 +1,16 @@
 """`python -m benchmarks`: every benchmark in a process of its own, one table, and results/latest.json."""
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+import cyclopts
 from rich.console import Console
 
 from benchmarks import edge, latency, stages, windows
-from benchmarks.results import Result, keep
+from benchmarks.results import Result, keep, show
+from benchmarks.servers import quiet
 
 BENCHMARKS: tuple[Callable[[], list[Result]], ...] = (
     edge.single_payments,
@@ -22,17 +25,41 @@ BENCHMARKS: tuple[Callable[[], list[Result]], ...] = (
     windows.restored_per_second,
 )
 
+SCREEN = Console(stderr=True)
 
-def main() -> None:
-    """Run them one after another: each has the machine for itself, and its memory is its own."""
-    screen = Console(stderr=True)
-    results: list[Result] = []
-    for benchmark in BENCHMARKS:
-        screen.print(f"measuring {(benchmark.__doc__ or '').splitlines()[0]}", highlight=False)
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            results += process.submit(benchmark).result()
-    keep(results)
+
+def main(*names: str) -> int:
+    """Run the benchmarks, and keep their results: the exit status is 1 if one could not be run.
+
+    Each has the machine for itself, and its memory is its own.
+
+    Parameters
+    ----------
+    names
+        Run these alone, and only show what they found.
+    """
+    chosen = {each.__name__: each for each in BENCHMARKS}
+    if unknown := set(names) - chosen.keys():
+        SCREEN.print(f"no benchmark is called {min(unknown)}; there are {', '.join(chosen)}", highlight=False)
+        return 2
+    found = [_measured(chosen[name]) for name in names or chosen]
+    results = [result for each in found for result in each or ()]
+    if not names:
+        keep(results)
+    show(results)
+    return int(None in found)
+
+
+def _measured(benchmark: Callable[[], list[Result]]) -> list[Result] | None:
+    """What it found; None, and why, if it came to no end."""
+    SCREEN.print(f"measuring {(benchmark.__doc__ or '').splitlines()[0]}", highlight=False)
+    try:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=quiet) as process:
+            return process.submit(benchmark).result()
+    except Exception as error:  # noqa: BLE001 - the others are worth having
+        SCREEN.print(f"{benchmark.__name__} failed: {error!r}", highlight=False, markup=False)
+        return None
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(cyclopts.run(main))

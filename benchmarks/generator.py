@@ -71,8 +71,8 @@ class Connection(asyncio.Protocol):
 
 def request(path: str, content_type: str, body: bytes) -> bytes:
     """One POST, as it goes over the wire."""
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    head = f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Type: {content_type}", f"Content-Length: {len(body)}"
+    return "\r\n".join([*head, "", ""]).encode() + body
 
 
 async def rate(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> float:

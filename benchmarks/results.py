@@ -55,9 +55,13 @@ def skipped(name: str, against: str, times: float, reason: str) -> Result:
 
 
 def keep(results: Sequence[Result]) -> None:
-    """Write the file, and show the table."""
+    """Write the file."""
     LATEST.parent.mkdir(parents=True, exist_ok=True)
     LATEST.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
+
+
+def show(results: Sequence[Result]) -> None:
+    """The table."""
     table = Table("what", "value", "spread", "against", "reference", "ratio", "goal", "reached")
     for each in results:
         numbers = (

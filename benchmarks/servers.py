@@ -1,10 +1,14 @@
 """Kafka and a schema registry for a benchmark, on free ports, in a folder that goes with them."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import stamina
+import structlog
 
 from compose.addresses import free_port
 from compose.child import Child
@@ -58,3 +62,9 @@ def servers() -> Iterator[Servers]:
             RegistrySettings(schema_registry_url=f"http://127.0.0.1:{registry}{API}"),
             running,
         )
+
+
+def quiet() -> None:
+    """Waiting for servers is no news."""
+    stamina.instrumentation.set_on_retry_hooks([])
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
