@@ -45,6 +45,8 @@ def _deleted_after(days: int) -> dict[str, str]:
     return {"cleanup.policy": "delete", "retention.ms": str(days * 86_400_000)}
 
 
+# What was taken at the door is not refused inside, although Kafka's clock may have been set back meanwhile.
+_ANY_TIME = {"message.timestamp.after.max.ms": str(2**63 - 1)}
 _COMPACTED = {"cleanup.policy": "compact"}
 _KEPT = {"cleanup.policy": "delete", "retention.ms": "-1"}
 
@@ -52,8 +54,8 @@ CONFIGS: dict[str, dict[str, str]] = {
     PAYMENT_JSON: _deleted_after(days=7),
     PAYMENT_AVRO: _deleted_after(days=7),
     PAYMENT_PROTOBUF: _deleted_after(days=7),
-    PAYMENTS: _deleted_after(days=7),
-    PAYMENTS_BY_PAYEE: _deleted_after(days=7),
+    PAYMENTS: _deleted_after(days=7) | _ANY_TIME,
+    PAYMENTS_BY_PAYEE: _deleted_after(days=7) | _ANY_TIME,
     PAYMENT_REJECTED: _deleted_after(days=30),
     PAYMENT_LATE: _deleted_after(days=30),
     FRAUD_STATE: _COMPACTED,

@@ -15,6 +15,7 @@ from aiokafka.errors import (
     BrokerResponseError,
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
+    InvalidTimestampError,
     KafkaError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
@@ -168,6 +169,8 @@ class Lane:
                 self._put_back(entries)
             case _ if isinstance(error, TOO_LARGE):
                 self._give_up(entries, TooLarge(_TOO_LARGE))
+            case InvalidTimestampError():
+                self._give_up(entries, Refused(_CLOCKS_DIFFER))
             case BrokerResponseError() if not error.retriable:
                 self._give_up(entries, Refused(f"Kafka refused the payment, it was not accepted: {error.description}"))
             case _:
@@ -189,6 +192,10 @@ class Lane:
 
 _NOT_SENT = "Kafka was not ready to take the payment before the deadline; it was not accepted, send it again"
 _TOO_LARGE = "Kafka refused the payment, it was not accepted: it is larger than the topic's max.message.bytes"
+_CLOCKS_DIFFER = (
+    "Kafka refused the payment, it was not accepted: the clocks of this service and of Kafka are further apart than "
+    "the topic's message.timestamp.after.max.ms; once they are right, send it again"
+)
 _UNKNOWN = (
     "Kafka did not acknowledge the payment before the deadline; it may have been accepted, or may yet be: "
     "retry with the same id"

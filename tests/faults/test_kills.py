@@ -140,6 +140,7 @@ async def test_workers_that_join_and_leave_share_the_work_and_leave_every_case_r
             with running(servers, tmp_path / "second.log", "fraud", "run", FRAUD_APP=app):
                 await until(lambda: has_tasks(tmp_path / "second.log"))
                 first.stop()
+                assert first.process.returncode == 0
                 expected = await sending
     await finished(servers, tmp_path, app)
     await check(kafka, expected)

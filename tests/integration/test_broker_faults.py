@@ -32,7 +32,7 @@ from tests.integration.bursts import (
     timed_post,
     works,
 )
-from tests.integration.processes import all_are_ready, running, service_process, until
+from tests.integration.processes import all_are_ready, cases, make_topics, running, service_process, until
 from tests.integration.serving import (
     Client,
     Json,
@@ -132,8 +132,8 @@ async def accepted_at_last(client: Client, content: Json) -> None:
     await until(accepted)
 
 
-async def lists(client: Client, payor: int, number: int) -> bool:
-    return len((await queue(client, payor=payor))["items"]) == number
+async def lists(client: Client, payor: int, number: int, **filters: str) -> bool:
+    return len((await queue(client, payor=payor, **filters))["items"]) == number
 
 
 async def test_what_waits_for_kafka_is_bounded(faulty: Servers, tmp_path: Path) -> None:
@@ -212,6 +212,31 @@ async def test_the_service_starts_before_kafka_and_the_registry(faulty: Servers,
         await in_a_thread_that_lasts(faulty.start_kafka)
         await ready(client)
         assert await works(client)
+
+
+async def test_payments_go_on_without_the_registry_and_fraud_waits_for_it(faulty: Servers, tmp_path: Path) -> None:
+    kafka, payor = faulty.kafka_settings, payor_of_this_test()
+    await make_topics(kafka)
+    async with serving(kafka, faulty.registry_settings, tmp_path / "view.sqlite") as client:
+        await ready(client)
+        faulty.children["registry"].kill()
+        for _ in range(3):
+            assert (await post(client, "/payment_avro", payment(payor_account_no=payor)))[0] == 201
+        async with client.get("/health/ready") as response:
+            assert response.status == 200
+            check = (await response.json())["checks"]["schema_registry"]
+            assert (check["ok"], check["required"]) == (False, False)
+        log = tmp_path / "fraud.log"
+        with running(faulty, log, "fraud", "run", FRAUD_APP="registry"):
+
+            async def says_so() -> bool:
+                said = await asyncio.to_thread(log.read_text)
+                return "session ended; starting over" in said and "schema registry at" in said
+
+            await until(says_so)
+            assert not await cases(kafka)
+            await in_a_thread_that_lasts(faulty.start_registry)
+            await until(lambda: lists(client, payor, 1, rule="structuring"))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

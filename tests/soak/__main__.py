@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -59,8 +60,10 @@ def say(text: str) -> None:
 @cli.default
 def run(settings: SoakSettings | None = None) -> int:
     """End with `sent N acknowledged N lost 0 doubled 0 wrong 0` and status 0, or with other figures and status 1."""
-    with tempfile.TemporaryDirectory(prefix="underten-soak-") as folder:
-        verdict = asyncio.run(soak(settings or SoakSettings(), Path(folder)))
+    folder = Path(tempfile.mkdtemp(prefix="underten-soak-"))
+    verdict = asyncio.run(soak(settings or SoakSettings(), folder))
+    if verdict.good:
+        shutil.rmtree(folder)
     for text in [*verdict.lost, *verdict.doubled, *verdict.wrong][:MOST_SAID]:
         say(text)
     print(verdict)

@@ -6,12 +6,14 @@ import time
 from collections import Counter
 
 import aiohttp
+import msgspec
 
 from fraud.engines import python_lag
 from schemas import wire
 from schemas.codecs import PaymentReader
 from schemas.errors import UndertenError
 from schemas.kafka import KafkaSettings
+from schemas.payment import Payment
 from schemas.reading import read_to_end
 from schemas.registry import Registry
 from schemas.topics import PAYMENTS, RAW_TOPICS, REVIEW_QUEUE
@@ -31,7 +33,9 @@ async def raw_payments(servers: Servers) -> list[Raw]:
     found: list[Raw] = []
     async for records in read_to_end(servers.kafka_settings, RAW_TOPICS):
         await reader.learn(record.value for record in records)
-        found += [Raw(each.topic, each.timestamp, reader.read(each.topic, each.value)) for each in records]
+        for each in records:
+            payment = Payment(*msgspec.structs.astuple(reader.read(each.topic, each.value)))
+            found.append(Raw(each.topic, each.timestamp, payment))
     return found
 
 
