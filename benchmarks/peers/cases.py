@@ -1,6 +1,7 @@
-"""The topic that a peer writes its cases to, and how many pairs stand in it."""
+"""The topics that a peer writes to, and how many cases stand in one."""
 
 import asyncio
+from collections.abc import Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -11,9 +12,10 @@ PARTITIONS = 6
 COUNT_SECONDS = 120
 
 
-def make_topic(kafka: KafkaSettings, application: str) -> None:
+def make_topics(kafka: KafkaSettings, application: str) -> None:
     """Before the peer starts."""
-    asyncio.run(_make_topic(kafka, topic_of(application)))
+    by_payee = f"{application}_payments_by_payee"
+    asyncio.run(_make_topics(kafka, (topic_of(application), by_payee)))
 
 
 def topic_of(application: str) -> str:
@@ -21,11 +23,11 @@ def topic_of(application: str) -> str:
     return f"{application}_cases"
 
 
-async def _make_topic(kafka: KafkaSettings, topic: str) -> None:
+async def _make_topics(kafka: KafkaSettings, topics: Iterable[str]) -> None:
     admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
+        await admin.create_topics([NewTopic(topic, PARTITIONS, 1) for topic in topics])
     finally:
         await admin.close()
 

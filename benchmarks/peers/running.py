@@ -1,8 +1,9 @@
 """A peer at work: it goes through the backlog on `payment_json` as the rule `structuring` wants it, and is measured.
 
 A peer is started with bootstrap servers, an application id, the number of payments and a folder for its state. When
-all payments are processed and committed, it prints one line of JSON. Cases go to `APPLICATION_ID_cases`, keyed by
-pair and window; how many there are is counted here, not by the peer.
+all payments are processed and committed, it prints one line of JSON. Cases go to `APPLICATION_ID_cases`, a key for
+each pair and window; how many there are is counted here, not by the peer. A peer that does all that the fraud stages do
+also writes each payment by payee, to `APPLICATION_ID_payments_by_payee`.
 """
 
 from collections.abc import Callable, Sequence
@@ -67,7 +68,7 @@ def run(peer: Peer, kafka: KafkaSettings, payments: int, seconds: float = TIMEOU
     with TemporaryDirectory(prefix="underten-peer-") as folder:
         home = Path(folder)
         command = [*peer.command(home), servers, application, str(payments), str(home / "state")]
-        cases.make_topic(kafka, application)
+        cases.make_topics(kafka, application)
         measured = result(peer.name, command, home / "peer.log", seconds)
     return msgspec.structs.replace(measured, cases=cases.count(kafka, cases.topic_of(application)))
 
