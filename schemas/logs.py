@@ -2,11 +2,15 @@
 
 import logging
 import sys
+import time
 from dataclasses import dataclass
 from typing import Literal
 
 import structlog
 from cyclopts import Parameter
+
+REPEAT_SECONDS = 10.0
+MOST_MESSAGES = 1_000
 
 
 @Parameter(name="*")
@@ -19,6 +23,29 @@ class LogSettings:
 
     log_format: Literal["auto", "console", "json"] = "auto"
     """auto: for people where stderr is a terminal, JSON elsewhere."""
+
+
+class SeldomRepeated(logging.Filter):
+    """Lets each of aiokafka's messages through once in a while.
+
+    Without Kafka, each of its clients tells of each attempt to connect: hundreds a second where every task has one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is told. Messages are the same where only the values in them differ."""
+        if not record.name.startswith("aiokafka"):
+            return True
+        message, now = str(record.msg), time.monotonic()
+        if now - self._told.get(message, -REPEAT_SECONDS) < REPEAT_SECONDS:
+            return False
+        if len(self._told) >= MOST_MESSAGES:
+            self._told.clear()
+        self._told[message] = now
+        return True
 
 
 def configure_logs(settings: LogSettings) -> None:
@@ -50,6 +77,7 @@ def configure_logs(settings: LogSettings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
+    handler.addFilter(SeldomRepeated())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)

@@ -4,6 +4,7 @@ None waits for Kafka or the registry: the service answers from its first moment,
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from aiohttp import web
 
 from fraud.rules import load
 from schemas.codecs import PaymentReader
+from schemas.errors import SettingsError
 from schemas.registry import Registry
 from service.access import Access
 from service.access_file import OpaqueTokens
@@ -123,7 +125,11 @@ async def review_queue(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     app[STOPPING] = asyncio.Event()
     with own_file(settings.service.queue_view) as file:
-        async with _reading_into(await asyncio.to_thread(QueueView, file), app):
+        try:
+            view = await asyncio.to_thread(QueueView, file)
+        except sqlite3.OperationalError as error:
+            raise SettingsError(f"queue_view {file}: {error}") from None
+        async with _reading_into(view, app):
             yield
 
 

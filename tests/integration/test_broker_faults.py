@@ -324,6 +324,15 @@ async def test_memory_stays_bounded_while_kafka_is_frozen(faulty: Servers, tmp_p
         assert grown < 150, f"{grown} MiB"
 
 
+def test_a_view_that_cannot_be_opened_ends_the_command_with_one_message(tmp_path: Path) -> None:
+    view = tmp_path / "folder"
+    view.mkdir()
+    command = [sys.executable, "-m", "service", "--queue-view", str(view), "--service-port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"service: queue_view {view}: unable to open database file" in done.stderr
+
+
 @pytest.mark.parametrize(
     "flags", [["--service-port", "x"], ["--workers", "0"], ["--kafka-security-protocol", "SASL_SSL"]]
 )

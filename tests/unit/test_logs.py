@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Literal
 
 import pytest
 import structlog
 
-from schemas.logs import LogSettings, configure_logs
+from schemas.logs import LogSettings, SeldomRepeated, configure_logs
 
 
 @pytest.fixture
@@ -43,3 +44,19 @@ def test_an_error_is_logged_without_what_its_variables_held(
 def test_what_is_sent_to_kafka_is_logged_at_no_level() -> None:
     configure_logs(LogSettings(log_level="debug"))
     assert not logging.getLogger("aiokafka.conn").isEnabledFor(logging.DEBUG)
+
+
+def test_a_message_of_aiokafka_is_told_once_in_a_while_and_ours_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("schemas.logs.time", SimpleNamespace(monotonic=lambda: now))
+    seldom = SeldomRepeated()
+
+    def told(name: str, *values: object) -> bool:
+        return seldom.filter(logging.LogRecord(name, logging.ERROR, "", 0, "node %s: %s", values, None))
+
+    assert told("aiokafka", 1, "refused")
+    assert not told("aiokafka", 2, "refused")
+    assert told("service.lane", 1, "refused")
+    assert told("service.lane", 1, "refused")
+    now = 11.0
+    assert told("aiokafka", 2, "refused")
