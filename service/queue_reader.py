@@ -49,7 +49,7 @@ class QueueReader:
     def __init__(self, kafka: KafkaSettings, view: QueueView, rules: Sequence[Rule] = ()) -> None:
         """`rules` are those of which ksqlDB's rows are read as well; its topics may come later."""
         self.caught_up = False
-        """Whether the view has once held all that the topic did at that moment."""
+        """Whether the view holds all that the topics did when reading began; under load there is always more."""
         self.reason: str | None = "still reading the topic"
         """Why the reader is not at work, or None if it is."""
         self.lag = 0
@@ -64,6 +64,7 @@ class QueueReader:
         self._checks = 0
         self._hurry = False
         self._read_to: dict[TopicPartition, int] = {}
+        self._goal: dict[TopicPartition, int] = {}
         self._moved = asyncio.Event()
         self._reading = asyncio.create_task(self._read_for_ever())
 
@@ -135,6 +136,7 @@ class QueueReader:
         self._source = _source(identities)
         read_to = await asyncio.to_thread(self._view.positions, self._source)
         consumer.assign(partitions)
+        self._goal = await consumer.end_offsets(partitions)
         beginnings = await consumer.beginning_offsets(partitions)
         self._read_to = {each: max(read_to.get(each, 0), beginnings[each]) for each in partitions}
         for partition, offset in self._read_to.items():
@@ -222,11 +224,12 @@ class QueueReader:
         """How far the consumer is behind the topic's end."""
         partitions = consumer.assignment()
         ends = await consumer.end_offsets(partitions)
-        self.lag = sum([max(0, ends[each] - await consumer.position(each)) for each in partitions])
+        positions = {each: await consumer.position(each) for each in partitions}
+        self.lag = sum(max(0, ends[each] - positions[each]) for each in partitions)
         self.reason = None
         self._hurry = False
         self._checks += 1
-        if self.lag == 0:
+        if all(positions[each] >= end for each, end in self._goal.items()):
             self.caught_up = True
 
 

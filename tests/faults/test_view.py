@@ -10,10 +10,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from schemas.topics import REVIEW_QUEUE
 from service.keys import QUEUE_VIEW
 from tests.conftest import Servers
 from tests.integration.bursts import serving, works
-from tests.integration.processes import all_are_ready, service_process, until
+from tests.integration.processes import all_are_ready, producer, service_process, until
 from tests.integration.serving import case, payment, payor_of_this_test, put_cases, ready
 
 CASES = 300
@@ -118,3 +119,22 @@ async def shows(client: Any, payor: int, cases: list[Any], least: int) -> bool:
         shown = {item["case_id"]: item["payment_count"] for item in (await response.json())["items"]}
     expected = {each["case_id"]: each["payment_count"] for each in cases}
     return shown == expected and max(expected.values()) >= least
+
+
+async def test_a_service_that_starts_while_cases_keep_coming_becomes_ready(servers: Servers, tmp_path: Path) -> None:
+    payor = payor_of_this_test()
+    async with producer(servers.kafka_settings) as client:
+
+        async def keep_coming() -> None:
+            while True:
+                await client.send_and_wait(REVIEW_QUEUE, json.dumps(case(payor)).encode(), key=b"a case")
+
+        coming = asyncio.create_task(keep_coming())
+        async with serving(servers.kafka_settings, servers.registry_settings, tmp_path / "view.sqlite") as service:
+            await until(lambda: is_ready_now(service), 20)
+        coming.cancel()
+
+
+async def is_ready_now(client: Any) -> bool:
+    async with client.get("/health/ready") as response:
+        return response.status == 200

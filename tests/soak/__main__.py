@@ -13,6 +13,7 @@ from pathlib import Path
 import cyclopts
 from cyclopts import Parameter
 
+from schemas.errors import UndertenError
 from tests.soak.client import Client
 from tests.soak.evidence import cases_on_topic, cases_shown, everything_detected, normalised_ids, raw_payments
 from tests.soak.faults import FAULTS
@@ -98,7 +99,10 @@ async def _break(installation: Installation, settings: SoakSettings) -> None:
             return
         began = time.monotonic()
         say(f"fault: {name}")
-        await FAULTS[name](installation, chance)
+        try:
+            await FAULTS[name](installation, chance)
+        except (TimeoutError, UndertenError, OSError) as error:
+            installation.complaints.append(f"{name}: {type(error).__name__} {error}")
         took = time.monotonic() - began
         say(f"fault: {name} is over after {took:.0f} s")
         await asyncio.sleep(max(0.0, settings.fault_every / 2 - took))
