@@ -1,7 +1,7 @@
 """A backlog of payments on Kafka, as after an outage: what a stage works through as fast as it can."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -59,14 +59,14 @@ def _topic(name: str) -> NewTopic:
     return NewTopic(name, PARTITIONS, 1, topic_configs={**CONFIGS[name], "retention.ms": "-1"})
 
 
-async def write(kafka: KafkaSettings, registry: Registry, count: int, pairs: int) -> None:
-    """The payments of `payments` onto `payment_json`."""
+async def write(kafka: KafkaSettings, registry: Registry, made: Iterable[tuple[int, Payment]]) -> None:
+    """Payments, each with its time, onto `payment_json`."""
     codec = (await payment_codecs(registry))[PAYMENT_JSON]
     async with AIOKafkaProducer(**kafka.client_options(), max_batch_size=BATCH_BYTES) as producer:
-        await _send(producer, codec, payments(count, pairs))
+        await _send(producer, codec, made)
 
 
-async def _send(producer: AIOKafkaProducer, codec: PaymentCodec, made: Iterator[tuple[int, Payment]]) -> None:
+async def _send(producer: AIOKafkaProducer, codec: PaymentCodec, made: Iterable[tuple[int, Payment]]) -> None:
     """Full batches, partition by partition, each acknowledged before the next of its partition is sent."""
     batches = {number: producer.create_batch() for number in range(PARTITIONS)}
     under_way: dict[int, asyncio.Future[RecordMetadata]] = {}

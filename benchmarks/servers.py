@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,7 +27,9 @@ class Servers:
     home: Path
     kafka: KafkaSettings
     registry: RegistrySettings
+    broker: Child
     running: ExitStack
+    started: dict[str, Child] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -42,6 +44,7 @@ class Servers:
         """A process beside them, with its log in `home`."""
         child = Child(name, command, self.home / f"{name}.log", {**self.environment, **environment})
         self.running.callback(child.stop)
+        self.started[name] = child
         return child
 
 
@@ -60,6 +63,7 @@ def servers() -> Iterator[Servers]:
             home,
             KafkaSettings(kafka_bootstrap_servers=f"127.0.0.1:{kafka}"),
             RegistrySettings(schema_registry_url=f"http://127.0.0.1:{registry}{API}"),
+            broker,
             running,
         )
 

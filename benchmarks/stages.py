@@ -41,7 +41,7 @@ def fill(running: Servers, payments: int, pairs: int) -> None:
 
 async def _fill(running: Servers, payments: int, pairs: int) -> None:
     await backlog.make_topics(running.kafka)
-    await backlog.write(running.kafka, Registry(running.registry), payments, pairs)
+    await backlog.write(running.kafka, Registry(running.registry), backlog.payments(payments, pairs))
 
 
 def ours(running: Servers, app: str, payments: int, pairs: int) -> float:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import psutil
@@ -39,22 +40,28 @@ class FraudWorker:
     app: str
     command: str
     """run, normalise or detect."""
+    rules: str | None = RULE
+    """A file's text; None: the shipped rules."""
     port: int = field(default_factory=free_port)
 
     def __post_init__(self) -> None:
-        rules = self.servers.home / "rules.toml"
-        rules.write_text(RULE, encoding="utf-8")
         name = f"{self.app}-{self.command}-{self.port}"
-        settings = {"FRAUD_APP": self.app, "FRAUD_METRICS_PORT": str(self.port), "FRAUD_RULES": str(rules)}
+        settings = {"FRAUD_APP": self.app, "FRAUD_METRICS_PORT": str(self.port)}
+        if self.rules is not None:
+            settings["FRAUD_RULES"] = str(self.servers.home / "rules.toml")
+            Path(settings["FRAUD_RULES"]).write_text(self.rules, encoding="utf-8")
         self._child = self.servers.start(name, [sys.executable, "-m", "fraud", self.command], **settings)
         self._process = psutil.Process(self._child.process.pid)
         self._await_tasks()
-        self.began_cpu = self.cpu_seconds()
 
     def cpu_seconds(self) -> float:
         """User and system, since the process began."""
         times = self._process.cpu_times()
         return float(times.user + times.system)
+
+    def resident(self) -> int:
+        """Bytes of memory."""
+        return int(self._process.memory_info().rss)
 
     def figures(self) -> Counter[tuple[str, str]]:
         """Its metrics by name and stage or rule, added up over the other labels."""

@@ -1,0 +1,131 @@
+"""What a payment costs, with the shipped rules and an ordinary mix: the figures behind docs/capacity.md.
+
+`python -m benchmarks.costs` measures them and prints them; what a number of payments a day needs follows in the page.
+"""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import psutil
+import uvloop
+
+from benchmarks import backlog
+from benchmarks.edge import payments, service
+from benchmarks.generator import rate, request
+from benchmarks.servers import Servers, quiet, servers
+from benchmarks.workers import FraudWorker, await_read
+from fraud.detect import NAME as DETECT
+from schemas.payment import Payment, encode_json
+from schemas.registry import Registry
+from schemas.topics import ALL_TOPICS
+
+PAYMENTS = 300_000
+SINGLES = 60_000
+BATCH = 1000
+POST_SECONDS = 3.0
+TIMEOUT_SECONDS = 900.0
+
+
+class Costs(msgspec.Struct):
+    """Of one payment, on the machine that it was measured on; CPU in microseconds."""
+
+    payments: int
+    fraud_cpu: float
+    """Both stages, all shipped rules."""
+    broker_cpu: float
+    """Of what fraud reads and writes; one broker, one replica."""
+    service_cpu_single: float
+    service_cpu_batched: float
+    windows: float
+    """Open at the end of a day, all rules."""
+    window_bytes: float
+    """Resident bytes of fraud for each of them."""
+    cases: float
+    """Records on review_queue."""
+    disk_bytes: dict[str, float]
+    """On each topic, one replica."""
+
+
+def measure() -> Costs:
+    """All of it: some minutes."""
+    with servers() as running:
+        single, batched = _service(running)
+    with servers() as running:
+        fraud, broker, windows, window_bytes, cases = _fraud(running)
+        disk = {topic: _size(running.home / "kafka" / "data", topic) / PAYMENTS for topic in ALL_TOPICS}
+    return Costs(PAYMENTS, fraud, broker, single, batched, windows, window_bytes, cases, disk)
+
+
+def _service(running: Servers) -> tuple[float, float]:
+    """CPU microseconds of a payment that is posted alone, and of one in a batch."""
+    port = service(running)
+    child = psutil.Process(running.started["service"].process.pid)
+    lines = [encode_json(each) for each in payments(SINGLES)]
+    singles = [request("/payment_json", "application/json", line) for line in lines]
+    lines = [encode_json(each) for each in payments(10 * SINGLES)]
+    bodies = [b"\n".join(lines[at : at + BATCH]) for at in range(0, len(lines), BATCH)]
+    batches = [request("/payment_json", "application/x-ndjson", body) for body in bodies]
+    return (
+        _cpu_per(child, lambda: uvloop.run(rate(port, singles, 64, POST_SECONDS)) * POST_SECONDS),
+        _cpu_per(child, lambda: uvloop.run(rate(port, batches, 2, POST_SECONDS)) * POST_SECONDS * BATCH),
+    )
+
+
+def _cpu_per(process: psutil.Process, work: Callable[[], float]) -> float:
+    before = _cpu(process)
+    done = work()
+    return (_cpu(process) - before) / done * 1e6
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _fraud(running: Servers) -> tuple[float, float, float, float, float]:
+    """CPU of fraud and of the broker, windows, bytes of each, case records; all but the bytes for each payment."""
+    asyncio.run(_fill(running))
+    broker = psutil.Process(running.broker.process.pid)
+    worker = FraudWorker(running, "costs", "run", rules=None)
+    cpu, broker_cpu, resident = worker.cpu_seconds(), _cpu(broker), worker.resident()
+    await_read([worker], DETECT, 2 * PAYMENTS, TIMEOUT_SECONDS)
+    figures = worker.figures()
+    windows = sum(count for (name, _), count in figures.items() if name == "underten_windows_open")
+    cases = sum(count for (name, _), count in figures.items() if name == "underten_cases_written_total")
+    return (
+        (worker.cpu_seconds() - cpu) / PAYMENTS * 1e6,
+        (_cpu(broker) - broker_cpu) / PAYMENTS * 1e6,
+        windows / PAYMENTS,
+        (worker.resident() - resident) / windows,
+        cases / PAYMENTS,
+    )
+
+
+async def _fill(running: Servers) -> None:
+    await backlog.make_topics(running.kafka)
+    await backlog.write(running.kafka, Registry(running.registry), _yesterday(running.home / "truth.ndjson"))
+
+
+def _yesterday(truth: Path) -> Iterator[tuple[int, Payment]]:
+    """The mix that `locust/history.py` makes up, of one day."""
+    day = (datetime.now(UTC) - timedelta(days=1)).date()
+    options = ["--payments", str(PAYMENTS), "--days", "1", "--first-day", str(day), "--truth", str(truth)]
+    command = [sys.executable, "locust/history.py", *options]
+    made = subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603 - our own program
+    for line in made.splitlines():
+        yield msgspec.json.decode(line)["timestamp"], msgspec.json.decode(line, type=Payment)
+
+
+def _size(data: Path, topic: str) -> int:
+    """Bytes of a topic's segments."""
+    return sum(file.stat().st_size for file in data.glob(f"{topic}-[0-9]*/*.log"))
+
+
+if __name__ == "__main__":
+    quiet()
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(measure())).decode() + "\n")
