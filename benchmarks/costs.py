@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import psutil
 import uvloop
+from aiokafka import AIOKafkaProducer
 
 from benchmarks import backlog
 from benchmarks.edge import payments, service
@@ -20,11 +21,18 @@ from benchmarks.generator import rate, request
 from benchmarks.servers import Servers, quiet, servers
 from benchmarks.workers import FraudWorker, await_read
 from fraud.detect import NAME as DETECT
+from fraud.keys import payor_key
+from schemas.codecs import payment_codecs
 from schemas.payment import Payment, encode_json
 from schemas.registry import Registry
-from schemas.topics import ALL_TOPICS
+from schemas.topics import ALL_TOPICS, PAYMENT_JSON
 
-PAYMENTS = 300_000
+PAYMENTS = 600_000
+DRIFT_SECONDS = 1800
+"""So that batches are full, although the backlog is that of a whole day."""
+TRICKLE = 116
+"""Payments a second: ten million a day."""
+TRICKLE_SECONDS = 20
 SINGLES = 60_000
 BATCH = 1000
 POST_SECONDS = 3.0
@@ -36,7 +44,11 @@ class Costs(msgspec.Struct):
 
     payments: int
     fraud_cpu: float
-    """Both stages, all shipped rules."""
+    """Both stages, all shipped rules, full batches."""
+    fraud_share: float
+    """Of one core, while ten million payments a day trickle in: what committing ten times a second costs."""
+    broker_share: float
+    """The same of the broker."""
     broker_cpu: float
     """Of what fraud reads and writes; one broker, one replica."""
     service_cpu_single: float
@@ -56,9 +68,9 @@ def measure() -> Costs:
     with servers() as running:
         single, batched = _service(running)
     with servers() as running:
-        fraud, broker, windows, window_bytes, cases = _fraud(running)
+        fraud, broker, windows, window_bytes, cases, shares = _fraud(running)
         disk = {topic: _size(running.home / "kafka" / "data", topic) / PAYMENTS for topic in ALL_TOPICS}
-    return Costs(PAYMENTS, fraud, broker, single, batched, windows, window_bytes, cases, disk)
+    return Costs(PAYMENTS, fraud, *shares, broker, single, batched, windows, window_bytes, cases, disk)
 
 
 def _service(running: Servers) -> tuple[float, float]:
@@ -87,23 +99,42 @@ def _cpu(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _fraud(running: Servers) -> tuple[float, float, float, float, float]:
-    """CPU of fraud and of the broker, windows, bytes of each, case records; all but the bytes for each payment."""
+def _fraud(running: Servers) -> tuple[float, float, float, float, float, tuple[float, float]]:
+    """CPU of fraud and of the broker, windows, bytes of each, case records, all but the bytes for each payment; and
+    the shares of a core that both take under a trickle.
+    """
     asyncio.run(_fill(running))
     broker = psutil.Process(running.broker.process.pid)
-    worker = FraudWorker(running, "costs", "run", rules=None)
+    worker = FraudWorker(running, "costs", "run", rules=None, drift_seconds=DRIFT_SECONDS)
     cpu, broker_cpu, resident = worker.cpu_seconds(), _cpu(broker), worker.resident()
     await_read([worker], DETECT, 2 * PAYMENTS, TIMEOUT_SECONDS)
     figures = worker.figures()
     windows = sum(count for (name, _), count in figures.items() if name == "underten_windows_open")
     cases = sum(count for (name, _), count in figures.items() if name == "underten_cases_written_total")
+    fraud_cpu, broker_cpu = worker.cpu_seconds() - cpu, _cpu(broker) - broker_cpu
     return (
-        (worker.cpu_seconds() - cpu) / PAYMENTS * 1e6,
-        (_cpu(broker) - broker_cpu) / PAYMENTS * 1e6,
+        fraud_cpu / PAYMENTS * 1e6,
+        broker_cpu / PAYMENTS * 1e6,
         windows / PAYMENTS,
         (worker.resident() - resident) / windows,
         cases / PAYMENTS,
+        _trickle(running, worker, broker),
     )
+
+
+def _trickle(running: Servers, worker: FraudWorker, broker: psutil.Process) -> tuple[float, float]:
+    """Shares of a core, of fraud and the broker."""
+    fraud, kafka = worker.cpu_seconds(), _cpu(broker)
+    asyncio.run(_send_slowly(running))
+    return (worker.cpu_seconds() - fraud) / TRICKLE_SECONDS, (_cpu(broker) - kafka) / TRICKLE_SECONDS
+
+
+async def _send_slowly(running: Servers) -> None:
+    codec = (await payment_codecs(Registry(running.registry)))[PAYMENT_JSON]
+    async with AIOKafkaProducer(**running.kafka.client_options(), linger_ms=2) as producer:
+        for payment in payments(TRICKLE * TRICKLE_SECONDS):
+            await producer.send(PAYMENT_JSON, codec.encode(payment), payor_key(payment.payor_account_no))
+            await asyncio.sleep(1 / TRICKLE)
 
 
 async def _fill(running: Servers) -> None:

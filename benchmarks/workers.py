@@ -13,6 +13,7 @@ import stamina
 
 from benchmarks.servers import Servers
 from compose.addresses import free_port
+from fraud.settings import FraudSettings
 from schemas.errors import UndertenError
 
 RULE = """\
@@ -42,11 +43,13 @@ class FraudWorker:
     """run, normalise or detect."""
     rules: str | None = RULE
     """A file's text; None: the shipped rules."""
+    drift_seconds: float = FraudSettings().fraud_drift_seconds
     port: int = field(default_factory=free_port)
 
     def __post_init__(self) -> None:
         name = f"{self.app}-{self.command}-{self.port}"
         settings = {"FRAUD_APP": self.app, "FRAUD_METRICS_PORT": str(self.port)}
+        settings["FRAUD_DRIFT_SECONDS"] = str(self.drift_seconds)
         if self.rules is not None:
             settings["FRAUD_RULES"] = str(self.servers.home / "rules.toml")
             Path(settings["FRAUD_RULES"]).write_text(self.rules, encoding="utf-8")
