@@ -9,6 +9,9 @@ the merged order than it is in its own partition.
 That needs to know the next record of *every* partition. One that has nothing buffered holds the others up, unless it
 has been read to its end. One batch spans at most `drift_ms` of time, because the order in which several tasks write
 their batches is not kept.
+
+All this is for a stage whose outputs bring several partitions together. Where each partition has its own stream time,
+as for the rules' windows, there is nothing to align.
 """
 
 import heapq
@@ -21,7 +24,8 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 class Alignment:
     """Fetched records of the assigned partitions that have not been taken yet."""
 
-    def __init__(self, drift_ms: int) -> None:
+    def __init__(self, drift_ms: int | None) -> None:
+        """`drift_ms` is None where partitions have nothing to do with each other: none waits for another then."""
         self._drift_ms = drift_ms
         self._buffers: dict[TopicPartition, deque[ConsumerRecord]] = {}
 
@@ -52,6 +56,8 @@ class Alignment:
         `drift_ms` after the first record's time.
         """
         buffers = self._buffers
+        if self._drift_ms is None:
+            return self._take_of_each(most)
         if any(partition not in at_end for partition in self.empty()):
             return []
         heads = [(buffer[0].timestamp, partition) for partition, buffer in buffers.items() if buffer]
@@ -68,4 +74,16 @@ class Alignment:
                 heapq.heappop(heads)
             else:
                 break
+        return taken
+
+    def _take_of_each(self, most: int) -> list[ConsumerRecord]:
+        """Up to an equal share of `most` of each partition, in its own order."""
+        share = most // max(1, len(self._buffers))
+        taken: list[ConsumerRecord] = []
+        for buffer in self._buffers.values():
+            if len(buffer) <= share:
+                taken.extend(buffer)
+                buffer.clear()
+            else:
+                taken.extend(buffer.popleft() for _ in range(share))
         return taken

@@ -5,7 +5,7 @@ batch one transaction.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -65,5 +65,5 @@ class Stage:
     changelog: str | None = None
     """Compacted topic with the task's state, in the partition of the task's number."""
 
-    drift_ms: int = field(default=2**62)
-    """How much event time one batch may span (see `alignment`)."""
+    drift_ms: int | None = None
+    """How much event time one batch may span where several partitions go into one (see `alignment`)."""

@@ -72,3 +72,12 @@ def test_no_record_is_later_in_the_merged_order_than_in_its_own_partition(
             assert merged_time - each.timestamp <= own_time[each.partition] - each.timestamp
             count += 1
     assert count == sum(map(len, streams))
+
+
+def test_partitions_that_have_nothing_to_do_with_each_other_do_not_wait() -> None:
+    alignment = Alignment(None)
+    alignment.assign([A, B])
+    alignment.add(A, [record(A, stamp) for stamp in (50, 10, 20)])
+    assert [each.timestamp for each in alignment.take(set(), most=4)] == [50, 10]
+    alignment.add(B, [record(B, 5)])
+    assert [each.timestamp for each in alignment.take(set(), most=4)] == [20, 5]
