@@ -16,6 +16,7 @@ BENCHMARKS: tuple[Callable[[], list[Result]], ...] = (
     edge.single_payments,
     edge.against_fastapi,
     edge.batches,
+    edge.batches_without_receipts,
     stages.against_kafka_streams,
     stages.against_python_peers,
     stages.as_windows_grow,

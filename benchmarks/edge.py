@@ -134,14 +134,23 @@ def _singles(
 
 def batches() -> list[Result]:
     """Payments a second in NDJSON batches of 1,000; against aiokafka's producer fed with ready bytes by send()."""
+    return _batches("")
+
+
+def batches_without_receipts() -> list[Result]:
+    """The same while no receipts are kept: a payment that is sent again is produced again."""
+    return _batches(", no receipts kept", REPLAY_SECONDS="0")
+
+
+def _batches(how: str, **settings: str) -> list[Result]:
     found = []
     with servers() as running:
-        port = service(running)
+        port = service(running, **settings)
         for topic, _, encode, _, goal in FORMATS:
             ready = [(str(each.payor_account_no).encode(), FRAME + encode(each)) for each in payments(SENT)]
             ours = partial(_batch_rate, port, topic)
             values, references = uvloop.run(_taking_turns(ours, partial(_fed, running.kafka, topic, ready)))
-            name = f"payments a second in batches of {BATCH:,}, {_format(topic)}"
+            name = f"payments a second in batches of {BATCH:,}, {_format(topic)}{how}"
             found.append(at_least_times(name, values, "aiokafka's producer, send() of ready bytes", references, goal))
     return found
 
