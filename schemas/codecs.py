@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Any, Protocol
 
 import fastavro
+import msgspec
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
@@ -96,7 +97,7 @@ class AvroCodec:
         """See `PaymentCodec`."""
         out = io.BytesIO(self.header)
         out.seek(0, io.SEEK_END)
-        fastavro.schemaless_writer(out, AVRO_SCHEMA, {name: getattr(payment, name) for name in FIELDS})
+        fastavro.schemaless_writer(out, AVRO_SCHEMA, msgspec.structs.asdict(payment))
         return out.getvalue()
 
     def decode_body(self, body: bytes) -> PostedPayment:
@@ -115,7 +116,7 @@ class ProtobufCodec:
 
     def encode(self, payment: Payment) -> bytes:
         """See `PaymentCodec`."""
-        message = payment_pb2.Payment(**{name: getattr(payment, name) for name in FIELDS})
+        message = payment_pb2.Payment(**msgspec.structs.asdict(payment))
         return self.header + message.SerializeToString()
 
     def decode_body(self, body: bytes) -> PostedPayment:
