@@ -48,8 +48,8 @@ locust: $(BIN)/.installed-load  ## the same from a page, http://127.0.0.1:8089
 screenshots: $(BIN)/.installed-test  ## pictures of what `make up` runs, for the README
 	$(BIN)/python -m tests.browser.screenshots http://127.0.0.1:$(or $(SERVICE_PORT),8000)
 
-bench: $(BIN)/.installed-test  ## the benchmark table
-	$(BIN)/python -m benchmarks
+bench: $(BIN)/.installed-test  ## the benchmark table; BENCH=batches measures that alone
+	$(BIN)/python -m benchmarks $(BENCH)
 
 lint: $(BIN)/.installed-test  ## style and types
 	$(BIN)/ruff check .

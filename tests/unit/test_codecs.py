@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from schemas import payment_pb2, wire
 from schemas.codecs import AvroCodec, JsonCodec, PaymentCodec, ProtobufCodec
 from schemas.errors import PaymentError, UndecodableError
-from schemas.payment import Payment
+from schemas.payment import NormalisedPayment, Payment
 
 PAYMENT = Payment("6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b", "First National", 200, 4000.01, "ACH", 100)
 AVRO = AvroCodec(wire.header(7))
@@ -103,3 +104,9 @@ def test_the_committed_protobuf_module_is_what_protoc_generates(tmp_path: Path) 
 def test_there_is_no_schema_id_zero_to_be_asked_for() -> None:
     with pytest.raises(UndecodableError, match="schema id"):
         wire.schema_id(bytes(20))
+
+
+@pytest.mark.parametrize("codec", [AVRO, PROTOBUF], ids=["avro", "protobuf"])
+def test_a_payment_with_more_fields_than_six_is_written_with_six(codec: PaymentCodec) -> None:
+    normalised = NormalisedPayment(*msgspec.structs.astuple(PAYMENT), "payment_json")
+    assert codec.encode(normalised) == codec.encode(PAYMENT)
