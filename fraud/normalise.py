@@ -36,9 +36,8 @@ class Normalise:
         self._partitions = partitions
         self._rejected: Counter[str] = Counter()
         for topic in RAW_TOPICS:
-            metrics.REJECTED.labels(
-                topic
-            )  # from 0 on: of a series that appears with its first event no increase is seen
+            # From 0 on: of a series that appears with its first event no increase is seen.
+            metrics.REJECTED.labels(topic)
 
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
         """Ask for schemas that are new; raises RegistryUnavailable."""

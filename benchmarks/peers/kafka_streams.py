@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.peers.running import Peer, PeerFailed, PeerMissing
-from compose.child import Child, ChildDied, await_condition
+from benchmarks.peers.running import Peer, PeerMissing, run_to_the_end
 from compose.java import java
 from compose.parts import PartsError, jars
 
@@ -24,21 +23,10 @@ def command(variant: str, home: Path) -> Sequence[str]:
         raise PeerMissing(str(error)) from error
     classes = home / "classes"
     compiling = [*java("512m"), "-jar", str(compiler), "-25", "-nowarn", "-cp", streams, "-d", str(classes)]
-    _compile([*compiling, str(SOURCES)], home / "compiler.log")
+    log = home / "compiler.log"
+    run_to_the_end("compiling the Kafka Streams peer", [*compiling, str(SOURCES)], log, COMPILE_SECONDS)
     quiet = ["--enable-native-access=ALL-UNNAMED", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"]
     return [*java("3g"), "-XX:+UseParallelGC", *quiet, "-cp", f"{classes}:{streams}", MAIN, variant]
-
-
-def _compile(command: Sequence[str], log: Path) -> None:
-    compiler = Child("compiling the Kafka Streams peer", command, log)
-    try:
-        await_condition("it was done", lambda: compiler.process.poll() is not None, compiler, COMPILE_SECONDS)
-        if compiler.process.returncode:
-            compiler.check()
-    except ChildDied as error:
-        raise PeerFailed(str(error)) from error
-    finally:
-        compiler.stop()
 
 
 KAFKA_STREAMS_SUMS = Peer("kafka_streams_sums", "Kafka Streams, sums alone, in memory", partial(command, "sums"))

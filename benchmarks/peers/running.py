@@ -75,6 +75,15 @@ def run(peer: Peer, kafka: KafkaSettings, payments: int, seconds: float = TIMEOU
 
 def result(name: str, command: Sequence[str], log: Path, seconds: float) -> Measured:
     """What a peer says, of a child that has ended within so many seconds. Raises PeerFailed."""
+    run_to_the_end(name, command, log, seconds)
+    for line in reversed(log.read_bytes().splitlines()):
+        if line.startswith(b'{"payments"'):
+            return msgspec.json.decode(line, type=Measured)
+    raise PeerFailed(f"{name} ended without a result; it said: {log.read_text(errors='replace')[-500:]}")
+
+
+def run_to_the_end(name: str, command: Sequence[str], log: Path, seconds: float) -> None:
+    """Run a child that ends by itself, with status 0 and within so many seconds. Raises PeerFailed if it does not."""
     child = Child(name, command, log)
     try:
         await_condition("it was through", lambda: child.process.poll() is not None, child, seconds)
@@ -84,7 +93,3 @@ def result(name: str, command: Sequence[str], log: Path, seconds: float) -> Meas
         raise PeerFailed(str(error)) from error
     finally:
         child.stop()
-    for line in reversed(log.read_bytes().splitlines()):
-        if line.startswith(b'{"payments"'):
-            return msgspec.json.decode(line, type=Measured)
-    raise PeerFailed(f"{name} ended without a result; it said: {log.read_text(errors='replace')[-500:]}")
