@@ -46,7 +46,10 @@ async def _run_until_stopped(workers: Sequence[Worker], settings: Settings) -> N
         await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for worker in workers:
             worker.stopping.set()
-        await asyncio.gather(*running)
+        # All of them, even where one has failed: what is left running is cut off in the middle of its batch.
+        await asyncio.wait(running)
+        for each in running:
+            each.result()
     creating.cancel()
     stopping.cancel()
 
