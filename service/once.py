@@ -210,6 +210,7 @@ class Once:
                 self._broken(error)
         if not self.usable:
             self.lost += len(done)
+        self._receipts.forget()
         self._now = time.time()
         if self.ready and self.usable:
             self._seconds = self._receipts.seconds()

@@ -1,33 +1,28 @@
-"""The receipts of the last minutes by payment id, in files that all processes of a service share.
+"""What is known of each payment id of the last minutes: its receipt, or which process has it in flight.
 
-Kafka has the truth, and the files can always be made from it; so nothing here waits for a disk. They are LMDB's: memory
-that is mapped, many readers beside one writer, whole after a process was killed at any moment. A machine that went down
-may leave them torn, hence the boot's id in their names. One file takes what comes within the time for which receipts
-are kept, the one before it is still looked at, older ones are deleted: nothing ever has to be searched for what is old.
+It stands in a log that all processes of a service share (see `receipt_log`); in memory is only where in the log. So
+nothing has to be searched for on a disk, and what a process writes goes to the end of a file, whatever the ids.
 """
 
-import contextlib
 import struct
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import lmdb
-
 from service.deliveries import Acknowledged
+from service.receipt_log import BEGINNING, Error, ReceiptLog, Tail
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-# Addresses, not memory and not disk: the file grows as it is filled.
-MOST_BYTES = 16 * 1024**3
+__all__ = ["NOBODY", "Error", "Kept", "Receipts", "kept", "record"]
+
 NOBODY = 0
 NOWHERE = Acknowledged(0, 0, 0)
 
-_RECORD = struct.Struct("<8sIIiqq")
-
-Buffer = bytes | memoryview
-
-Error: type[Exception] = lmdb.Error
+_RECORD = struct.Struct("<8siIiqq")
+_KEY_BYTES = 16
+_STEP = _KEY_BYTES + _RECORD.size
+_LONG_AGO = -(2**31)
 
 
 class Kept(NamedTuple):
@@ -41,38 +36,32 @@ class Kept(NamedTuple):
 
 
 def record(fingerprint: bytes, since: int, owner: int, receipt: Acknowledged) -> bytes:
-    """What stands in the files of an id."""
+    """What stands in the log of an id."""
     return _RECORD.pack(fingerprint, since, owner, *receipt)
 
 
-def kept(record: Buffer) -> Kept:
+def kept(record: bytes) -> Kept:
     """What a record says."""
     fingerprint, since, owner, *receipt = _RECORD.unpack(record)
     return Kept(fingerprint, since, owner, Acknowledged(*receipt))
 
 
 class Receipts:
-    """The files of one folder. Methods raise `Error` where they are damaged, or the disk is full."""
+    """The receipts of one folder. Methods raise `Error` where its files are damaged, or the disk is full."""
 
     def __init__(self, folder: Path, keep_seconds: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Open them, or make them, unless they are `damaged`; `clock` is the machine's, and never jumps."""
-        self._folder = folder
-        self._name = f"{_boot()}-{keep_seconds}"
+        """Read them, unless they are `damaged`; `clock` is the machine's, and never jumps."""
         self._keep_seconds = keep_seconds
         self._clock = clock
-        self._number = -1
-        self._now: lmdb.Environment | None = None
-        self._before: lmdb.Environment | None = None
-        self._inode = 0
-        self._reading: tuple[lmdb.Transaction, lmdb.Transaction] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
-        number = self._wanted()
-        self.fresh = not (self._file(number).exists() or self._file(number - 1).exists())
+        self._log = ReceiptLog(folder, keep_seconds, clock)
+        self._places = _Places()
+        self._seen = BEGINNING
+        self.fresh = self._log.fresh
         """Whether there was nothing to go on with."""
         self.damaged: Exception | None = None
         """What is wrong with the files, until they are thrown away."""
         try:
-            self._files()
+            self._catch_up()
         except Error as error:
             self.damaged = error
 
@@ -82,13 +71,7 @@ class Receipts:
 
     def find(self, keys: Iterable[bytes]) -> list[Kept | None]:
         """What is known of each id: as of what this process wrote last, whatever others have written since."""
-        if self._reading is None:
-            now, before = self._files()
-            self._reading = now.begin(), before.begin()
-        recent, older = self._reading
-        newest, last = recent.get, older.get
-        found = [newest(key) or last(key) for key in keys]
-        return [None if each is None else self._unless_old(each) for each in found]
+        return [self._known(key) for key in keys]
 
     def claim(
         self, wanted: Sequence[tuple[bytes, bytes]], owner: int, free: Callable[[Kept], bool]
@@ -97,149 +80,123 @@ class Receipts:
 
         `free` says of a claim whether it no longer counts.
         """
-        now, before = self._files()
         since = self.seconds()
-        found = []
-        with now.begin(write=True) as recent, before.begin() as older:
-            # Whoever got here after the file's time was over might not see what others claim in the next one.
-            late = self._wanted() != self._number
-            for key, fingerprint in () if late else wanted:
-                known = self._known(key, recent, older)
-                if known is not None and known.owner != NOBODY and free(known):
-                    known = None
-                if known is None:
-                    recent.put(key, record(fingerprint, since, owner, NOWHERE))
-                found.append(known)
-        return self.claim(wanted, owner, free) if late else found
+        with self._log.alone() as log:
+            self._read(log)
+            found = [self._known(key) for key, _ in wanted]
+            found = [None if known and known.owner != NOBODY and free(known) else known for known in found]
+            claims = {
+                key: record(fingerprint, since, owner, NOWHERE)
+                for (key, fingerprint), known in zip(wanted, found, strict=True)
+                if known is None
+            }
+            self._add(log, claims)
+        return found
 
     def keep(self, records: Mapping[bytes, bytes]) -> None:
         """Remember receipts by key, each a `record`; in place of claims."""
-        self._stop_reading()
-        now, _ = self._files()
-        with now.begin(write=True) as recent:
-            # In order, neighbours share a page.
-            recent.cursor().putmulti(sorted(records.items()))
+        with self._log.alone() as log:
+            self._read(log)
+            self._add(log, records)
 
     def keep_first(self, receipts: Iterable[tuple[bytes, bytes, Acknowledged]], age: Callable[[int], float]) -> None:
         """Remember receipts that were found on the topics, where there is none yet; `age` of a timestamp in seconds."""
-        self._stop_reading()
-        now, before = self._files()
-        clock = self.seconds()
-        with now.begin(write=True) as recent, before.begin() as older:
+        now = self.seconds()
+        with self._log.alone() as log:
+            self._read(log)
+            first: dict[bytes, bytes] = {}
             for key, fingerprint, receipt in receipts:
                 passed = max(0.0, age(receipt.timestamp))
-                if passed > self._keep_seconds:
-                    continue
-                # A machine that has just come up had no clock when some of them were sent.
-                since = max(0, int(clock - passed))
-                known = self._known(key, recent, older)
-                if known is None or known.owner != NOBODY:
-                    recent.put(key, record(fingerprint, since, NOBODY, receipt))
+                known = self._known(key)
+                if passed <= self._keep_seconds and key not in first and (known is None or known.owner != NOBODY):
+                    first[key] = record(fingerprint, int(now - passed), NOBODY, receipt)
+            self._add(log, first)
 
     def free(self, keys: Iterable[bytes], owner: int) -> None:
         """Give claims of this owner back."""
-        self._stop_reading()
-        for environment in self._files():
-            with environment.begin(write=True) as transaction:
-                for key in keys:
-                    known = transaction.get(key)
-                    if known is not None and kept(known).owner == owner:
-                        transaction.delete(key)
+        with self._log.alone() as log:
+            self._read(log)
+            known = {key: self._known(key) for key in keys}
+            mine = {key: claim for key, claim in known.items() if claim is not None and claim.owner == owner}
+            self._add(log, {key: record(each.fingerprint, _LONG_AGO, owner, NOWHERE) for key, each in mine.items()})
+
+    def forget(self) -> None:
+        """Let go of what is older than it is kept; to be called now and then."""
+        self._places.forget(self.seconds() - self._keep_seconds)
 
     def replaced(self) -> bool:
         """Whether another process has thrown the files away."""
-        try:
-            return self._file(self._number).stat().st_ino != self._inode
-        except FileNotFoundError:
-            return True
+        return self._log.replaced()
 
     def reopen(self) -> None:
         """Go on with the files that stand there now."""
         self.close()
-        self._files()
+        self._catch_up()
 
     def throw_away(self) -> None:
         """Begin anew, with nothing known."""
         self.close()
-        self._delete(keeping=())
-        self._files()
+        self._log.throw_away()
         self.damaged = None
 
     def close(self) -> None:
         """Let go of the files; they stay."""
-        self._stop_reading()
-        for environment in (self._now, self._before):
-            if environment is not None:
-                environment.close()
-        self._now = self._before = None
-        self._number = -1
+        self._log.close()
+        self._places, self._seen = _Places(), BEGINNING
 
-    def _known(self, key: bytes, recent: lmdb.Transaction, older: lmdb.Transaction) -> Kept | None:
-        found = recent.get(key) or older.get(key)
-        return None if found is None else self._unless_old(found)
+    def _catch_up(self) -> None:
+        with self._log.alone() as log:
+            self._read(log)
 
-    def _unless_old(self, found: Buffer) -> Kept | None:
-        known = kept(found)
-        return None if known.since + self._keep_seconds < self._clock() else known
+    def _read(self, log: Tail) -> None:
+        """Take note of what other processes have added."""
+        for place, entry in log.after(self._seen):
+            self._note(place, entry)
 
-    def _stop_reading(self) -> None:
-        """Let `find` see what is written from here on."""
-        if self._reading is not None:
-            for transaction in self._reading:
-                transaction.abort()
-            self._reading = None
+    def _add(self, log: Tail, records: Mapping[bytes, bytes]) -> None:
+        if records:
+            entry = b"".join([key + record for key, record in records.items()])
+            self._note(log.add(entry), entry)
 
-    def _files(self) -> tuple[lmdb.Environment, lmdb.Environment]:
-        """The file of this moment and the one before it."""
-        number = self._wanted()
-        if self._now is None or self._before is None or number != self._number:
-            self._roll(number)
-        assert self._now is not None
-        assert self._before is not None
-        return self._now, self._before
+    def _note(self, place: int, entry: bytes) -> None:
+        keys = [entry[at : at + _KEY_BYTES] for at in range(0, len(entry), _STEP)]
+        self._places.add(keys, place, kept(entry[-_RECORD.size :]).since)
+        self._seen = place
 
-    def _wanted(self) -> int:
-        return int(self._clock() // self._keep_seconds)
-
-    def _roll(self, number: int) -> None:
-        if self._now is not None and self._before is not None and number == self._number + 1:
-            self._before.close()
-            self._before, self._now = self._now, self._open(number)
-        else:
-            self.close()
-            self._before, self._now = self._open(number - 1), self._open(number)
-        # Whoever still writes to the last file is waited for, so that nothing appears there after it was looked at.
-        self._before.begin(write=True).abort()
-        self._number = number
-        self._inode = self._file(number).stat().st_ino
-        self._delete(keeping=(number - 1, number))
-
-    def _open(self, number: int) -> lmdb.Environment:
-        opened = lmdb.open(
-            str(self._file(number)), subdir=False, map_size=MOST_BYTES, mode=0o600, sync=False, readahead=False
-        )
-        # What is mapped and not there would end the process.
-        if (opened.info()["last_pgno"] + 1) * opened.stat()["psize"] > self._file(number).stat().st_size:
-            opened.close()
-            raise lmdb.CorruptedError(f"{self._file(number).name} is cut short")
-        # Readers that were killed would keep their view of the file, and its pages, for ever.
-        opened.reader_check()
-        return opened
-
-    def _file(self, number: int) -> Path:
-        return self._folder / f"{self._name}-{number}.lmdb"
-
-    def _delete(self, keeping: tuple[int, ...]) -> None:
-        kept = {self._file(number).name for number in keeping}
-        for file in self._folder.glob("*.lmdb*"):
-            if file.name.removesuffix("-lock") not in kept:
-                with contextlib.suppress(FileNotFoundError):
-                    file.unlink()
+    def _known(self, key: bytes) -> Kept | None:
+        place = self._places.of(key)
+        if place is None:
+            return None
+        entry = self._log.entry(place) or b""
+        for at in range(0, len(entry), _STEP):
+            if entry.startswith(key, at):
+                known = kept(entry[at + _KEY_BYTES : at + _STEP])
+                return None if known.since + self._keep_seconds < self._clock() else known
+        return None
 
 
-def _boot() -> str:
-    """Which run of the machine this is."""
-    try:
-        return BOOT_ID.read_text().strip()[:8]
-    except OSError:
-        return "boot"
+class _Places:
+    """Where in the log each id stands last."""
+
+    def __init__(self) -> None:
+        # Millions in one dict would stand still for a moment whenever it grows.
+        self._parts: list[dict[bytes, int]] = [{} for _ in range(256)]
+        self._entries: deque[tuple[int, int, list[bytes]]] = deque()
+
+    def of(self, key: bytes) -> int | None:
+        return self._parts[key[-1]].get(key)
+
+    def add(self, keys: list[bytes], place: int, since: int) -> None:
+        parts = self._parts
+        for key in keys:
+            parts[key[-1]][key] = place
+        self._entries.append((since, place, keys))
+
+    def forget(self, before: int) -> None:
+        """Let go of entries from before that moment."""
+        while self._entries and self._entries[0][0] < before:
+            _, place, keys = self._entries.popleft()
+            for key in keys:
+                part = self._parts[key[-1]]
+                if part.get(key) == place:
+                    del part[key]

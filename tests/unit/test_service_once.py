@@ -239,7 +239,7 @@ async def test_a_dead_process_claims_count_until_what_it_sent_was_read(tmp_path:
 
 
 async def test_payments_go_on_while_the_files_are_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.receipts.MOST_BYTES", 65_536)
+    monkeypatch.setattr("service.receipt_log.MOST_BYTES", 65_536)
     process = Process(tmp_path)
     sent = [payment() for _ in range(1000)]
     delivery = process.send(*sent)

@@ -1,5 +1,6 @@
 """The files with receipts, and who shares them."""
 
+import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -35,6 +36,18 @@ def receipts(tmp_path: Path, clock: Clock) -> Receipts:
 
 def keep(receipts: Receipts, key: bytes = KEY) -> None:
     receipts.keep({key: record(PRINT, receipts.seconds(), NOBODY, PLACE)})
+
+
+def keep_at(folder: Path, now: float, key: bytes) -> None:
+    keep(Receipts(folder, 600, lambda: now), key)
+
+
+def keep_elsewhere(folder: Path, now: float, key: bytes) -> None:
+    """As another process of the service; LMDB opens a file once in each."""
+    other = multiprocessing.get_context("spawn").Process(target=keep_at, args=(folder, now, key))
+    other.start()
+    other.join()
+    assert other.exitcode == 0
 
 
 def never(_: Kept) -> bool:
@@ -85,6 +98,27 @@ def test_an_id_is_claimed_once_until_it_is_given_back_or_has_its_receipt(receipt
     assert receipts.claim([(KEY, PRINT)], 9, lambda _: True) == [Kept(PRINT, 6600, NOBODY, PLACE)]
 
 
+def test_what_other_processes_write_is_seen_before_an_id_is_claimed_also_at_the_end_of_the_last_file(
+    tmp_path: Path, receipts: Receipts, clock: Clock
+) -> None:
+    keep(receipts, b"x" * 16)
+    keep_elsewhere(tmp_path, clock.now, KEY)
+    keep_elsewhere(tmp_path, clock.now + 599, OTHER)
+    clock.now += 600
+    keep_elsewhere(tmp_path, clock.now, b"y" * 16)
+    known = receipts.claim([(KEY, PRINT), (OTHER, PRINT), (b"y" * 16, PRINT), (b"z" * 16, PRINT)], 7, never)
+    assert [each and each.since for each in known] == [6000, 6599, 6600, None]
+
+
+def test_what_is_too_old_is_let_go_of(receipts: Receipts, clock: Clock) -> None:
+    keep(receipts)
+    clock.now += 300
+    keep(receipts, OTHER)
+    clock.now += 301
+    receipts.forget()
+    assert [receipts._places.of(KEY), receipts.find([OTHER])[0] is None] == [None, False]
+
+
 def test_what_is_found_on_the_topics_takes_the_place_of_claims_and_of_nothing_else(receipts: Receipts) -> None:
     later = Acknowledged(1, 1, 1)
     keep(receipts)
@@ -114,7 +148,7 @@ def test_a_damaged_file_is_replaced_by_an_empty_one(tmp_path: Path, receipts: Re
     again = Receipts(tmp_path, 600, receipts._clock)
     assert again.damaged
     with pytest.raises(Error):
-        again.find([KEY])
+        keep(again)
     again.throw_away()
     keep(again)
     assert again.find([KEY]) != [None]
@@ -142,7 +176,7 @@ def test_what_is_thrown_away_is_gone(receipts: Receipts) -> None:
 
 
 def test_a_full_file_is_an_error_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.receipts.MOST_BYTES", 100_000)
+    monkeypatch.setattr("service.receipt_log.MOST_BYTES", 100_000)
     receipts = Receipts(tmp_path, 600)
     with pytest.raises(Error):
         receipts.keep({os.urandom(16): record(PRINT, 1, NOBODY, PLACE) for _ in range(5000)})
