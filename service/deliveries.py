@@ -13,7 +13,7 @@ BrokerError
 
 import asyncio
 from collections import Counter
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable
 
 import msgspec
 
@@ -82,39 +82,25 @@ class IdReused(NotDelivered):
     field = "id"
 
 
-class Acknowledged(NamedTuple):
+class Acknowledged(msgspec.Struct, frozen=True, gc=False):
     """Where a payment stands on Kafka; `timestamp` in ms since the epoch."""
 
     partition: int
     offset: int
     timestamp: int
+    replayed: bool = False
+    """Whether it has been standing there since it was sent before."""
 
-
-class Replayed(Acknowledged):
-    """Where the payment has been standing since it was sent first."""
-
-    __slots__ = ()
+    def again(self) -> "Acknowledged":
+        """As whoever sends the payment again is told."""
+        return msgspec.structs.replace(self, replayed=True)
 
 
 Outcome = Acknowledged | NotDelivered
 
 
-class Client(Protocol):
-    """Whom to tell what became of payments, each by its index."""
-
-    @property
-    def headers(self) -> RecordHeaders:
-        """Of the payments' records."""
-
-    def settle(self, index: int, outcome: Outcome) -> None:
-        """Take note of an outcome; more than one may come, and the last is final."""
-
-    def answered(self, index: int) -> bool:
-        """Whether somebody was told already."""
-
-
 class Delivery:
-    """Payments that were handed in together. Await `settled`, then read `outcomes`: one for each, in order."""
+    """Payments of one request: what became of each. Await `settled`, then read `outcomes`: one for each, in order."""
 
     __slots__ = ("_open", "headers", "outcomes", "settled")
 
@@ -138,17 +124,22 @@ class Delivery:
 
     def settle(self, index: int, outcome: Outcome) -> None:
         """The first outcome stands: an acknowledgement after the deadline changes no answer."""
-        if self.outcomes[index] is None:
-            self.outcomes[index] = outcome
-            self._open -= 1
-            if self._open == 0 and not self.settled.done():
-                self.settled.set_result(None)
+        self.settle_each((index,), (outcome,))
+
+    def settle_each(self, indexes: Iterable[int], outcomes: Iterable[Outcome]) -> None:
+        """Settle several payments."""
+        for index, outcome in zip(indexes, outcomes, strict=True):
+            if self.outcomes[index] is None:
+                self.outcomes[index] = outcome
+                self._open -= 1
+        if self._open == 0 and not self.settled.done():
+            self.settled.set_result(None)
 
 
 def outcome_kind(outcome: Outcome) -> str:
     """An outcome in a word, for the metrics."""
     if isinstance(outcome, Acknowledged):
-        return "replayed" if isinstance(outcome, Replayed) else "acknowledged"
+        return "replayed" if outcome.replayed else "acknowledged"
     return outcome.kind
 
 
@@ -157,28 +148,3 @@ class _NotHandedIn(NotAccepted):
 
 
 _NOT_HANDED_IN = _NotHandedIn("not handed in")
-
-
-class Entry(msgspec.Struct, gc=False):
-    """One payment on its way; `deadline` is on the event loop's clock, `timestamp` in ms since the epoch."""
-
-    client: Client
-    index: int
-    key: bytes
-    value: bytes
-    timestamp: int
-    deadline: float
-
-    @property
-    def size(self) -> int:
-        """Bytes that count as in flight."""
-        return len(self.key) + len(self.value)
-
-    @property
-    def answered(self) -> bool:
-        """Whether the client has been told already."""
-        return self.client.answered(self.index)
-
-    def settle(self, outcome: Outcome) -> None:
-        """Say what became of the payment."""
-        self.client.settle(self.index, outcome)

@@ -27,7 +27,8 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from service.connection import ProducerConnection, Wire
-from service.deliveries import Acknowledged, Entry, NeverAnswered, NotAccepted, OutcomeUnknown, Refused, TooLarge
+from service.deliveries import NeverAnswered, NotAccepted, NotDelivered, OutcomeUnknown, Refused, TooLarge
+from service.parcels import Parcel
 
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 # The producer's state is broken, the records are not: nothing of the batch was appended, a new producer can send it.
@@ -51,7 +52,7 @@ class NotQueued(Exception):
 class Sent:
     """A batch that Kafka has not answered yet."""
 
-    entries: list[Entry]
+    parcels: list[Parcel]
     wire: Wire
     since: float
 
@@ -65,35 +66,32 @@ class Lane:
     connection: ProducerConnection
     linger: float
     """Seconds that a first payment waits for company."""
-    release: Callable[[list[Entry]], None]
-    """Called with payments that have left the lane for good."""
-    queue: deque[Entry] = field(default_factory=deque)
+    release: Callable[[list[Parcel]], None]
+    """Called with parcels that have left the lane for good."""
+    queue: deque[Parcel] = field(default_factory=deque)
     sent: Sent | None = None
     at_most: int = NO_LIMIT
-    """Records in the next batch: halved after a batch was refused as too large, doubled after each that got through, so
-    that the one at fault ends up alone."""
+    """Payments in the next batch: halved after a batch was refused as too large, doubled after each that got through,
+    so that the one at fault ends up alone."""
     _filled: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def add(self, entry: Entry) -> None:
-        """Queue a payment."""
-        self.queue.append(entry)
+    def add(self, parcel: Parcel) -> None:
+        """Queue payments."""
+        self.queue.append(parcel)
         if not self._filled.is_set():
             self._filled.set()
 
     def expire(self, now: float) -> None:
         """Answer every payment whose deadline has passed, and take back those that were never sent."""
         if self.sent is not None:
-            for entry in self.sent.entries:
-                if entry.deadline > now:
+            for parcel in self.sent.parcels:
+                if parcel.deadline > now:
                     break
-                entry.settle(OutcomeUnknown(_UNKNOWN))
+                parcel.settle(OutcomeUnknown(_UNKNOWN))
         expired = []
         while self.queue and self.queue[0].deadline <= now:
-            entry = self.queue.popleft()
-            entry.settle(NotAccepted(_NOT_SENT))
-            expired.append(entry)
-        if expired:
-            self.release(expired)
+            expired.append(self.queue.popleft())
+        self._give_up(expired, NotAccepted(_NOT_SENT))
 
     async def run(self) -> None:
         """Send what is queued, batch after batch, for ever."""
@@ -106,37 +104,39 @@ class Lane:
             self._filled.clear()
 
     async def _send_one_batch(self, wire: Wire) -> None:
-        batch, entries = self._fill(wire)
-        if not entries:
+        batch, parcels = self._fill(wire)
+        if not parcels:
             return
-        self.sent = Sent(entries, wire, asyncio.get_running_loop().time())
+        self.sent = Sent(parcels, wire, asyncio.get_running_loop().time())
         try:
             receipt = await self._deliver(wire, batch)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the lane goes on and the payments are answered
-            self._failed(error, wire, entries)
+            self._failed(error, wire, parcels)
         else:
             self.at_most = min(self.at_most * 2, NO_LIMIT)
-            self._acknowledged(receipt, entries)
+            self._acknowledged(receipt, parcels)
         finally:
             self.sent = None
 
-    def _fill(self, wire: Wire) -> tuple[BatchBuilder, list[Entry]]:
-        """A batch from the head of the queue, as large as it may be."""
+    def _fill(self, wire: Wire) -> tuple[BatchBuilder, list[Parcel]]:
+        """A batch from the head of the queue, as large as it may be; its first payment always fits."""
         batch = wire.producer.create_batch()
-        queue = self.queue
-        entries: list[Entry] = []
-        while queue and len(entries) < self.at_most:
-            entry = queue[0]
-            taken = batch.append(
-                timestamp=entry.timestamp, key=entry.key, value=entry.value, headers=entry.client.headers
-            )
-            if taken is None:
-                break
-            entries.append(queue.popleft())
+        parcels: list[Parcel] = []
+        room = self.at_most
+        while self.queue and room:
+            parcel = self.queue.popleft()
+            fitting = parcel.fill(batch, room)
+            room -= fitting
+            if fitting < len(parcel.payments):
+                parcel, rest = parcel.split(fitting)
+                self.queue.appendleft(rest)
+                room = 0
+            if fitting:
+                parcels.append(parcel)
         batch.close()
-        return batch, entries
+        return batch, parcels
 
     async def _deliver(self, wire: Wire, batch: BatchBuilder) -> RecordMetadata:
         try:
@@ -147,47 +147,47 @@ class Lane:
         receipt: RecordMetadata = await future
         return receipt
 
-    def _acknowledged(self, receipt: RecordMetadata, entries: list[Entry]) -> None:
-        # The broker answers with a timestamp only where the topic is set to LogAppendTime.
-        appended_at = receipt.timestamp if receipt.timestamp_type == 1 else None
-        for offset, entry in enumerate(entries, receipt.offset):
-            timestamp = entry.timestamp if appended_at is None else appended_at
-            entry.settle(Acknowledged(self.partition, offset, timestamp))
-        self.release(entries)
+    def _acknowledged(self, receipt: RecordMetadata, parcels: list[Parcel]) -> None:
+        offset = receipt.offset
+        for parcel in parcels:
+            # The broker answers with a timestamp only where the topic is set to LogAppendTime.
+            appended_at = receipt.timestamp if receipt.timestamp_type == 1 else parcel.timestamp
+            parcel.acknowledge(self.partition, offset, appended_at)
+            offset += len(parcel.payments)
+        self.release(parcels)
 
-    def _failed(self, error: Exception, wire: Wire, entries: list[Entry]) -> None:
-        log.warning("batch failed", topic=self.topic, partition=self.partition, records=len(entries), error=repr(error))
+    def _failed(self, error: Exception, wire: Wire, parcels: list[Parcel]) -> None:
+        number = sum(len(parcel.payments) for parcel in parcels)
+        log.warning("batch failed", topic=self.topic, partition=self.partition, records=number, error=repr(error))
         # Whatever the reason: aiokafka has counted sequence numbers that the broker has not (see `connection`).
         self.connection.replace(wire)
         match error:
             case NotQueued():
-                self._put_back(entries)
+                self._put_back(parcels)
             case _ if isinstance(error, PRODUCER_SPENT):
-                self._put_back(entries)
-            case _ if isinstance(error, TOO_LARGE) and len(entries) > 1:
-                self.at_most = len(entries) // 2
-                self._put_back(entries)
+                self._put_back(parcels)
+            case _ if isinstance(error, TOO_LARGE) and number > 1:
+                self.at_most = number // 2
+                self._put_back(parcels)
             case _ if isinstance(error, TOO_LARGE):
-                self._give_up(entries, TooLarge(_TOO_LARGE))
+                self._give_up(parcels, TooLarge(_TOO_LARGE))
             case InvalidTimestampError():
-                self._give_up(entries, Refused(_CLOCKS_DIFFER))
+                self._give_up(parcels, Refused(_CLOCKS_DIFFER))
             case BrokerResponseError() if not error.retriable:
-                self._give_up(entries, Refused(f"Kafka refused the payment, it was not accepted: {error.description}"))
+                self._give_up(parcels, Refused(f"Kafka refused the payment, it was not accepted: {error.description}"))
             case _:
-                self._give_up(entries, NeverAnswered(_UNKNOWN))
+                self._give_up(parcels, NeverAnswered(_UNKNOWN))
 
-    def _put_back(self, entries: list[Entry]) -> None:
+    def _put_back(self, parcels: list[Parcel]) -> None:
         """Queue them again, in their order and before the others, but for those whose client has been answered."""
-        self.queue.extendleft(reversed([entry for entry in entries if not entry.answered]))
-        dropped = [entry for entry in entries if entry.answered]
-        for entry in dropped:
-            entry.settle(NotAccepted(_NOT_SENT))
-        self.release(dropped)
+        self.queue.extendleft(reversed([parcel for parcel in parcels if not parcel.answered]))
+        self._give_up([parcel for parcel in parcels if parcel.answered], NotAccepted(_NOT_SENT))
 
-    def _give_up(self, entries: list[Entry], outcome: Refused | OutcomeUnknown) -> None:
-        for entry in entries:
-            entry.settle(outcome)
-        self.release(entries)
+    def _give_up(self, parcels: list[Parcel], outcome: NotDelivered) -> None:
+        for parcel in parcels:
+            parcel.settle(outcome)
+        if parcels:
+            self.release(parcels)
 
 
 _NOT_SENT = "Kafka was not ready to take the payment before the deadline; it was not accepted, send it again"

@@ -8,16 +8,23 @@ is killed before, the topics (see `catch_up`). With several processes an id is c
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import structlog
 
-from schemas.payment import Payment
-from service.attempts import Attempt
-from service.deliveries import Acknowledged, Client, IdReused, NotAccepted, OutcomeUnknown, Replayed
-from service.fingerprints import fingerprint, key
+from service.deliveries import (
+    Acknowledged,
+    Delivery,
+    IdReused,
+    NeverAnswered,
+    NotAccepted,
+    NotDelivered,
+    Outcome,
+    OutcomeUnknown,
+)
 from service.owners import Owners
+from service.parcels import Outgoing
 from service.producer import PaymentProducer
 from service.receipts import NOBODY, Error, Kept, Receipts, kept, record
 
@@ -31,8 +38,16 @@ class Waiting(NamedTuple):
     """A client who is told, at `deadline` on the event loop's clock, that the outcome is unknown."""
 
     deadline: float
-    client: Client
-    at: int
+    client: Delivery
+    payment: int
+
+
+class Order(NamedTuple):
+    """Payments as they were handed in."""
+
+    client: Delivery
+    topic: str
+    payments: list[Outgoing]
 
 
 class Once:
@@ -54,54 +69,67 @@ class Once:
         self._owners = owners
         self._shared = shared
         self._deadline = deadline
-        self._now = time.time()
-        self._attempts: dict[bytes, Attempt] = {}
-        self._new: list[Attempt] = []
+        self._in_flight: dict[bytes, Outgoing] = {}
+        self._joined: dict[bytes, list[tuple[Delivery, int]]] = {}
+        self._doubtful: dict[bytes, Outgoing] = {}
+        self._new: list[Order] = []
         self._done: dict[bytes, bytes] = {}
         self._seconds = receipts.seconds()
         self._unclaimed: list[bytes] = []
-        self._elsewhere: list[Attempt] = []
+        self._elsewhere: list[Order] = []
         self._waiting: deque[Waiting] = deque()
         self._loop = asyncio.get_running_loop()
         self._ticking = asyncio.create_task(self._tick())
         if receipts.damaged:
             self._broken(receipts.damaged)
 
-    def submit(self, client: Client, index: int, topic: str, payment: Payment, value: bytes) -> None:
-        """As the producer's; `client` is told Replayed or IdReused where the id was sent before."""
+    def submit(self, client: Delivery, topic: str, payments: list[Outgoing]) -> None:
+        """As the producer's; `client` is told of an earlier receipt, or IdReused, where an id was sent before."""
         if not self.ready:
-            client.settle(index, NotAccepted(_STILL_READING))
+            for each in payments:
+                client.settle(each.index, NotAccepted(_STILL_READING))
             return
-        name, content = key(payment.id), fingerprint(topic, payment)
-        if name in self._attempts or name in self._done:
-            self._sent_again(name, content, client, index)
-            return
-        order = (topic, payment.payor_account_no, value)
-        attempt = self._attempts[name] = Attempt(name, content, client, index, order, self._now, self)
-        if not self._new:
-            self._loop.call_soon(self._look)
-        self._new.append(attempt)
+        in_flight, done = self._in_flight, self._done
+        new = []
+        for each in payments:
+            if each.id in in_flight or each.id in done:
+                self._sent_again(client, each)
+            else:
+                in_flight[each.id] = each
+                new.append(each)
+        if new:
+            if not self._new:
+                self._loop.call_soon(self._look)
+            self._new.append(Order(client, topic, new))
 
-    def acknowledged(self, attempt: Attempt, receipt: Acknowledged) -> None:
-        """Kafka has a payment: write that down, soon."""
-        del self._attempts[attempt.key]
-        self._done[attempt.key] = record(attempt.fingerprint, self._seconds, NOBODY, receipt)
+    def acknowledged(self, payments: Sequence[Outgoing], receipts: Sequence[Acknowledged]) -> None:
+        """Kafka has them: write that down, soon."""
+        for each, receipt in zip(payments, receipts, strict=True):
+            del self._in_flight[each.id]
+            self._done[each.id] = record(each.fingerprint, self._seconds, NOBODY, receipt)
+            if each.id in self._joined:
+                self._tell_joined(each, receipt.again())
         if len(self._done) >= WRITTEN_AT_ONCE:
             self._write_down()
 
-    def not_accepted(self, attempt: Attempt) -> None:
-        """Kafka certainly has not, and will not: the id is free again."""
-        del self._attempts[attempt.key]
-        if self._shared:
-            self._unclaimed.append(attempt.key)
+    def not_accepted(self, payments: Sequence[Outgoing], outcome: NotDelivered) -> None:
+        """Kafka certainly has them not, and will not: their ids are free again."""
+        for each in payments:
+            del self._in_flight[each.id]
+            self._tell_joined(each, outcome)
+            if self._shared:
+                self._unclaimed.append(each.id)
 
-    def in_doubt(self, attempt: Attempt) -> None:
-        """Kafka may have it, and will not say so."""
+    def in_doubt(self, payments: Sequence[Outgoing], outcome: NeverAnswered) -> None:
+        """Kafka may have them, and will not say so."""
+        for each in payments:
+            self._doubtful[each.id] = each
+            self._tell_joined(each, outcome)
         self.unsure.set()
 
-    def doubtful(self) -> list[Attempt]:
+    def doubtful(self) -> list[Outgoing]:
         """Payments of which only the topics can tell."""
-        return [attempt for attempt in self._attempts.values() if attempt.doubtful]
+        return list(self._doubtful.values())
 
     def found(self, receipts: list[tuple[bytes, bytes, Acknowledged]]) -> None:
         """Take in what stands on the topics."""
@@ -110,15 +138,17 @@ class Once:
         except Error as error:
             self._broken(error)
         for name, content, receipt in receipts:
-            attempt = self._attempts.get(name)
-            if attempt is not None and attempt.doubtful and attempt.fingerprint == content:
-                attempt.settle(0, receipt)
+            doubtful = self._doubtful.get(name)
+            if doubtful is not None and doubtful.fingerprint == content:
+                del self._doubtful[name]
+                self.acknowledged([doubtful], [receipt])
 
-    def caught_up(self, doubtful: Iterable[Attempt]) -> None:
+    def caught_up(self, doubtful: Iterable[Outgoing]) -> None:
         """The topics were read to their ends: of these payments, those that were not found are not there."""
-        for attempt in doubtful:
-            if self._attempts.get(attempt.key) is attempt:
-                attempt.settle(0, NotAccepted(_NOT_FOUND))
+        for each in doubtful:
+            if self._doubtful.get(each.id) is each:
+                del self._doubtful[each.id]
+                self.not_accepted([each], NotAccepted(_NOT_FOUND))
         self.ready = True
 
     async def close(self) -> None:
@@ -131,39 +161,51 @@ class Once:
 
     def _look(self) -> None:
         """Sort what came in this turn of the event loop: known, in flight elsewhere, or new."""
-        self._now = time.time()
         new, self._new = self._new, []
         deadline = self._loop.time() + self._deadline
-        for attempt in self._send_new(new):
-            self._elsewhere.append(attempt)
-            self._waiting.append(Waiting(deadline, attempt, 0))
+        for order in self._send_new(new):
+            self._elsewhere.append(order)
+            self._waiting.append(Waiting(deadline, order.client, order.payments[0].index))
 
-    def _send_new(self, attempts: list[Attempt]) -> list[Attempt]:
-        """Hand the producer those that are new, answer those that are known; returns those in flight elsewhere."""
+    def _send_new(self, orders: list[Order]) -> list[Order]:
+        """Hand the producer what is new, answer what is known; returns what is in flight elsewhere, one by one."""
         elsewhere = []
-        for attempt, known in zip(attempts, self._known(attempts), strict=True):
-            if known is None:
-                self._producer.submit(attempt, 0, *attempt.order)
-            elif known.fingerprint != attempt.fingerprint:
-                attempt.tell(IdReused(_REUSED))
-                del self._attempts[attempt.key]
-            elif known.owner == NOBODY:
-                attempt.tell(Replayed(*known.receipt))
-                del self._attempts[attempt.key]
-            else:
-                elsewhere.append(attempt)
+        all_known = iter(self._known([each for order in orders for each in order.payments]))
+        for client, topic, payments in orders:
+            new = []
+            for each, known in zip(payments, all_known, strict=False):
+                if known is None:
+                    new.append(each)
+                elif known.fingerprint != each.fingerprint:
+                    self._answer(client, each, IdReused(_REUSED))
+                elif known.owner == NOBODY:
+                    self._answer(client, each, known.receipt.again())
+                else:
+                    elsewhere.append(Order(client, topic, [each]))
+            if new:
+                self._producer.submit(client, topic, new, self)
         return elsewhere
 
-    def _known(self, attempts: list[Attempt]) -> list[Kept | None]:
+    def _answer(self, client: Delivery, payment: Outgoing, outcome: Outcome) -> None:
+        """Of a payment that is not sent: it was sent before."""
+        del self._in_flight[payment.id]
+        client.settle(payment.index, outcome)
+        self._tell_joined(payment, outcome)
+
+    def _tell_joined(self, payment: Outgoing, outcome: Outcome) -> None:
+        for client, index in self._joined.pop(payment.id, ()):
+            client.settle(index, outcome)
+
+    def _known(self, payments: list[Outgoing]) -> list[Kept | None]:
         if self.usable:
             try:
                 if self._shared:
-                    wanted = [(attempt.key, attempt.fingerprint) for attempt in attempts]
+                    wanted = [(each.id, each.fingerprint) for each in payments]
                     return self._receipts.claim(wanted, self._owners.token, self._is_over)
-                return self._receipts.find([attempt.key for attempt in attempts])
+                return self._receipts.find([each.id for each in payments])
             except Error as error:
                 self._broken(error)
-        return [None] * len(attempts)
+        return [None] * len(payments)
 
     def _is_over(self, claim: Kept) -> bool:
         """Whether a claim counts no more: given back by this process, or left by one of which all is known."""
@@ -173,17 +215,16 @@ class Once:
             self.unsure.set()
         return False
 
-    def _sent_again(self, name: bytes, content: bytes, client: Client, index: int) -> None:
+    def _sent_again(self, client: Delivery, payment: Outgoing) -> None:
         """The same id once more, while the first is in flight, or not written down yet."""
-        earlier = self._attempts.get(name)
-        first = earlier or kept(self._done[name])
-        if first.fingerprint != content:
-            client.settle(index, IdReused(_REUSED))
+        first = self._in_flight.get(payment.id) or kept(self._done[payment.id])
+        if first.fingerprint != payment.fingerprint:
+            client.settle(payment.index, IdReused(_REUSED))
         elif isinstance(first, Kept):
-            client.settle(index, Replayed(*first.receipt))
+            client.settle(payment.index, first.receipt.again())
         else:
-            first.join(client, index)
-            self._waiting.append(Waiting(self._loop.time() + self._deadline, client, index))
+            self._joined.setdefault(payment.id, []).append((client, payment.index))
+            self._waiting.append(Waiting(self._loop.time() + self._deadline, client, payment.index))
 
     async def _tick(self) -> None:
         while True:
@@ -193,7 +234,7 @@ class Once:
             now = self._loop.time()
             while self._waiting and self._waiting[0].deadline <= now:
                 late = self._waiting.popleft()
-                late.client.settle(late.at, OutcomeUnknown(_IN_FLIGHT))
+                late.client.settle(late.payment, OutcomeUnknown(_IN_FLIGHT))
 
     def _write_down(self) -> None:
         done, self._done = self._done, {}
@@ -205,25 +246,26 @@ class Once:
                 if done:
                     self._receipts.keep(done)
                 if unclaimed:
-                    self._receipts.free((name for name in unclaimed if name not in self._attempts), self._owners.token)
+                    self._receipts.free((name for name in unclaimed if name not in self._in_flight), self._owners.token)
             except Error as error:
                 self._broken(error)
         if not self.usable:
             self.lost += len(done)
         self._receipts.forget()
-        self._now = time.time()
         if self.ready and self.usable:
             self._seconds = self._receipts.seconds()
-            oldest = next(iter(self._attempts.values()), None)
-            self._owners.mark(oldest.began if oldest else self._now)
+            oldest = next(iter(self._in_flight.values()), None)
+            self._owners.mark(oldest.began if oldest else time.time())
 
     def _ask_again(self) -> None:
         """Whether other processes are done with the payments that are waited for here."""
-        for attempt in self._elsewhere:
-            if attempt.answered(0):
-                attempt.tell(OutcomeUnknown(_IN_FLIGHT))
-                del self._attempts[attempt.key]
-        again = [attempt for attempt in self._elsewhere if not attempt.answered(0)]
+        again = []
+        for order in self._elsewhere:
+            [payment] = order.payments
+            if order.client.answered(payment.index):
+                self._answer(order.client, payment, OutcomeUnknown(_IN_FLIGHT))
+            else:
+                again.append(order)
         self._elsewhere = self._send_new(again) if again else []
 
     def _broken(self, error: Exception) -> None:

@@ -1,7 +1,8 @@
 """The payment addresses: one payment or a batch in, receipts out once Kafka has acknowledged them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from aiohttp import web
@@ -10,8 +11,10 @@ from schemas.codecs import PaymentCodec, decode_posted
 from schemas.errors import PaymentError
 from schemas.payment import Payment
 from service.bodies import JSON, NDJSON, media_type, read_body
-from service.deliveries import Acknowledged, Client, Delivery, NotDelivered, Outcome, Replayed, outcome_kind
+from service.deliveries import Acknowledged, Delivery, NotDelivered, Outcome, outcome_kind
+from service.fingerprints import fingerprint, key
 from service.keys import BODY_BUDGET, FORMATS, IDENTITY, METRICS, ONCE, PRODUCER, RATES, SETTINGS
+from service.parcels import Outgoing
 from service.problems import Problem, ProblemBody, invalid_payment, too_large
 from service.request_ids import record_headers
 from service.samples import sample_payment
@@ -70,11 +73,11 @@ def post_payment(topic: str) -> Handler:
         codec = request.app[FORMATS].codec(topic)
         kind = _body_kind(request, topic, codec)
         if kind == NDJSON:
-            return await _post_batch(request, topic, codec)
+            return await _post_batch(request, topic)
         _count(request, 1)
         body = await read_body(request, settings.max_payment_bytes, settings.body_timeout)
         payment = decode_posted(body) if kind == JSON else codec.decode_body(body)
-        receipt = await _produce(request, topic, codec, payment)
+        receipt = await _produce(request, topic, payment)
         headers = _REPLAYED_HEADERS if receipt.replayed else _JSON_HEADERS
         return web.Response(body=_encode(receipt), status=201, headers=headers)
 
@@ -89,7 +92,7 @@ def get_sample(topic: str) -> Handler:
             raise Problem(404, "samples-off", "sample payments are turned off here (setting SAMPLES)")
         _count(request, 1)
         payment = sample_payment()
-        receipt = await _produce(request, topic, request.app[FORMATS].codec(topic), payment)
+        receipt = await _produce(request, topic, payment)
         receipt.payment = payment
         return web.Response(body=_encode(receipt), headers=_JSON_HEADERS)
 
@@ -108,29 +111,36 @@ def _count(request: web.Request, payments: int) -> None:
         rates.take(identity.name if identity else request.remote or "", payments)
 
 
-def _submit(app: web.Application, client: Client, index: int, topic: str, payment: Payment, value: bytes) -> None:
-    """Hand a payment in: to be sent once, or, where that is turned off, as often as it comes."""
+def _submit(app: web.Application, delivery: Delivery, topic: str, payments: Sequence[tuple[int, Payment]]) -> None:
+    """Hand payments in, by index: to be sent once, or, where that is turned off, as often as they come."""
+    encode = app[FORMATS].codec(topic).encode
     if ONCE in app:
-        app[ONCE].submit(client, index, topic, payment, value)
+        app[ONCE].submit(delivery, topic, [_once(index, topic, each, encode(each)) for index, each in payments])
     else:
-        app[PRODUCER].submit(client, index, topic, payment.payor_account_no, value)
+        outgoing = [Outgoing(index, b"%d" % each.payor_account_no, encode(each)) for index, each in payments]
+        app[PRODUCER].submit(delivery, topic, outgoing)
 
 
-async def _produce(request: web.Request, topic: str, codec: PaymentCodec, payment: Payment) -> Receipt:
+def _once(index: int, topic: str, payment: Payment, value: bytes) -> Outgoing:
+    payor, content = b"%d" % payment.payor_account_no, fingerprint(topic, payment)
+    return Outgoing(index, payor, value, key(payment.id), content, time.time())
+
+
+async def _produce(request: web.Request, topic: str, payment: Payment) -> Receipt:
     """One payment onto Kafka; raises Problem if it cannot be said that it is there."""
     app, delivery = request.app, Delivery(1, record_headers(request))
-    _submit(app, delivery, 0, topic, payment, codec.encode(payment))
+    _submit(app, delivery, topic, [(0, payment)])
     await delivery.settled
     outcome = delivery.outcomes[0]
     if isinstance(outcome, Acknowledged):
         app[METRICS].payments_answered(topic, outcome_kind(outcome))
-        return Receipt(payment.id, topic, *outcome, isinstance(outcome, Replayed))
+        return Receipt(payment.id, topic, outcome.partition, outcome.offset, outcome.timestamp, outcome.replayed)
     assert outcome is not None, "a settled delivery has an outcome"
     app[METRICS].payments_answered(topic, outcome.kind)
     raise _not_delivered(outcome)
 
 
-async def _post_batch(request: web.Request, topic: str, codec: PaymentCodec) -> web.Response:
+async def _post_batch(request: web.Request, topic: str) -> web.Response:
     """NDJSON: every line by itself, answered in order, each with its own status."""
     settings = request.app[SETTINGS].service
     budget = request.app[BODY_BUDGET]
@@ -138,15 +148,13 @@ async def _post_batch(request: web.Request, topic: str, codec: PaymentCodec) -> 
     budget.take(reserved)
     try:
         body = await read_body(request, settings.max_ndjson_bytes, settings.body_timeout)
-        results = await _produce_lines(request, topic, codec, body)
+        results = await _produce_lines(request, topic, body)
     finally:
         budget.give_back(reserved)
     return web.Response(body=_encode_lines(results), headers={"Content-Type": NDJSON})
 
 
-async def _produce_lines(
-    request: web.Request, topic: str, codec: PaymentCodec, body: bytes
-) -> list[LineReceipt | LineProblem]:
+async def _produce_lines(request: web.Request, topic: str, body: bytes) -> list[LineReceipt | LineProblem]:
     app = request.app
     settings = app[SETTINGS].service
     lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line and not line.isspace()]
@@ -157,37 +165,43 @@ async def _produce_lines(
         raise Problem(413, "too-many-lines", detail)
     _count(request, len(lines))
     delivery = Delivery(len(lines), record_headers(request))
-    ids: list[str | None] = [None] * len(lines)
-    problems: dict[int, Problem] = {}
-    for index, (_, line) in enumerate(lines):
-        try:
-            if len(line) > settings.max_payment_bytes:
-                raise too_large(settings.max_payment_bytes, "line")
-            payment = decode_posted(line)
-        except (PaymentError, Problem) as error:
-            problems[index] = invalid_payment(error) if isinstance(error, PaymentError) else error
-            delivery.skip(index)
-        else:
-            ids[index] = payment.id
-            _submit(app, delivery, index, topic, payment, codec.encode(payment))
-        if index % LINES_AT_A_TIME == LINES_AT_A_TIME - 1:
-            await asyncio.sleep(0)
+    read = []
+    for at in range(0, len(lines), LINES_AT_A_TIME):
+        some = [_read_line(line, settings.max_payment_bytes) for _, line in lines[at : at + LINES_AT_A_TIME]]
+        _submit(app, delivery, topic, [(at, each) for at, each in enumerate(some, at) if isinstance(each, Payment)])
+        for index, each in enumerate(some, at):
+            if isinstance(each, Problem):
+                delivery.skip(index)
+        read += some
+        await asyncio.sleep(0)
     await delivery.settled
     for kind, number in delivery.tally().items():
         app[METRICS].payments_answered(topic, kind, number)
     return [
-        _line_problem(number, None, problems[index].body)
-        if index in problems
-        else _line_result(number, topic, ids[index], delivery.outcomes[index])
-        for index, (number, _) in enumerate(lines)
+        _line_result(number, topic, each, outcome)
+        for (number, _), each, outcome in zip(lines, read, delivery.outcomes, strict=True)
     ]
 
 
-def _line_result(number: int, topic: str, payment_id: str | None, outcome: Outcome | None) -> LineReceipt | LineProblem:
+def _read_line(line: bytes, most_bytes: int) -> Payment | Problem:
+    if len(line) > most_bytes:
+        return too_large(most_bytes, "line")
+    try:
+        return decode_posted(line)
+    except PaymentError as error:
+        return invalid_payment(error)
+
+
+def _line_result(
+    number: int, topic: str, read: Payment | Problem, outcome: Outcome | None
+) -> LineReceipt | LineProblem:
+    if isinstance(read, Problem):
+        return _line_problem(number, None, read.body)
     if isinstance(outcome, Acknowledged):
-        return LineReceipt(number, 201, payment_id or "", topic, *outcome, isinstance(outcome, Replayed))
+        where = outcome.partition, outcome.offset, outcome.timestamp
+        return LineReceipt(number, 201, read.id, topic, *where, outcome.replayed)
     assert isinstance(outcome, NotDelivered)
-    return _line_problem(number, payment_id, _not_delivered(outcome).body)
+    return _line_problem(number, read.id, _not_delivered(outcome).body)
 
 
 def _line_problem(number: int, payment_id: str | None, body: ProblemBody) -> LineProblem:

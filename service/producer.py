@@ -3,13 +3,15 @@
 import asyncio
 import time
 from contextvars import Context
+from itertools import accumulate
 
 import structlog
 
 from schemas.partitioning import partition_of
 from service.connection import ProducerConnection
-from service.deliveries import Client, Entry, NotAccepted, TooManyInFlight
+from service.deliveries import Delivery, NotAccepted, TooManyInFlight
 from service.lane import Lane
+from service.parcels import Observer, Outgoing, Parcel
 
 SWEEP_SECONDS = 0.05
 # An answer is to be out by the deadline, not to be thought of.
@@ -44,23 +46,37 @@ class PaymentProducer:
         self._loop = asyncio.get_running_loop()
         self._sweeping = asyncio.create_task(self._sweep())
 
-    def submit(self, client: Client, index: int, topic: str, payor: int, value: bytes) -> None:
-        """Send one payment; its client is told what became of it, at once where it cannot be taken."""
-        key = b"%d" % payor
-        size = len(key) + len(value)
-        if self.in_flight >= self._max_in_flight or self.in_flight_bytes + size > self._max_in_flight_bytes:
-            client.settle(index, TooManyInFlight("too many payments are waiting for Kafka; this one was not accepted"))
-            return
+    def submit(self, client: Delivery, topic: str, payments: list[Outgoing], observer: Observer | None = None) -> None:
+        """Send payments; who wants to know is told what became of each, at once where it cannot be taken."""
+        timestamp, deadline = int(time.time() * 1000), self._loop.time() + self._deadline
+        together = Parcel(client, payments, timestamp, deadline, observer)
+        fitting = self._fitting(together)
+        if fitting < len(payments):
+            together, rest = together.split(fitting)
+            rest.settle(TooManyInFlight("too many payments are waiting for Kafka; this one was not accepted"))
         partitions = self._connection.partitions.get(topic, 0)
         if not partitions:
             reason = self._connection.reason
-            client.settle(index, NotAccepted(f"the payment was not accepted: not connected to Kafka: {reason}"))
+            together.settle(NotAccepted(f"the payment was not accepted: not connected to Kafka: {reason}"))
             return
-        self.in_flight += 1
-        self.in_flight_bytes += size
-        partition = partition_of(key, partitions)
-        lane = self._lanes.get((topic, partition)) or self._open_lane(topic, partition)
-        lane.add(Entry(client, index, key, value, int(time.time() * 1000), self._loop.time() + self._deadline))
+        by_partition: dict[int, list[Outgoing]] = {}
+        for each in together.payments:
+            by_partition.setdefault(partition_of(each.payor, partitions), []).append(each)
+        for partition, some in by_partition.items():
+            parcel = Parcel(client, some, timestamp, deadline, observer)
+            self.in_flight += len(some)
+            self.in_flight_bytes += parcel.size
+            lane = self._lanes.get((topic, partition)) or self._open_lane(topic, partition)
+            lane.add(parcel)
+
+    def _fitting(self, parcel: Parcel) -> int:
+        """How many of its payments may be in flight beside those that are."""
+        room = self._max_in_flight - self.in_flight
+        bytes_left = self._max_in_flight_bytes - self.in_flight_bytes
+        if len(parcel.payments) <= room and parcel.size <= bytes_left:
+            return len(parcel.payments)
+        sizes = accumulate(len(each.payor) + len(each.value) for each in parcel.payments[: max(0, room)])
+        return sum(size <= bytes_left for size in sizes)
 
     async def close(self) -> None:
         """Wait for what is in flight, at most until its deadline; then end. Submit nothing after this."""
@@ -82,9 +98,9 @@ class PaymentProducer:
         self._tasks.add(task)
         return lane
 
-    def _release(self, entries: list[Entry]) -> None:
-        self.in_flight -= len(entries)
-        self.in_flight_bytes -= sum(entry.size for entry in entries)
+    def _release(self, parcels: list[Parcel]) -> None:
+        self.in_flight -= sum(len(parcel.payments) for parcel in parcels)
+        self.in_flight_bytes -= sum(parcel.size for parcel in parcels)
 
     async def _sweep(self) -> None:
         """Hold every payment to its deadline, and every producer to delivering something at all."""

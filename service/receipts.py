@@ -8,6 +8,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ class Kept(NamedTuple):
 
 def record(fingerprint: bytes, since: int, owner: int, receipt: Acknowledged) -> bytes:
     """What stands in the log of an id."""
-    return _RECORD.pack(fingerprint, since, owner, *receipt)
+    return _RECORD.pack(fingerprint, since, owner, receipt.partition, receipt.offset, receipt.timestamp)
 
 
 def kept(record: bytes) -> Kept:
@@ -71,7 +72,8 @@ class Receipts:
 
     def find(self, keys: Iterable[bytes]) -> list[Kept | None]:
         """What is known of each id: as of what this process wrote last, whatever others have written since."""
-        return [self._known(key) for key in keys]
+        places = self._places.of
+        return [None if places(key) is None else self._known(key) for key in keys]
 
     def claim(
         self, wanted: Sequence[tuple[bytes, bytes]], owner: int, free: Callable[[Kept], bool]
@@ -151,15 +153,14 @@ class Receipts:
     def _read(self, log: Tail) -> None:
         """Take note of what other processes have added."""
         for place, entry in log.after(self._seen):
-            self._note(place, entry)
+            self._note(place, entry, [entry[at : at + _KEY_BYTES] for at in range(0, len(entry), _STEP)])
 
     def _add(self, log: Tail, records: Mapping[bytes, bytes]) -> None:
         if records:
-            entry = b"".join([key + record for key, record in records.items()])
-            self._note(log.add(entry), entry)
+            entry = b"".join(chain.from_iterable(records.items()))
+            self._note(log.add(entry), entry, list(records))
 
-    def _note(self, place: int, entry: bytes) -> None:
-        keys = [entry[at : at + _KEY_BYTES] for at in range(0, len(entry), _STEP)]
+    def _note(self, place: int, entry: bytes, keys: list[bytes]) -> None:
         self._places.add(keys, place, kept(entry[-_RECORD.size :]).since)
         self._seen = place
 

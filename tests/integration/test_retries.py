@@ -44,7 +44,7 @@ async def post_with_headers(client: Client, path: str, body: Json) -> tuple[int,
 
 async def written_down(client: Client) -> None:
     async def done() -> bool:
-        return not client.app[ONCE]._attempts
+        return not client.app[ONCE]._in_flight
 
     await until(done)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from itertools import count
 from typing import Any, cast
 
 import pytest
@@ -14,8 +15,9 @@ from aiokafka.errors import (
 from aiokafka.structs import RecordMetadata, TopicPartition
 
 from service.connection import ProducerConnection, Wire
-from service.deliveries import Acknowledged, Delivery, Entry, NotAccepted, OutcomeUnknown, Refused, TooLarge
+from service.deliveries import Acknowledged, Delivery, NotAccepted, OutcomeUnknown, Refused, TooLarge
 from service.lane import Lane
+from service.parcels import Outgoing, Parcel
 
 pytestmark = pytest.mark.asyncio
 
@@ -23,10 +25,13 @@ Answer = Callable[[list[bytes]], BaseException | None]
 
 
 class Batch:
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
         self.values: list[bytes] = []
+        self.room = room
 
     def append(self, *, timestamp: int, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> object:
+        if len(self.values) == self.room:
+            return None
         self.values.append(value)
         return object()
 
@@ -43,9 +48,10 @@ class Broker:
         self.answer: Answer = lambda _: None
         self.silent: asyncio.Future[None] | None = None
         self.log_append_time = -1
+        self.room = 1_000_000
 
     def create_batch(self) -> Batch:
-        return Batch()
+        return Batch(self.room)
 
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[RecordMetadata]:
         return asyncio.ensure_future(self._append(batch.values, TopicPartition(topic, partition)))
@@ -82,16 +88,21 @@ class Setting:
     def __init__(self) -> None:
         self.broker = Broker()
         self.connection = Connection(self.broker)
-        self.released: list[Entry] = []
-        self.lane = Lane("t", 3, cast(ProducerConnection, self.connection), 0.0, self.released.extend)
+        self.released: list[bytes] = []
+        self.lane = Lane("t", 3, cast(ProducerConnection, self.connection), 0.0, self.release)
+        self.times = count(1000)
         self.task = asyncio.create_task(self.lane.run())
 
     def send(self, *values: bytes, deadline: float = 60.0) -> Delivery:
+        """One request."""
         delivery = Delivery(len(values), [])
         at = asyncio.get_running_loop().time() + deadline
-        for index, value in enumerate(values):
-            self.lane.add(Entry(delivery, index, b"k", value, 1000 + index, at))
+        payments = [Outgoing(index, b"k", value) for index, value in enumerate(values)]
+        self.lane.add(Parcel(delivery, payments, next(self.times), at))
         return delivery
+
+    def release(self, parcels: list[Parcel]) -> None:
+        self.released += [each.value for parcel in parcels for each in parcel.payments]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -100,11 +111,12 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-async def test_each_payment_gets_its_own_offset_and_time() -> None:
+async def test_each_payment_gets_its_own_offset_and_its_requests_time() -> None:
     setting = Setting()
-    delivery = setting.send(b"a", b"b", b"c")
-    await delivery.settled
-    assert delivery.outcomes == [Acknowledged(3, 0, 1000), Acknowledged(3, 1, 1001), Acknowledged(3, 2, 1002)]
+    one, other = setting.send(b"a", b"b"), setting.send(b"c")
+    await other.settled
+    assert one.outcomes == [Acknowledged(3, 0, 1000), Acknowledged(3, 1, 1000)]
+    assert other.outcomes == [Acknowledged(3, 2, 1001)]
     await until(lambda: len(setting.released) == 3)
 
 
@@ -126,7 +138,7 @@ async def test_what_was_not_sent_by_its_deadline_is_taken_back() -> None:
     assert isinstance(first.outcomes[0], OutcomeUnknown)
     assert isinstance(second.outcomes[0], NotAccepted)
     # What Kafka has not answered still takes up memory; what was taken back does not.
-    assert [entry.value for entry in setting.released] == [b"waits"]
+    assert setting.released == [b"waits"]
     setting.broker.silent.set_result(None)
     await until(lambda: len(setting.released) == 2)
     assert setting.broker.log == [b"sent"]
@@ -159,6 +171,17 @@ async def test_a_record_that_is_too_large_fails_alone(bad: set[int]) -> None:
     await until(lambda: len(setting.released) == 8)
 
 
+async def test_a_request_that_fits_into_no_batch_is_sent_in_several_and_in_order() -> None:
+    setting = Setting()
+    setting.broker.room = 4
+    values = [b"%d" % number for number in range(10)]
+    delivery, after = setting.send(*values), setting.send(b"after")
+    await after.settled
+    assert setting.broker.log == [*values, b"after"]
+    assert setting.broker.batches == [4, 4, 3]
+    assert [cast(Acknowledged, outcome).offset for outcome in delivery.outcomes] == list(range(10))
+
+
 async def test_batches_grow_again_after_a_refusal() -> None:
     setting = Setting()
     setting.broker.answer = lambda values: MessageSizeTooLargeError() if b"bad" in values else None
@@ -174,7 +197,7 @@ async def test_a_spent_producer_is_replaced_and_its_batch_sent_again() -> None:
     setting.broker.answer = lambda _: errors.pop(0)
     delivery = setting.send(b"a", b"b")
     await delivery.settled
-    assert delivery.outcomes == [Acknowledged(3, 0, 1000), Acknowledged(3, 1, 1001)]
+    assert delivery.outcomes == [Acknowledged(3, 0, 1000), Acknowledged(3, 1, 1000)]
     assert setting.connection.replaced == 2
 
 

@@ -1,6 +1,7 @@
 """Each payment once: who is told what, and what the producer gets. The producer is played by `Producer`."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -11,32 +12,46 @@ import pytest
 from schemas.payment import Payment
 from service.deliveries import (
     Acknowledged,
-    Client,
     Delivery,
     IdReused,
     NeverAnswered,
     NotAccepted,
+    NotDelivered,
     OutcomeUnknown,
-    Replayed,
 )
 from service.fingerprints import fingerprint, key
 from service.once import Once
 from service.owners import Owners
+from service.parcels import Observer, Outgoing, Parcel
 from service.producer import PaymentProducer
 from service.receipts import NOBODY, Receipts, record
 
 pytestmark = pytest.mark.asyncio
 
 PLACE = Acknowledged(3, 17, 1_795_492_000_000)
+REPLAYED = PLACE.again()
 UNKNOWN, NOT_THERE, LOST = OutcomeUnknown("?"), NotAccepted("no"), NeverAnswered("?")
+
+
+class Given:
+    """A payment that the producer was given: what becomes of it, the test says."""
+
+    def __init__(self, client: Delivery, payment: Outgoing, observer: Observer) -> None:
+        self.parcel = Parcel(client, [payment], PLACE.timestamp, 0.0, observer)
+
+    def settle(self, outcome: NotDelivered) -> None:
+        self.parcel.settle(outcome)
+
+    def acknowledge(self) -> None:
+        self.parcel.acknowledge(PLACE.partition, PLACE.offset, PLACE.timestamp)
 
 
 class Producer:
     def __init__(self) -> None:
-        self.given: list[Client] = []
+        self.given: list[Given] = []
 
-    def submit(self, client: Client, index: int, topic: str, payor: int, value: bytes) -> None:
-        self.given.append(client)
+    def submit(self, client: Delivery, topic: str, payments: list[Outgoing], observer: Observer) -> None:
+        self.given += [Given(client, each, observer) for each in payments]
 
 
 class Process:
@@ -52,11 +67,14 @@ class Process:
 
     def send(self, *payments: Payment, topic: str = "payment_json") -> Delivery:
         delivery = Delivery(len(payments), [])
-        for index, each in enumerate(payments):
-            self.once.submit(delivery, index, topic, each, b"value")
+        outgoing = [
+            Outgoing(index, b"3", b"value", key(each.id), fingerprint(topic, each), time.time())
+            for index, each in enumerate(payments)
+        ]
+        self.once.submit(delivery, topic, outgoing)
         return delivery
 
-    async def given(self, number: int) -> Client:
+    async def given(self, number: int) -> Given:
         await until(lambda: len(self.producer.given) == number)
         return self.producer.given[-1]
 
@@ -86,15 +104,14 @@ async def test_who_sends_again_waits_for_the_first_and_gets_its_receipt(tmp_path
     process = Process(tmp_path, shared=shared)
     sent = payment()
     first, second = process.send(sent, sent), process.send(sent)
-    (await process.given(1)).settle(0, PLACE)
-    assert first.outcomes == [PLACE, PLACE]
-    assert [type(each) for each in (*first.outcomes, *second.outcomes)] == [Acknowledged, Replayed, Replayed]
-    assert type(process.send(sent).outcomes[0]) is Replayed
+    (await process.given(1)).acknowledge()
+    assert [*first.outcomes, *second.outcomes] == [PLACE, REPLAYED, REPLAYED]
+    assert process.send(sent).outcomes[0] == REPLAYED
     await process.once.close()
     later = Process(tmp_path, shared=shared)
     again = later.send(sent)
     await again.settled
-    assert again.outcomes == [PLACE]
+    assert again.outcomes == [REPLAYED]
     assert later.producer.given == []
     await later.once.close()
 
@@ -104,7 +121,7 @@ async def test_the_same_id_with_something_else_is_refused_in_flight_and_after(tm
     sent = payment()
     other = payment(id=sent.id.upper(), payment_amount=2.51)
     assert isinstance(process.send(sent, other).outcomes[1], IdReused)
-    (await process.given(1)).settle(0, PLACE)
+    (await process.given(1)).acknowledge()
     assert isinstance(process.send(other).outcomes[0], IdReused)
     await until(lambda: not process.once._done)
     for refused in (process.send(other), process.send(sent, topic="payment_avro")):
@@ -119,13 +136,13 @@ async def test_what_was_not_accepted_is_sent_again(tmp_path: Path, *, shared: bo
     process = Process(tmp_path, shared=shared)
     sent = payment()
     first = process.send(sent, sent)
-    (await process.given(1)).settle(0, NOT_THERE)
+    (await process.given(1)).settle(NOT_THERE)
     assert first.outcomes == [NOT_THERE, NOT_THERE]
     second = process.send(sent)
-    (await process.given(2)).settle(0, PLACE)
-    assert type(second.outcomes[0]) is Acknowledged
+    (await process.given(2)).acknowledge()
+    assert second.outcomes[0] == PLACE
     await asyncio.sleep(0.12)  # what was given back is not given back once more
-    assert type(process.send(sent).outcomes[0] or await settled(process.send(sent))) is Replayed
+    assert (process.send(sent).outcomes[0] or await settled(process.send(sent))) == REPLAYED
     await process.once.close()
 
 
@@ -139,12 +156,12 @@ async def test_after_an_unknown_outcome_a_retry_gets_the_receipt_that_comes_late
     sent = payment()
     first = process.send(sent)
     client = await process.given(1)
-    client.settle(0, UNKNOWN)
+    client.settle(UNKNOWN)
     assert first.outcomes == [UNKNOWN]
     retry = process.send(sent)
     assert retry.outcomes == [None]
-    client.settle(0, PLACE)
-    assert type(retry.outcomes[0]) is Replayed
+    client.acknowledge()
+    assert retry.outcomes[0] == REPLAYED
     assert len(process.producer.given) == 1
     await process.once.close()
 
@@ -166,13 +183,13 @@ async def test_where_kafka_never_answers_the_topics_tell(tmp_path: Path) -> None
     process.send(there, not_there)
     await process.given(2)
     for client in process.producer.given:
-        client.settle(0, LOST)
+        client.settle(LOST)
     assert process.once.unsure.is_set()
     retries = process.send(there, not_there)
     doubtful = process.once.doubtful()
     process.once.found([(key(there.id), fingerprint("payment_json", there), PLACE)])
     process.once.caught_up(doubtful)
-    assert type(retries.outcomes[0]) is Replayed
+    assert retries.outcomes[0] == REPLAYED
     assert isinstance(retries.outcomes[1], NotAccepted)
     process.send(not_there)
     await process.given(3)
@@ -202,11 +219,11 @@ async def test_what_another_process_has_in_flight_is_waited_for(tmp_path: Path) 
     assert isinstance(process.send(payment(id=accepted.id, payment_amount=9)).outcomes[0], IdReused)
     receipt = record(fingerprint("payment_json", accepted), process.receipts.seconds(), NOBODY, PLACE)
     process.receipts.keep({key(accepted.id): receipt})
-    assert type(await settled(waiting)) is Replayed
+    assert await settled(waiting) == REPLAYED
     assert process.producer.given == []
     process.receipts.free([key(refused.id)], other.token)
-    (await process.given(1)).settle(0, PLACE)
-    assert type(await settled(also_waiting)) is Acknowledged
+    (await process.given(1)).acknowledge()
+    assert await settled(also_waiting) == PLACE
     await process.once.close()
     other.leave()
 
@@ -218,7 +235,7 @@ async def test_what_another_process_does_not_finish_is_unknown_at_the_deadline(t
     waiting = process.send(sent, sent)
     await asyncio.wait_for(waiting.settled, 2)
     assert [type(each) for each in waiting.outcomes] == [OutcomeUnknown, OutcomeUnknown]
-    await until(lambda: not process.once._attempts)
+    await until(lambda: not process.once._in_flight)
     assert process.producer.given == []
     await process.once.close()
     other.leave()
@@ -233,8 +250,8 @@ async def test_a_dead_process_claims_count_until_what_it_sent_was_read(tmp_path:
     await until(process.once.unsure.is_set)
     assert process.producer.given == []
     process.owners.forget(process.owners.dead())
-    (await process.given(1)).settle(0, PLACE)
-    assert type(await settled(retry)) is Acknowledged
+    (await process.given(1)).acknowledge()
+    assert await settled(retry) == PLACE
     await process.once.close()
 
 
@@ -245,12 +262,12 @@ async def test_payments_go_on_while_the_files_are_damaged(tmp_path: Path, monkey
     delivery = process.send(*sent)
     await process.given(1000)
     for client in process.producer.given:
-        client.settle(0, PLACE)
+        client.acknowledge()
     await delivery.settled
     await until(lambda: not process.once.usable)
     assert process.once.lost > 0
     assert process.once.unsure.is_set()
     again = process.send(payment())
-    (await process.given(1001)).settle(0, PLACE)
+    (await process.given(1001)).acknowledge()
     assert again.outcomes == [PLACE]
     await process.once.close()
