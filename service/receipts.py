@@ -6,6 +6,7 @@ nothing has to be searched for on a disk, and what a process writes goes to the 
 
 import struct
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
@@ -153,11 +154,11 @@ class Receipts:
     def _read(self, log: Tail) -> None:
         """Take note of what other processes have added."""
         for place, entry in log.after(self._seen):
-            self._note(place, entry, [entry[at : at + _KEY_BYTES] for at in range(0, len(entry), _STEP)])
+            self._note(place, entry, [_key_of(entry, number) for number in range(len(entry) // _STEP)])
 
     def _add(self, log: Tail, records: Mapping[bytes, bytes]) -> None:
         if records:
-            entry = b"".join(chain.from_iterable(records.items()))
+            entry = b"".join(chain.from_iterable(sorted(records.items())))
             self._note(log.add(entry), entry, list(records))
 
     def _note(self, place: int, entry: bytes, keys: list[bytes]) -> None:
@@ -169,11 +170,16 @@ class Receipts:
         if place is None:
             return None
         entry = self._log.entry(place) or b""
-        for at in range(0, len(entry), _STEP):
-            if entry.startswith(key, at):
-                known = kept(entry[at + _KEY_BYTES : at + _STEP])
-                return None if known.since + self._keep_seconds < self._clock() else known
-        return None
+        # It is in order: of a batch that is sent again whole, every payment is looked for.
+        number = bisect_left(range(len(entry) // _STEP), key, key=lambda at: _key_of(entry, at))
+        if _key_of(entry, number) != key:
+            return None
+        known = kept(entry[number * _STEP + _KEY_BYTES : (number + 1) * _STEP])
+        return None if known.since + self._keep_seconds < self._clock() else known
+
+
+def _key_of(entry: bytes, number: int) -> bytes:
+    return entry[number * _STEP : number * _STEP + _KEY_BYTES]
 
 
 class _Places:
@@ -182,7 +188,7 @@ class _Places:
     def __init__(self) -> None:
         # Millions in one dict would stand still for a moment whenever it grows.
         self._parts: list[dict[bytes, int]] = [{} for _ in range(256)]
-        self._entries: deque[tuple[int, int, list[bytes]]] = deque()
+        self._entries: deque[tuple[int, int, tuple[bytes, ...]]] = deque()
 
     def of(self, key: bytes) -> int | None:
         return self._parts[key[-1]].get(key)
@@ -191,7 +197,8 @@ class _Places:
         parts = self._parts
         for key in keys:
             parts[key[-1]][key] = place
-        self._entries.append((since, place, keys))
+        # Tuples, not lists: the garbage collector leaves those alone in which nothing can be garbage.
+        self._entries.append((since, place, tuple(keys)))
 
     def forget(self, before: int) -> None:
         """Let go of entries from before that moment."""
