@@ -1,4 +1,4 @@
-"""The event loop that our processes run on."""
+"""The event loop that our processes run on, and what its tasks need to know of themselves."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,3 +11,9 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
+
+
+def being_cancelled() -> bool:
+    """Whether somebody cancels the current task. aiokafka lets CancelledError out for tasks of its own, too."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

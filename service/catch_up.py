@@ -16,15 +16,15 @@ from aiokafka.errors import KafkaError
 
 from schemas.codecs import PaymentReader
 from schemas.errors import PaymentError, UndertenError
+from schemas.event_loop import being_cancelled
 from schemas.kafka import KafkaSettings
 from schemas.reading import offsets_at, read_to_end
 from schemas.topics import RAW_TOPICS
 from service.connection import ProducerConnection
 from service.deliveries import Acknowledged
 from service.fingerprints import fingerprint, key
-from service.once import Once
+from service.once import NotKept, Once
 from service.owners import Owners
-from service.receipts import Error, Receipts
 
 # Brokers that set the time themselves may have another one.
 MARGIN_SECONDS = 10.0
@@ -32,6 +32,7 @@ MARGIN_SECONDS = 10.0
 SETTLE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 RECORDS_AT_A_TIME = 500
+LOOK_SECONDS = 0.1
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,6 @@ class CatchUp:
     def __init__(
         self,
         once: Once,
-        receipts: Receipts,
         owners: Owners,
         connection: ProducerConnection,
         kafka: KafkaSettings,
@@ -52,7 +52,6 @@ class CatchUp:
     ) -> None:
         self.reason = "still reading which payments Kafka has"
         self._once = once
-        self._receipts = receipts
         self._owners = owners
         self._connection = connection
         self._kafka = kafka
@@ -72,35 +71,59 @@ class CatchUp:
         while True:
             await self._connection.get()
             self._once.unsure.clear()
-            try:
-                async with _alone(self._lock):
-                    await self._catch_up()
-            except (KafkaError, OSError, UndertenError, Error) as error:
-                self.reason = str(error) or type(error).__name__
-                log.warning("receipts cannot be read from the topics", reason=self.reason)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-            else:
+            if await self._succeeded():
                 pause = SETTLE_SECONDS
                 await self._once.unsure.wait()
                 await asyncio.sleep(SETTLE_SECONDS)
+            else:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def _succeeded(self) -> bool:
+        """Catch up, and say whether that came to its end; else the reason is there and in the log."""
+        try:
+            await self._others_are_done()
+            async with _alone(self._lock):
+                await self._catch_up()
+        except NotKept as error:
+            self.reason = str(error)
+            self._once.broken(error)
+        except (KafkaError, OSError, UndertenError) as error:
+            self.reason = str(error) or type(error).__name__
+        except asyncio.CancelledError:
+            if being_cancelled():
+                raise
+            self.reason = "a client of Kafka ended"
+        except Exception:
+            self.reason = "an unexpected error, see the log"
+            log.exception("catching up failed")
+        else:
+            return True
+        log.warning("receipts cannot be read from the topics", reason=self.reason)
+        return False
+
+    async def _others_are_done(self) -> None:
+        """A process that shares nothing follows one that may still have payments in flight: wait for its end."""
+        while not self._once.shared and not self._once.ready and self._owners.others():
+            self.reason = "the process before this one still has payments in flight"
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _catch_up(self) -> None:
         once, owners = self._once, self._owners
+        self.reason = "still reading which payments Kafka has"
         earliest = time.time() - self._keep_seconds
         doubtful, dead = once.doubtful(), owners.dead()
         unsure_since = self._unsure_since
-        unsure_since += [*dead.values(), *(attempt.began for attempt in doubtful)]
+        unsure_since += [max(earliest, marked) for marked in dead.values()]
+        # However long ago: what is in flight is remembered until it is known.
+        unsure_since += [each.began for each in doubtful]
         if not once.usable:
-            owners.mark(0.0)
-            self._receipts.throw_away()
-            once.usable = True
+            once.begin_anew()
             unsure_since.append(earliest)
         if not (once.ready or unsure_since or owners.up_to_date()):
             unsure_since.append(earliest)
         if unsure_since:
-            since = max(earliest, min(unsure_since))
-            async for found in read_receipts(self._kafka, self._reader, since - MARGIN_SECONDS):
+            async for found in read_receipts(self._kafka, self._reader, min(unsure_since) - MARGIN_SECONDS):
                 once.found(found)
         unsure_since.clear()
         owners.forget(dead)
@@ -139,7 +162,7 @@ async def _alone(lock: Path) -> AsyncIterator[None]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(LOOK_SECONDS)
             else:
                 break
         yield

@@ -44,12 +44,12 @@ from service.keys import (
 )
 from service.once import Once
 from service.own_file import own_file
-from service.owners import Owners
+from service.owners import Owners, forget_folders
 from service.producer import PaymentProducer
 from service.progress import EngineProgress
 from service.queue_reader import QueueReader
 from service.queue_view import QueueView
-from service.receipts import Receipts
+from service.receipts import FORMAT, Receipts
 from service.traffic import Traffic
 
 
@@ -104,16 +104,15 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
         yield
         await app[PRODUCER].close()
         return
-    folder = service.receipts_folder
+    folder = service.receipts_folder / f"{FORMAT}-{service.replay_seconds}"
     owners = Owners(folder)
+    forget_folders(folder)
     receipts = Receipts(folder, service.replay_seconds)
     if receipts.fresh:
         owners.forget(owners.dead())
     app[ONCE] = Once(app[PRODUCER], receipts, owners, shared=service.shares_port, deadline=service.deadline)
     reader = PaymentReader(app[FORMATS].registry)
-    app[CATCH_UP] = CatchUp(
-        app[ONCE], receipts, owners, app[CONNECTION], settings.kafka, reader, folder, service.replay_seconds
-    )
+    app[CATCH_UP] = CatchUp(app[ONCE], owners, app[CONNECTION], settings.kafka, reader, folder, service.replay_seconds)
     yield
     await app[CATCH_UP].close()
     await app[PRODUCER].close()

@@ -87,7 +87,8 @@ class Lane:
             for parcel in self.sent.parcels:
                 if parcel.deadline > now:
                     break
-                parcel.settle(OutcomeUnknown(_UNKNOWN))
+                if not parcel.answered:
+                    parcel.settle(OutcomeUnknown(_UNKNOWN))
         expired = []
         while self.queue and self.queue[0].deadline <= now:
             expired.append(self.queue.popleft())

@@ -2,10 +2,12 @@
 
 What is in flight in this process stands in a dict, what was acknowledged in `Receipts`. Payments that come together are
 looked up together, and receipts are written down a few times a second: until then the dict has them, and if the process
-is killed before, the topics (see `catch_up`). With several processes an id is claimed before its payment is sent.
+is killed before, the topics (see `catch_up`). With several processes an id is claimed before its payment is sent; what
+another one has claimed waits here until the other has a receipt, gives the id back, or dies.
 """
 
 import asyncio
+import functools
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -13,6 +15,7 @@ from typing import NamedTuple
 
 import structlog
 
+from schemas.errors import UndertenError
 from service.deliveries import (
     Acknowledged,
     Delivery,
@@ -25,8 +28,9 @@ from service.deliveries import (
 )
 from service.owners import Owners
 from service.parcels import Outgoing
-from service.producer import PaymentProducer
-from service.receipts import NOBODY, Error, Kept, Receipts, kept, record
+from service.producer import ANSWER_SECONDS, PaymentProducer
+from service.receipt_log import ERRORS
+from service.receipts import NOBODY, Kept, Receipts, kept, record
 
 TICK_SECONDS = 0.05
 WRITTEN_AT_ONCE = 500
@@ -34,12 +38,8 @@ WRITTEN_AT_ONCE = 500
 log = structlog.get_logger(__name__)
 
 
-class Waiting(NamedTuple):
-    """A client who is told, at `deadline` on the event loop's clock, that the outcome is unknown."""
-
-    deadline: float
-    client: Delivery
-    payment: int
+class NotKept(UndertenError):
+    """The files of the receipts are damaged, or their disk is full."""
 
 
 class Order(NamedTuple):
@@ -50,13 +50,31 @@ class Order(NamedTuple):
     payments: list[Outgoing]
 
 
+class Elsewhere(NamedTuple):
+    """A payment whose id another process has claimed."""
+
+    order: Order
+    owner: int
+
+
+class Waiting(NamedTuple):
+    """A client who is told, at `deadline` on the event loop's clock, that the outcome is unknown."""
+
+    deadline: float
+    client: Delivery
+    payment: Outgoing
+
+
 class Once:
     """Takes payments in the place of the producer, and hands it those that are new."""
 
     def __init__(
         self, producer: PaymentProducer, receipts: Receipts, owners: Owners, *, shared: bool, deadline: float
     ) -> None:
-        """`shared`: other processes take payments, too. Nothing is taken before `caught_up`; `close` ends it."""
+        """`shared`: other processes take payments, too. Nothing is taken before `caught_up`; `close` ends it.
+
+        `deadline`: seconds within which a client is told something.
+        """
         self.ready = False
         self.usable = True
         """Whether receipts are kept: not while the files are damaged, or the disk is full."""
@@ -67,8 +85,9 @@ class Once:
         self._producer = producer
         self._receipts = receipts
         self._owners = owners
-        self._shared = shared
-        self._deadline = deadline
+        self.shared = shared
+        self._patience = max(0.0, deadline - ANSWER_SECONDS)
+        self._renewed = receipts.seconds()
         self._in_flight: dict[bytes, Outgoing] = {}
         self._joined: dict[bytes, list[tuple[Delivery, int]]] = {}
         self._doubtful: dict[bytes, Outgoing] = {}
@@ -76,12 +95,12 @@ class Once:
         self._done: dict[bytes, bytes] = {}
         self._seconds = receipts.seconds()
         self._unclaimed: list[bytes] = []
-        self._elsewhere: list[Order] = []
+        self._elsewhere: dict[bytes, Elsewhere] = {}
         self._waiting: deque[Waiting] = deque()
         self._loop = asyncio.get_running_loop()
         self._ticking = asyncio.create_task(self._tick())
         if receipts.damaged:
-            self._broken(receipts.damaged)
+            self._stop_keeping(receipts.damaged)
 
     def submit(self, client: Delivery, topic: str, payments: list[Outgoing]) -> None:
         """As the producer's; `client` is told of an earlier receipt, or IdReused, where an id was sent before."""
@@ -117,7 +136,7 @@ class Once:
         for each in payments:
             del self._in_flight[each.id]
             self._tell_joined(each, outcome)
-            if self._shared:
+            if self.shared:
                 self._unclaimed.append(each.id)
 
     def in_doubt(self, payments: Sequence[Outgoing], outcome: NeverAnswered) -> None:
@@ -132,11 +151,11 @@ class Once:
         return list(self._doubtful.values())
 
     def found(self, receipts: list[tuple[bytes, bytes, Acknowledged]]) -> None:
-        """Take in what stands on the topics."""
+        """Take in what stands on the topics; raises NotKept."""
         try:
             self._receipts.keep_first(receipts, lambda timestamp: time.time() - timestamp / 1000)
-        except Error as error:
-            self._broken(error)
+        except ERRORS as error:
+            raise NotKept(str(error)) from error
         for name, content, receipt in receipts:
             doubtful = self._doubtful.get(name)
             if doubtful is not None and doubtful.fingerprint == content:
@@ -151,6 +170,20 @@ class Once:
                 self.not_accepted([each], NotAccepted(_NOT_FOUND))
         self.ready = True
 
+    def begin_anew(self) -> None:
+        """Throw damaged files away; nothing is taken until the topics were read. Raises NotKept."""
+        try:
+            self._receipts.throw_away()
+        except ERRORS as error:
+            raise NotKept(str(error)) from error
+        self._know_nothing()
+        self.usable = True
+
+    def broken(self, error: Exception) -> None:
+        """Go on without receipts until they are read from the topics again."""
+        self._stop_keeping(error)
+        self.ready = True
+
     async def close(self) -> None:
         """Write down what is left."""
         self._ticking.cancel()
@@ -160,16 +193,15 @@ class Once:
         self._owners.leave()
 
     def _look(self) -> None:
-        """Sort what came in this turn of the event loop: known, in flight elsewhere, or new."""
+        """Send on what came in this turn of the event loop."""
         new, self._new = self._new, []
-        deadline = self._loop.time() + self._deadline
-        for order in self._send_new(new):
-            self._elsewhere.append(order)
-            self._waiting.append(Waiting(deadline, order.client, order.payments[0].index))
+        deadline = self._loop.time() + self._patience
+        for client, payment in self._send_new(new):
+            self._waiting.append(Waiting(deadline, client, payment))
 
-    def _send_new(self, orders: list[Order]) -> list[Order]:
-        """Hand the producer what is new, answer what is known; returns what is in flight elsewhere, one by one."""
-        elsewhere = []
+    def _send_new(self, orders: list[Order]) -> list[tuple[Delivery, Outgoing]]:
+        """Hand the producer what is new, answer what is known, put what is in flight elsewhere aside; returns that."""
+        aside = []
         all_known = iter(self._known([each for order in orders for each in order.payments]))
         for client, topic, payments in orders:
             new = []
@@ -181,10 +213,11 @@ class Once:
                 elif known.owner == NOBODY:
                     self._answer(client, each, known.receipt.again())
                 else:
-                    elsewhere.append(Order(client, topic, [each]))
+                    self._elsewhere[each.id] = Elsewhere(Order(client, topic, [each]), known.owner)
+                    aside.append((client, each))
             if new:
                 self._producer.submit(client, topic, new, self)
-        return elsewhere
+        return aside
 
     def _answer(self, client: Delivery, payment: Outgoing, outcome: Outcome) -> None:
         """Of a payment that is not sent: it was sent before."""
@@ -199,19 +232,19 @@ class Once:
     def _known(self, payments: list[Outgoing]) -> list[Kept | None]:
         if self.usable:
             try:
-                if self._shared:
+                if self.shared:
                     wanted = [(each.id, each.fingerprint) for each in payments]
-                    return self._receipts.claim(wanted, self._owners.token, self._is_over)
+                    return self._receipts.claim(wanted, self._owners.token, functools.cache(self._is_over))
                 return self._receipts.find([each.id for each in payments])
-            except Error as error:
-                self._broken(error)
+            except ERRORS as error:
+                self._stop_keeping(error)
         return [None] * len(payments)
 
-    def _is_over(self, claim: Kept) -> bool:
-        """Whether a claim counts no more: given back by this process, or left by one of which all is known."""
-        if claim.owner == self._owners.token or self._owners.forgotten(claim.owner):
+    def _is_over(self, owner: int) -> bool:
+        """Whether claims count no more: given back by this process, or left by one of which all is known."""
+        if owner == self._owners.token or self._owners.forgotten(owner):
             return True
-        if not self._owners.alive(claim.owner):
+        if not self._owners.alive(owner):
             self.unsure.set()
         return False
 
@@ -224,52 +257,79 @@ class Once:
             client.settle(payment.index, first.receipt.again())
         else:
             self._joined.setdefault(payment.id, []).append((client, payment.index))
-            self._waiting.append(Waiting(self._loop.time() + self._deadline, client, payment.index))
+            self._waiting.append(Waiting(self._loop.time() + self._patience, client, payment))
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self._write_down()
-            self._ask_again()
             now = self._loop.time()
             while self._waiting and self._waiting[0].deadline <= now:
-                late = self._waiting.popleft()
-                late.client.settle(late.payment, OutcomeUnknown(_IN_FLIGHT))
+                self._give_up_waiting(self._waiting.popleft())
 
     def _write_down(self) -> None:
+        """Into the log what is not there yet, and from it what others have written."""
         done, self._done = self._done, {}
         unclaimed, self._unclaimed = self._unclaimed, []
+        self._seconds = self._receipts.seconds()
         if self.usable:
             try:
-                if self._shared and self._receipts.replaced():
+                if self._receipts.replaced():
                     self._receipts.reopen()
+                    self._know_nothing()
+                    self.unsure.set()
+                    self._renew()
                 if done:
                     self._receipts.keep(done)
                 if unclaimed:
                     self._receipts.free((name for name in unclaimed if name not in self._in_flight), self._owners.token)
-            except Error as error:
-                self._broken(error)
+                self._follow()
+            except ERRORS as error:
+                self._stop_keeping(error)
         if not self.usable:
             self.lost += len(done)
         self._receipts.forget()
         if self.ready and self.usable:
-            self._seconds = self._receipts.seconds()
             oldest = next(iter(self._in_flight.values()), None)
             self._owners.mark(oldest.began if oldest else time.time())
 
-    def _ask_again(self) -> None:
-        """Whether other processes are done with the payments that are waited for here."""
-        again = []
-        for order in self._elsewhere:
-            [payment] = order.payments
-            if order.client.answered(payment.index):
-                self._answer(order.client, payment, OutcomeUnknown(_IN_FLIGHT))
-            else:
-                again.append(order)
-        self._elsewhere = self._send_new(again) if again else []
+    def _follow(self) -> None:
+        """See what other processes have done of what waits for them; keep own claims from growing too old."""
+        written = self._receipts.follow()
+        if self._elsewhere:
+            over = {owner for owner in {each.owner for each in self._elsewhere.values()} if self._is_over(owner)}
+            due = {name for name in written if name in self._elsewhere}
+            due |= {name for name, each in self._elsewhere.items() if each.owner in over}
+            if due:
+                self._send_new([self._elsewhere.pop(name).order for name in due])
+        if self._seconds - self._renewed > self._receipts.keep_seconds / 3:
+            self._renew()
 
-    def _broken(self, error: Exception) -> None:
-        """Go on without receipts until they are read from the topics again."""
+    def _renew(self) -> None:
+        self._renewed = self._seconds
+        unasked = {each.id for order in self._new for each in order.payments}
+        own = [each for each in self._in_flight.values() if each.id not in self._elsewhere and each.id not in unasked]
+        if self.shared and own:
+            self._receipts.renew([(each.id, each.fingerprint) for each in own], self._owners.token)
+
+    def _give_up_waiting(self, late: Waiting) -> None:
+        client, payment = late.client, late.payment
+        client.settle(payment.index, OutcomeUnknown(_IN_FLIGHT))
+        elsewhere = self._elsewhere.get(payment.id)
+        if elsewhere is not None and elsewhere.order.payments[0] is payment:
+            del self._elsewhere[payment.id]
+            self._answer(client, payment, OutcomeUnknown(_IN_FLIGHT))
+        elif (client, payment.index) in (joined := self._joined.get(payment.id, [])):
+            joined.remove((client, payment.index))
+            if not joined:
+                del self._joined[payment.id]
+
+    def _know_nothing(self) -> None:
+        """Take nothing until the topics were read."""
+        self.ready = False
+        self._owners.mark(0.0)
+
+    def _stop_keeping(self, error: Exception) -> None:
         log.error("receipts are not kept: payments that are sent again may be produced again", reason=str(error))
         self.usable = False
         self.unsure.set()

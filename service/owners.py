@@ -8,6 +8,7 @@ was read from the topics, its file is deleted, and it is forgotten.
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,9 +23,13 @@ class Owners:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self.token = secrets.randbits(32) or 1
-        self._file = os.open(self._path(self.token), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        path = self._path(self.token)
+        # Without its lock it would look like that of a dead process.
+        unlocked = path.with_name(f"new-{path.name}")
+        self._file = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self.mark(0.0)
+        unlocked.rename(path)
 
     def mark(self, until: float) -> None:
         """Say that whatever this process sent before `until` (a Unix time) is written down; 0: it knows nothing yet."""
@@ -38,8 +43,12 @@ class Owners:
         """Whether a process is dead, and all that it sent is written down."""
         return not self._path(token).exists()
 
+    def others(self) -> bool:
+        """Whether another process runs."""
+        return any(_marked(file, alive=True) is not None for file in self._others())
+
     def up_to_date(self) -> bool:
-        """Whether another process runs that knows everything."""
+        """Whether another process runs that has taken note of everything."""
         return any(_marked(file, alive=True) for file in self._others())
 
     def dead(self) -> dict[Path, float]:
@@ -62,6 +71,13 @@ class Owners:
 
     def _path(self, token: int) -> Path:
         return self._folder / f"{PREFIX}{token:08x}"
+
+
+def forget_folders(folder: Path) -> None:
+    """Delete the folders beside this one in which nobody lives: those of a service that was set otherwise."""
+    for other in folder.parent.iterdir():
+        if other != folder and not any(_marked(file, alive=True) is not None for file in other.glob(PREFIX + "*")):
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _marked(file: Path, *, alive: bool) -> float | None:

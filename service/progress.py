@@ -14,6 +14,7 @@ from fraud.detect import HOT_CASES_EVERY_SECONDS
 from fraud.engines import ksqldb_lag, python_lag
 from fraud.ksqldb import KsqldbSettings
 from schemas.errors import UndertenError
+from schemas.event_loop import being_cancelled
 from schemas.kafka import KafkaSettings
 from service.queue_reader import QueueReader
 from service.queue_view import QueueView
@@ -58,8 +59,7 @@ class EngineProgress:
             except (KafkaError, UndertenError, OSError) as error:
                 reason = str(error) or type(error).__name__
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
+                if being_cancelled():
                     raise
                 reason = "a client of Kafka ended"
             except Exception:

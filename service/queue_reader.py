@@ -14,6 +14,7 @@ from aiokafka.structs import ConsumerRecord
 from fraud.rows import SINK, RowError
 from fraud.rules import Rule
 from schemas.errors import BrokerError
+from schemas.event_loop import being_cancelled
 from schemas.kafka import KafkaSettings
 from schemas.reach import start_client
 from schemas.topics import PAYMENT_LATE, REVIEW_DECISIONS, REVIEW_QUEUE
@@ -90,7 +91,7 @@ class QueueReader:
                 try:
                     await self._read_until_it_fails()
                 except asyncio.CancelledError:
-                    if _is_being_cancelled():
+                    if being_cancelled():
                         raise
                     # aiokafka lets the end of a task of its own out of stop(), if that had not run yet.
                     raise BrokerError("the consumer ended") from None
@@ -237,8 +238,3 @@ def _source(identities: Mapping[str, TopicIdentity]) -> dict[str, str]:
     """What the view is made from: the cluster, and the id of each topic."""
     [cluster] = {each.cluster_id for each in identities.values()}
     return {"cluster_id": cluster, **{topic: each.topic_id for topic, each in identities.items()}}
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -17,8 +17,6 @@ import lmdb
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # Addresses, not memory and not disk: the file grows as it is filled.
 MOST_BYTES = 16 * 1024**3
-FORMAT = "log"
-"""In the files' names, to be changed with what stands in them."""
 BEGINNING = -(2**63)
 """Before every place."""
 
@@ -26,16 +24,17 @@ BEGINNING = -(2**63)
 _NUMBER_BITS = 32
 _KEY = struct.Struct(">I")
 
-Error: type[Exception] = lmdb.Error
+ERRORS = (lmdb.Error, OSError)
+"""What the methods raise where the files are damaged, or gone, or the disk is full."""
 
 
 class ReceiptLog:
-    """The files of one folder. Methods raise `Error` where they are damaged, or the disk is full."""
+    """The files of one folder, which are all of one `keep_seconds`. Methods raise `ERRORS`."""
 
     def __init__(self, folder: Path, keep_seconds: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Nothing is opened before it is needed; `clock` is the machine's, and never jumps."""
         self._folder = folder
-        self._name = f"{_boot()}-{keep_seconds}-{FORMAT}"
+        self._name = _boot()
         self._keep_seconds = keep_seconds
         self._clock = clock
         self._number = -1
@@ -55,6 +54,15 @@ class ReceiptLog:
         with file.begin() as transaction:
             found: bytes | None = transaction.get(_key(place))
             return found
+
+    def after(self, place: int) -> Iterator[tuple[int, bytes]]:
+        """The entries behind a place, each with its own."""
+        now, before = self._files()
+        if place >> _NUMBER_BITS < self._number:
+            with before.begin() as transaction:
+                yield from _after(transaction, self._number - 1, place)
+        with now.begin() as transaction:
+            yield from _after(transaction, self._number, place)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator["Tail"]:

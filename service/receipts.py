@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service.deliveries import Acknowledged
-from service.receipt_log import BEGINNING, Error, ReceiptLog, Tail
+from service.receipt_log import BEGINNING, ERRORS, ReceiptLog, Tail
 
-__all__ = ["NOBODY", "Error", "Kept", "Receipts", "kept", "record"]
-
+FORMAT = 1
+"""Of the records, and of how entries are made of them."""
 NOBODY = 0
 NOWHERE = Acknowledged(0, 0, 0)
 
 _RECORD = struct.Struct("<8siIiqq")
 _KEY_BYTES = 16
 _STEP = _KEY_BYTES + _RECORD.size
+_SINCE = struct.Struct("<24xi24x")
+"""Of a key and its record, when that was written."""
 _LONG_AGO = -(2**31)
 
 
@@ -49,52 +51,67 @@ def kept(record: bytes) -> Kept:
 
 
 class Receipts:
-    """The receipts of one folder. Methods raise `Error` where its files are damaged, or the disk is full."""
+    """The receipts of one folder.
+
+    Methods raise `ERRORS` where its files are damaged, or the disk is full; then `throw_away` them, and begin anew.
+    """
 
     def __init__(self, folder: Path, keep_seconds: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Read them, unless they are `damaged`; `clock` is the machine's, and never jumps."""
-        self._keep_seconds = keep_seconds
+        self.keep_seconds = keep_seconds
         self._clock = clock
         self._log = ReceiptLog(folder, keep_seconds, clock)
         self._places = _Places()
         self._seen = BEGINNING
+        self._news: list[bytes] = []
         self.fresh = self._log.fresh
         """Whether there was nothing to go on with."""
         self.damaged: Exception | None = None
         """What is wrong with the files, until they are thrown away."""
         try:
-            self._catch_up()
-        except Error as error:
+            self.follow()
+        except ERRORS as error:
             self.damaged = error
 
     def seconds(self) -> int:
         """The time, as records have it."""
         return int(self._clock())
 
+    def follow(self) -> list[bytes]:
+        """Take note of what other processes have written; the ids that it is about, since this was last asked."""
+        self._read(self._log)
+        news, self._news = self._news, []
+        return news
+
     def find(self, keys: Iterable[bytes]) -> list[Kept | None]:
-        """What is known of each id: as of what this process wrote last, whatever others have written since."""
+        """What is known of each id, as far as this process has followed the others."""
         places = self._places.of
         return [None if places(key) is None else self._known(key) for key in keys]
 
     def claim(
-        self, wanted: Sequence[tuple[bytes, bytes]], owner: int, free: Callable[[Kept], bool]
+        self, wanted: Sequence[tuple[bytes, bytes]], owner: int, over: Callable[[int], bool]
     ) -> list[Kept | None]:
         """Claim ids, with their payments' fingerprints; None for each that is ours now, else what is known of it.
 
-        `free` says of a claim whether it no longer counts.
+        `over` says of another owner whether his claims no longer count.
         """
-        since = self.seconds()
         with self._log.alone() as log:
             self._read(log)
             found = [self._known(key) for key, _ in wanted]
-            found = [None if known and known.owner != NOBODY and free(known) else known for known in found]
-            claims = {
-                key: record(fingerprint, since, owner, NOWHERE)
-                for (key, fingerprint), known in zip(wanted, found, strict=True)
-                if known is None
-            }
-            self._add(log, claims)
+            found = [None if known and known.owner != NOBODY and over(known.owner) else known for known in found]
+            free = [each for each, known in zip(wanted, found, strict=True) if known is None]
+            self._add(log, self._claims(free, owner))
         return found
+
+    def renew(self, claimed: Iterable[tuple[bytes, bytes]], owner: int) -> None:
+        """Claim what is in flight already, before its claim is too old to count."""
+        with self._log.alone() as log:
+            self._read(log)
+            self._add(log, self._claims(claimed, owner))
+
+    def _claims(self, wanted: Iterable[tuple[bytes, bytes]], owner: int) -> dict[bytes, bytes]:
+        now = self.seconds()
+        return {key: record(fingerprint, now, owner, NOWHERE) for key, fingerprint in wanted}
 
     def keep(self, records: Mapping[bytes, bytes]) -> None:
         """Remember receipts by key, each a `record`; in place of claims."""
@@ -111,7 +128,7 @@ class Receipts:
             for key, fingerprint, receipt in receipts:
                 passed = max(0.0, age(receipt.timestamp))
                 known = self._known(key)
-                if passed <= self._keep_seconds and key not in first and (known is None or known.owner != NOBODY):
+                if passed <= self.keep_seconds and key not in first and (known is None or known.owner != NOBODY):
                     first[key] = record(fingerprint, int(now - passed), NOBODY, receipt)
             self._add(log, first)
 
@@ -125,7 +142,7 @@ class Receipts:
 
     def forget(self) -> None:
         """Let go of what is older than it is kept; to be called now and then."""
-        self._places.forget(self.seconds() - self._keep_seconds)
+        self._places.forget(self.seconds() - self.keep_seconds)
 
     def replaced(self) -> bool:
         """Whether another process has thrown the files away."""
@@ -134,7 +151,7 @@ class Receipts:
     def reopen(self) -> None:
         """Go on with the files that stand there now."""
         self.close()
-        self._catch_up()
+        self.follow()
 
     def throw_away(self) -> None:
         """Begin anew, with nothing known."""
@@ -145,16 +162,14 @@ class Receipts:
     def close(self) -> None:
         """Let go of the files; they stay."""
         self._log.close()
-        self._places, self._seen = _Places(), BEGINNING
+        self._places, self._seen, self._news = _Places(), BEGINNING, []
 
-    def _catch_up(self) -> None:
-        with self._log.alone() as log:
-            self._read(log)
-
-    def _read(self, log: Tail) -> None:
+    def _read(self, log: ReceiptLog | Tail) -> None:
         """Take note of what other processes have added."""
         for place, entry in log.after(self._seen):
-            self._note(place, entry, [_key_of(entry, number) for number in range(len(entry) // _STEP)])
+            keys = _keys(entry)
+            self._note(place, entry, keys)
+            self._news += keys
 
     def _add(self, log: Tail, records: Mapping[bytes, bytes]) -> None:
         if records:
@@ -162,7 +177,7 @@ class Receipts:
             self._note(log.add(entry), entry, list(records))
 
     def _note(self, place: int, entry: bytes, keys: list[bytes]) -> None:
-        self._places.add(keys, place, kept(entry[-_RECORD.size :]).since)
+        self._places.add(keys, place, max(_SINCE.iter_unpack(entry))[0])
         self._seen = place
 
     def _known(self, key: bytes) -> Kept | None:
@@ -175,7 +190,11 @@ class Receipts:
         if _key_of(entry, number) != key:
             return None
         known = kept(entry[number * _STEP + _KEY_BYTES : (number + 1) * _STEP])
-        return None if known.since + self._keep_seconds < self._clock() else known
+        return None if known.since + self.keep_seconds < self._clock() else known
+
+
+def _keys(entry: bytes) -> list[bytes]:
+    return [_key_of(entry, number) for number in range(len(entry) // _STEP)]
 
 
 def _key_of(entry: bytes, number: int) -> bytes:

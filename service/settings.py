@@ -140,8 +140,8 @@ class ServiceSettings:
 
     @property
     def receipts_folder(self) -> Path:
-        """Where all workers keep the receipts of the last minutes."""
-        return self.queue_view.with_suffix(".receipts")
+        """Where all processes of this service, those of one port, keep the receipts of the last minutes."""
+        return self.queue_view.with_suffix(".receipts") / str(self.service_port)
 
 
 @dataclass(frozen=True, kw_only=True)

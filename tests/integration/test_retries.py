@@ -123,7 +123,7 @@ async def test_receipts_outlive_the_service_and_its_files(kafka: KafkaSettings, 
     second_service = await start()
     assert await post_lines(second_service, "/payment_json", [json.dumps(each) for each in sent]) == expected
     await second_service.close()
-    for file in (tmp_path / "view.receipts").iterdir():
+    for file in (tmp_path / "view.receipts").rglob("*.lmdb*"):
         file.write_bytes(b"nonsense" * 4096)
     third_service = await start()
     assert await post_lines(third_service, "/payment_json", [json.dumps(each) for each in sent]) == expected

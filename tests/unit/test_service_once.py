@@ -1,6 +1,7 @@
 """Each payment once: who is told what, and what the producer gets. The producer is played by `Producer`."""
 
 import asyncio
+import multiprocessing
 import time
 import uuid
 from collections.abc import Callable
@@ -203,6 +204,32 @@ async def test_nothing_is_taken_before_the_topics_were_read(tmp_path: Path) -> N
     await process.once.close()
 
 
+def elsewhere(folder: Path, act: Callable[..., None], *arguments: Any) -> None:
+    """Done to the receipts by another process."""
+    other = multiprocessing.get_context("spawn").Process(target=_act, args=(folder, act, arguments))
+    other.start()
+    other.join()
+    assert other.exitcode == 0
+
+
+def _act(folder: Path, act: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    act(Receipts(folder, 600), *arguments)
+
+
+def throw_away(folder: Path) -> None:
+    for file in folder.glob("*.lmdb*"):
+        file.unlink()
+
+
+def keep(receipts: Receipts, sent: Payment) -> None:
+    receipt = record(fingerprint("payment_json", sent), receipts.seconds(), NOBODY, PLACE)
+    receipts.keep({key(sent.id): receipt})
+
+
+def free(receipts: Receipts, sent: Payment, owner: int) -> None:
+    receipts.free([key(sent.id)], owner)
+
+
 def claimed(process: Process, owner: Owners, sent: Payment) -> None:
     """What another process writes before it sends a payment."""
     wanted = (key(sent.id), fingerprint("payment_json", sent))
@@ -217,11 +244,10 @@ async def test_what_another_process_has_in_flight_is_waited_for(tmp_path: Path) 
     waiting, also_waiting = process.send(accepted), process.send(refused)
     await until(lambda: len(process.once._elsewhere) == 2)
     assert isinstance(process.send(payment(id=accepted.id, payment_amount=9)).outcomes[0], IdReused)
-    receipt = record(fingerprint("payment_json", accepted), process.receipts.seconds(), NOBODY, PLACE)
-    process.receipts.keep({key(accepted.id): receipt})
+    elsewhere(tmp_path, keep, accepted)
     assert await settled(waiting) == REPLAYED
     assert process.producer.given == []
-    process.receipts.free([key(refused.id)], other.token)
+    elsewhere(tmp_path, free, refused, other.token)
     (await process.given(1)).acknowledge()
     assert await settled(also_waiting) == PLACE
     await process.once.close()
@@ -252,6 +278,49 @@ async def test_a_dead_process_claims_count_until_what_it_sent_was_read(tmp_path:
     process.owners.forget(process.owners.dead())
     (await process.given(1)).acknowledge()
     assert await settled(retry) == PLACE
+    await process.once.close()
+
+
+async def test_who_has_waited_to_his_deadline_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = Process(tmp_path, deadline=0.0)
+    sent = payment()
+    process.send(sent)
+    for _ in range(3):
+        await settled(process.send(sent))
+    assert process.once._joined == {}
+    assert not process.once._waiting
+    await process.once.close()
+
+
+async def test_where_the_files_were_thrown_away_nothing_is_taken_before_the_topics_were_read(tmp_path: Path) -> None:
+    process = Process(tmp_path, shared=True)
+    in_flight = payment()
+    process.send(in_flight)
+    await process.given(1)
+    throw_away(tmp_path)
+    await until(lambda: not process.once.ready)
+    assert process.once.unsure.is_set()
+    assert isinstance(process.send(payment()).outcomes[0], NotAccepted)
+    # Others still see what is in flight here.
+    [known] = process.receipts.find([key(in_flight.id)])
+    assert known is not None
+    assert known.owner == process.owners.token
+    await process.once.close()
+
+
+async def test_an_error_of_the_file_system_leaves_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = Process(tmp_path, shared=True)
+
+    def gone(*_: Any) -> None:
+        raise FileNotFoundError("gone")
+
+    monkeypatch.setattr(process.receipts, "claim", gone)
+    delivery = process.send(payment())
+    (await process.given(1)).acknowledge()
+    assert delivery.outcomes == [PLACE]
+    assert not process.once.usable
     await process.once.close()
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from service.deliveries import Acknowledged
-from service.owners import Owners
-from service.receipts import NOBODY, Error, Kept, Receipts, record
+from service.owners import Owners, forget_folders
+from service.receipt_log import ERRORS
+from service.receipts import NOBODY, Kept, Receipts, record
 
 KEY, OTHER = b"k" * 16, b"o" * 16
 PRINT = b"12345678"
@@ -50,7 +51,7 @@ def keep_elsewhere(folder: Path, now: float, key: bytes) -> None:
     assert other.exitcode == 0
 
 
-def never(_: Kept) -> bool:
+def never(_: int) -> bool:
     return False
 
 
@@ -92,7 +93,7 @@ def test_an_id_is_claimed_once_until_it_is_given_back_or_has_its_receipt(receipt
     assert receipts.claim([(KEY, PRINT)], 8, never) != [None]
     receipts.free([KEY], 7)
     assert receipts.claim([(KEY, PRINT)], 8, never) == [None]
-    assert receipts.claim([(KEY, PRINT)], 9, lambda claim: claim.owner == 8) == [None]
+    assert receipts.claim([(KEY, PRINT)], 9, lambda owner: owner == 8) == [None]
     clock.now += 600
     keep(receipts)
     assert receipts.claim([(KEY, PRINT)], 9, lambda _: True) == [Kept(PRINT, 6600, NOBODY, PLACE)]
@@ -108,6 +109,36 @@ def test_what_other_processes_write_is_seen_before_an_id_is_claimed_also_at_the_
     keep_elsewhere(tmp_path, clock.now, b"y" * 16)
     known = receipts.claim([(KEY, PRINT), (OTHER, PRINT), (b"y" * 16, PRINT), (b"z" * 16, PRINT)], 7, never)
     assert [each and each.since for each in known] == [6000, 6599, 6600, None]
+
+
+def test_a_claim_that_is_renewed_counts_beyond_its_time(receipts: Receipts, clock: Clock) -> None:
+    receipts.claim([(KEY, PRINT), (OTHER, PRINT)], 7, never)
+    clock.now += 400
+    receipts.renew([(KEY, PRINT)], 7)
+    clock.now += 400
+    receipts.forget()
+    [known, gone] = receipts.claim([(KEY, PRINT), (OTHER, PRINT)], 8, never)
+    assert known is not None
+    assert (known.owner, gone) == (7, None)
+
+
+def test_whoever_follows_is_told_which_ids_others_have_written(
+    tmp_path: Path, receipts: Receipts, clock: Clock
+) -> None:
+    assert receipts.follow() == []
+    keep_elsewhere(tmp_path, clock.now, KEY)
+    assert receipts.follow() == [KEY]
+    assert receipts.follow() == []
+    assert receipts.find([KEY]) != [None]
+
+
+def test_an_entry_is_let_go_of_by_its_youngest_record(receipts: Receipts, clock: Clock) -> None:
+    ages = {1: 10.0, 2: 590.0}
+    found = [(KEY, PRINT, Acknowledged(0, 0, 1)), (OTHER, PRINT, Acknowledged(0, 1, 2))]
+    receipts.keep_first(found, ages.__getitem__)
+    clock.now += 300
+    receipts.forget()
+    assert [each is None for each in receipts.find([KEY, OTHER])] == [False, True]
 
 
 def test_what_is_too_old_is_let_go_of(receipts: Receipts, clock: Clock) -> None:
@@ -147,7 +178,7 @@ def test_a_damaged_file_is_replaced_by_an_empty_one(tmp_path: Path, receipts: Re
             os.truncate(file, file.stat().st_size // 2)
     again = Receipts(tmp_path, 600, receipts._clock)
     assert again.damaged
-    with pytest.raises(Error):
+    with pytest.raises(ERRORS):
         keep(again)
     again.throw_away()
     keep(again)
@@ -178,8 +209,18 @@ def test_what_is_thrown_away_is_gone(receipts: Receipts) -> None:
 def test_a_full_file_is_an_error_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.receipt_log.MOST_BYTES", 100_000)
     receipts = Receipts(tmp_path, 600)
-    with pytest.raises(Error):
+    with pytest.raises(ERRORS):
         receipts.keep({os.urandom(16): record(PRINT, 1, NOBODY, PLACE) for _ in range(5000)})
+
+
+def test_folders_of_other_settings_go_once_nobody_lives_in_them(tmp_path: Path) -> None:
+    ours, dead, alive = tmp_path / "1-600", tmp_path / "1-60", tmp_path / "0-600"
+    Owners(dead).leave()
+    living = Owners(alive)
+    Owners(ours)
+    forget_folders(ours)
+    assert sorted(tmp_path.iterdir()) == [alive, ours]
+    living.leave()
 
 
 def test_owners_know_who_is_alive_and_what_the_dead_left_unwritten(tmp_path: Path) -> None:
