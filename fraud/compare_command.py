@@ -88,7 +88,7 @@ async def _compare_when_caught_up(settings: CompareSettings, wait: float) -> tup
     patience = Patience(wait, time.monotonic())
     while True:
         before = await end_offsets(settings.kafka, RAW_TOPICS)
-        behind = await _behind(settings)
+        behind = await _behind(settings, rules)
         if not behind:
             comparison = await compare_engines(settings.kafka, rules)
             if comparison.agree:
@@ -121,10 +121,10 @@ class Patience:
         return now > min(self._until, self._at_last)
 
 
-async def _behind(settings: CompareSettings) -> int:
+async def _behind(settings: CompareSettings, rules: Sequence[Rule]) -> int:
     """Records that one of the engines has not read; asked twice, because what is read may lead to more."""
     for _ in range(2):
-        lag = await python_lag(settings.kafka, settings.fraud_app) + await ksqldb_lag(settings.ksqldb)
+        lag = await python_lag(settings.kafka, settings.fraud_app) + await ksqldb_lag(settings.ksqldb, rules)
         if lag:
             return lag
     return 0

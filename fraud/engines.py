@@ -3,6 +3,7 @@
 Rows are kept in a temporary SQLite file, not in memory: there may be millions.
 """
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,11 +22,12 @@ from fraud.deployment import health
 from fraud.detect import INPUTS
 from fraud.detect import NAME as DETECT
 from fraud.keys import group_key
-from fraud.ksqldb import KsqldbSettings, connect
+from fraud.ksqldb import KsqldbSettings, KsqldbUnavailable, connect
 from fraud.normalise import NAME as NORMALISE
 from fraud.rows import SINK, RowError, of_ksqldb, of_python, place_of_late
 from fraud.rules import Rule
 from fraud.state import decode_key, decode_stream_time
+from fraud.statements import statements
 from schemas.kafka import KafkaSettings
 from schemas.partitioning import partition_of
 from schemas.reach import start_client
@@ -177,7 +179,27 @@ async def _committed(kafka: KafkaSettings, group: str) -> dict[TopicPartition, i
         await admin.close()
 
 
-async def ksqldb_lag(settings: KsqldbSettings) -> int:
-    """How many records ksqlDB's queries have not read; raises KsqldbUnavailable, SettingsError."""
+async def ksqldb_lag(settings: KsqldbSettings, rules: Sequence[Rule]) -> int:
+    """How many records the queries of these rules have not read; raises KsqldbUnavailable, SettingsError.
+
+    A query that is missing, has stopped or says nothing of its offsets could be any number of records behind.
+    """
     async with connect(settings) as server:
-        return sum(query.lag or 0 for query in await health(server))
+        queries = await health(server)
+    lag = 0
+    for wanted in _queries(rules):
+        query = next((each for each in queries if re.fullmatch(wanted, each.id)), None)
+        if query is None:
+            raise KsqldbUnavailable(f"ksqlDB has no query {wanted}: `python -m fraud ksql deploy` makes it")
+        if query.state != "RUNNING":
+            raise KsqldbUnavailable(f"ksqlDB's query {query.id} is not RUNNING, but {query.state}")
+        if query.lag is None:
+            raise KsqldbUnavailable(f"ksqlDB does not say how far its query {query.id} has read")
+        lag += query.lag
+    return lag
+
+
+def _queries(rules: Sequence[Rule]) -> list[str]:
+    """Patterns of the ids: the queries that bring the payments together, and one a rule."""
+    payments = [statement.query for statement in statements(()) if statement.query]
+    return [*payments, *(f"CTAS_{SINK}{rule.name}_".upper() + "[0-9]+" for rule in rules)]

@@ -19,6 +19,7 @@ _RULE_FILE = re.compile(r"^\d+_(?P<name>\w+)\.sql$")
 _CREATED = re.compile(r"^CREATE\s+(?P<kind>STREAM|TABLE)\s+(?P<name>\w+)", re.IGNORECASE)
 _QUERY_ID = re.compile(r"^INSERT\s+INTO\s+\w+\s+WITH\s*\(\s*QUERY_ID\s*=\s*'(?P<id>\w+)'", re.IGNORECASE)
 _COMMENT = re.compile(r"--[^\n]*\n")
+_SELECT = re.compile(r"\bSELECT\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ class Statement:
         """The id that an INSERT gives its query, in capitals, as ksqlDB lists it."""
         found = _QUERY_ID.match(self.text)
         return found["id"].upper() if found else None
+
+    @property
+    def query(self) -> str | None:
+        """A pattern of the id of the query that it starts (ksqlDB numbers those of CREATE ... AS), if it starts one."""
+        if self.creates is None:
+            return self.query_id
+        kind, name = self.creates
+        return f"C{kind[0]}AS_{name}_[0-9]+" if _SELECT.search(self.text) else None
 
 
 def statements(rules: Sequence[Rule]) -> list[Statement]:

@@ -142,7 +142,7 @@ async def _reading_into(view: QueueView, app: web.Application) -> AsyncIterator[
     app[DECISION_LOG] = DecisionLog(app[CONNECTION], reader, settings.service.deadline)
     app[TRAFFIC] = Traffic(settings.kafka, settings.service.fraud_app)
     if ksqldb:
-        app[ENGINE_PROGRESS] = EngineProgress(settings.kafka, settings.service.fraud_app, ksqldb, view, reader)
+        app[ENGINE_PROGRESS] = EngineProgress(settings.kafka, settings.service.fraud_app, ksqldb, rules, view, reader)
     yield
     if ksqldb:
         await app[ENGINE_PROGRESS].close()

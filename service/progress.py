@@ -6,6 +6,7 @@ has had the moment that it takes to write the cases of hot windows, and the view
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -13,6 +14,7 @@ from aiokafka.errors import KafkaError
 from fraud.detect import HOT_CASES_EVERY_SECONDS
 from fraud.engines import ksqldb_lag, python_lag
 from fraud.ksqldb import KsqldbSettings
+from fraud.rules import Rule
 from schemas.errors import UndertenError
 from schemas.event_loop import being_cancelled
 from schemas.kafka import KafkaSettings
@@ -29,7 +31,13 @@ class EngineProgress:
     """Moves the view's `compared_until` forward."""
 
     def __init__(
-        self, kafka: KafkaSettings, app: str, ksqldb: KsqldbSettings, view: QueueView, reader: QueueReader
+        self,
+        kafka: KafkaSettings,
+        app: str,
+        ksqldb: KsqldbSettings,
+        rules: Sequence[Rule],
+        view: QueueView,
+        reader: QueueReader,
     ) -> None:
         """`app` is the name of the installation, as the fraud processes have it."""
         self.caught_up = False
@@ -39,6 +47,7 @@ class EngineProgress:
         self._kafka = kafka
         self._app = app
         self._ksqldb = ksqldb
+        self._rules = rules
         self._view = view
         self._reader = reader
         view.compared_until = 0
@@ -77,7 +86,7 @@ class EngineProgress:
         for _ in range(2):  # what is read may lead to more
             if lag := await python_lag(self._kafka, self._app):
                 return f"Python has {lag} records to read"
-            if lag := await ksqldb_lag(self._ksqldb):
+            if lag := await ksqldb_lag(self._ksqldb, self._rules):
                 return f"ksqlDB has {lag} records to read"
         if lag := self._reader.lag:
             return f"the queue has {lag} records to take in"

@@ -2,10 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+
+from fraud.rules import load
+from fraud.statements import statements
+
+READ = {"kafkaTopic": "t", "offsets": [{"partition": 0, "logStartOffset": 0, "logEndOffset": 9, "consumerOffset": 9}]}
 
 
 class Answers:
@@ -16,6 +21,8 @@ class Answers:
         self.sources: dict[str, dict[str, Any]] = {}
         self.queries: list[dict[str, Any]] = []
         self.failing = ""
+        self.silent: set[str] = set()
+        """Ids of queries of whose offsets nothing is known."""
 
     async def info(self, request: web.Request) -> web.Response:
         return web.json_response({"KsqlServerInfo": {"version": "7.9.0", "serverStatus": "RUNNING"}})
@@ -50,21 +57,40 @@ class Answers:
             case ["LIST", "QUERIES;"]:
                 return {"@type": "queries", "queries": self.queries}
             case ["DESCRIBE", name, "EXTENDED;"]:
-                return {"@type": "sourceDescription", "sourceDescription": self.sources[name]}
+                return {"@type": "sourceDescription", "sourceDescription": self.sources[name] | self.written(name)}
             case ["CREATE", kind, name, *_]:
-                self.sources[name.upper()] = {
-                    "name": name.upper(),
-                    "type": kind,
-                    "statement": statement,
-                    "writeQueries": [],
-                }
-            case ["INSERT", *_]:
-                self.queries.append({"id": statement.split("'")[1].upper(), "queryString": statement, "sinks": []})
+                self.sources[name.upper()] = {"name": name.upper(), "type": kind, "statement": statement}
+                if "SELECT" in statement:
+                    self.start(f"C{kind[0]}AS_{name.upper()}_{len(self.queries)}", statement, name.upper())
+            case ["INSERT", "INTO", name, *_]:
+                self.start(statement.split("'")[1].upper(), statement, name.upper())
             case ["DROP", _, name, *_]:
                 del self.sources[name.rstrip(";")]
             case ["TERMINATE", query]:
                 self.queries = [each for each in self.queries if each["id"] != query.rstrip(";")]
         return {"@type": "currentStatus", "commandStatus": {"status": "SUCCESS", "message": "created"}}
+
+    def start(self, name: str, statement: str, sink: str) -> None:
+        """Run a query, which has read everything at once."""
+        self.queries.append({"id": name, "queryString": statement, "sinks": [sink], "state": "RUNNING"})
+
+    def written(self, sink: str) -> dict[str, Any]:
+        """What DESCRIBE says of the queries that write a stream or table."""
+        queries = [query for query in self.queries if sink in query["sinks"]]
+        return {
+            "writeQueries": queries,
+            "queryOffsetSummaries": [
+                {"groupId": f"_confluent-ksql-default_query_{query['id']}", "topicSummaries": [READ]}
+                for query in queries
+                if query["id"] not in self.silent
+            ],
+        }
+
+    def deploy(self) -> Self:
+        """Have every shipped rule already."""
+        for each in statements(load()):
+            self.entity(each.text)
+        return self
 
 
 @asynccontextmanager

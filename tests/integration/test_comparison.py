@@ -162,7 +162,7 @@ async def test_a_window_with_late_payments_is_called_late(golden_run: KafkaSetti
 @asynccontextmanager
 async def serving_both(servers: Servers, view: Path, **changes: Any) -> AsyncIterator[Client]:
     """The service, with a ksqlDB of which all queries have read everything."""
-    async with answering(Answers()) as url:
+    async with answering(Answers().deploy()) as url:
         service = ServiceSettings(queue_view=view, fraud_app="golden", fraud_rules=RULES, **changes)
         known = Settings(
             service=service,
@@ -260,7 +260,7 @@ async def test_the_commands_exit_status_says_whether_all_agree(
     try:
         if plant:
             await play(golden_run, [changed(PAYMENT_COUNT=999)(last)])
-        async with answering(Answers()) as url:
+        async with answering(Answers().deploy()) as url:
             assert await exit_status(servers, FRAUD_RULES=str(rules), KSQLDB_URL=url) == status
     finally:
         await play(golden_run, [last])
@@ -268,6 +268,13 @@ async def test_the_commands_exit_status_says_whether_all_agree(
 
 async def test_the_commands_exit_status_is_2_where_ksqldb_does_not_answer(servers: Servers) -> None:
     assert await exit_status(servers, KSQLDB_URL=f"http://127.0.0.1:{free_port()}") == 2
+
+
+async def test_the_commands_exit_status_is_2_where_ksqldb_has_no_queries(
+    golden_run: KafkaSettings, servers: Servers
+) -> None:
+    async with answering(Answers()) as url:
+        assert await exit_status(servers, FRAUD_RULES=str(RULES), KSQLDB_URL=url) == 2
 
 
 async def exit_status(servers: Servers, **environment: str) -> int:

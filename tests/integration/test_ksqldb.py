@@ -1,13 +1,14 @@
 """The client and the deployment, against a server that answers as ksqlDB's documentation has it, and a live one."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from fraud.deployment import deploy, health
+from fraud.engines import ksqldb_lag
 from fraud.ksqldb import Ksqldb, KsqldbSettings, KsqldbUnavailable, StatementError, connect
 from fraud.rules import load
 from fraud.statements import statements
@@ -87,6 +88,51 @@ async def test_without_an_address_the_setting_is_named() -> None:
     with pytest.raises(SettingsError, match="KSQLDB_URL"):
         async with connect(KsqldbSettings()):
             pass
+
+
+async def test_queries_that_run_and_say_so_are_as_far_behind_as_they_say() -> None:
+    async with answering(Answers().deploy()) as url:
+        assert await ksqldb_lag(KsqldbSettings(ksqldb_url=url), load()) == 0
+
+
+def without(answers: Answers) -> None:
+    answers.queries.clear()
+
+
+def without_one(answers: Answers) -> None:
+    del answers.queries[-1]
+
+
+def without_the_payments_in_avro(answers: Answers) -> None:
+    answers.queries = [each for each in answers.queries if each["id"] != "INSERT_PAYMENT_AVRO"]
+
+
+def with_one_that_has_failed(answers: Answers) -> None:
+    answers.queries[-1]["state"] = "ERROR"
+
+
+def with_one_that_says_nothing(answers: Answers) -> None:
+    answers.silent.add(answers.queries[0]["id"])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (without, "CSAS_ALL_PAYMENTS"),
+        (without_one, "CTAS_KSQLDB_VELOCITY"),
+        (without_the_payments_in_avro, "INSERT_PAYMENT_AVRO"),
+        (with_one_that_has_failed, "ERROR"),
+        (with_one_that_says_nothing, "how far"),
+    ],
+)
+async def test_a_ksqldb_of_which_too_little_is_known_has_not_caught_up(
+    change: Callable[[Answers], None], reason: str
+) -> None:
+    answers = Answers().deploy()
+    change(answers)
+    async with answering(answers) as url:
+        with pytest.raises(KsqldbUnavailable, match=reason):
+            await ksqldb_lag(KsqldbSettings(ksqldb_url=url), load())
 
 
 @pytest.mark.skipif("KSQLDB_URL" not in os.environ, reason="KSQLDB_URL names no live ksqlDB")
