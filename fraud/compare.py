@@ -1,8 +1,9 @@
 """ksqlDB against Python, window by window. Pure: rows in, verdicts out.
 
 Both engines' last row of each window are aligned by rule, group and window. Sums are exact decimals on both sides, so
-they are compared for equality, not for closeness; ids are compared as sets, because the order of arrival is honest to
-differ between partitions. A case lists no more than 1,000 payments: of a larger one, those must be among ksqlDB's.
+they are compared for equality, not for closeness; ids are compared in whatever order, because that of arrival is honest
+to differ between partitions. Both list no more than the first 1,000 payments to arrive: of a larger window, ids are not
+compared.
 """
 
 from collections import Counter
@@ -12,6 +13,8 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+
+from fraud.windows import LISTED_MAX
 
 Kind = Literal["equal", "only_ksqldb", "only_python", "different", "late"]
 KINDS: tuple[Kind, ...] = ("equal", "only_ksqldb", "only_python", "different", "late")
@@ -75,29 +78,24 @@ def aligned(
 
 def difference(where: Place, ksqldb: Row | None, python: Row | None, late: int = 0) -> Difference | None:
     """What the engines do not agree on in a window; None if they do."""
-    if ksqldb == _completed(python, ksqldb):
+    if ksqldb == python:
         return None
     kind: Kind = "different" if ksqldb and python else "only_ksqldb" if ksqldb else "only_python"
     theirs, ours = _fields(ksqldb), _fields(python)
+    if ksqldb and python and max(ksqldb.payment_count, python.payment_count) > LISTED_MAX:
+        theirs["payment_ids"] = ours["payment_ids"] = ()
     fields = {
         name: {"ksqldb": theirs.get(name), "python": ours.get(name)}
         for name in Row.__struct_fields__
         if theirs.get(name) != ours.get(name)
     }
+    if not fields:
+        return None
     if "payment_ids" in fields and theirs and ours:
         left, right = set(theirs["payment_ids"]), set(ours["payment_ids"])
         fields["payment_ids"] = {"ksqldb": sorted(left - right), "python": sorted(right - left)}
     group = msgspec.json.decode(where.group)
     return Difference(where.rule, group, where.window_start, "late" if late else kind, fields, late)
-
-
-def _completed(python: Row | None, ksqldb: Row | None) -> Row | None:
-    """Python's row with ksqlDB's ids, where it lists only the first of many and ksqlDB has them all."""
-    if python is None or ksqldb is None or len(python.payment_ids) >= python.payment_count:
-        return python
-    if not set(ksqldb.payment_ids).issuperset(python.payment_ids):
-        return python
-    return msgspec.structs.replace(python, payment_ids=ksqldb.payment_ids)
 
 
 def _fields(row: Row | None) -> dict[str, Any]:

@@ -48,6 +48,27 @@ def test_a_difference_names_the_fields_with_both_values() -> None:
     assert found.group == {"payor_account_no": 1, "payee_bank": "B", "payee_account_no": 2}
 
 
+def long_row(ids: range, *, count: int = 1500) -> Row:
+    return Row(86_400_000, count, Decimal("3000.00"), 2.0, tuple(sorted(f"payment-{n}" for n in ids)))
+
+
+def test_of_a_window_with_more_payments_than_are_listed_the_ids_are_not_compared() -> None:
+    assert difference(HERE, long_row(range(1000)), long_row(range(500, 1500))) is None
+    assert difference(HERE, long_row(range(1500)), long_row(range(500, 1500))) is None
+
+
+def test_a_list_that_is_too_short_is_a_difference() -> None:
+    found = difference(HERE, msgspec.structs.replace(ROW, payment_ids=("a",)), ROW)
+    assert found is not None
+    assert found.fields == {"payment_ids": {"ksqldb": [], "python": ["b"]}}
+
+
+def test_of_such_a_window_everything_else_is() -> None:
+    found = difference(HERE, long_row(range(1000)), long_row(range(500, 1500), count=1501))
+    assert found is not None
+    assert found.fields == {"payment_count": {"ksqldb": 1500, "python": 1501}}
+
+
 @given(st.sets(st.integers(0, 50)), st.sets(st.integers(0, 50)))
 def test_every_window_of_either_engine_is_there_once(theirs: set[int], ours: set[int]) -> None:
     def rows(starts: set[int]) -> list[tuple[Place, Row]]:
