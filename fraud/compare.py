@@ -111,6 +111,8 @@ class Comparison:
     rules: dict[str, Counter[str]] = field(default_factory=dict)
     settled: int = 0
     provisional: int = 0
+    expired: int = 0
+    """Windows that are not compared: so old that ksqlDB's topics may have lost them, and not there any more."""
     differences: list[Difference] = field(default_factory=list)
     most_differences: int = 1000
 
@@ -128,11 +130,12 @@ class Comparison:
         return all(kinds.total() == kinds["equal"] for kinds in self.rules.values())
 
     def as_json(self, *, caught_up: bool) -> dict[str, Any]:
-        """As `fraud compare --format json` and GET /comparison have it."""
+        """As `fraud compare --format json` has it."""
         return {
             "rules": {rule: {kind: kinds[kind] for kind in KINDS} for rule, kinds in sorted(self.rules.items())},
             "settled": self.settled,
             "provisional": self.provisional,
+            "expired": self.expired,
             "caught_up": caught_up,
             "differences": msgspec.to_builtins(self.differences),
         }

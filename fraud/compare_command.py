@@ -1,6 +1,7 @@
 """`python -m fraud compare`: ksqlDB against Python, as a table or as JSON."""
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,12 +18,13 @@ from fraud.compare import KINDS, Comparison, aligned, difference
 from fraud.detect import HOT_CASES_EVERY_SECONDS
 from fraud.engines import Rows, StreamTimes, ksqldb_lag, python_lag, read_rows
 from fraud.ksqldb import KsqldbSettings, KsqldbUnavailable, StatementError
+from fraud.rows import SINK
 from fraud.rules import Rule, load
 from schemas.errors import BrokerError
 from schemas.kafka import KafkaSettings
 from schemas.logs import LogSettings, configure_logs
 from schemas.reading import end_offsets
-from schemas.topics import RAW_TOPICS
+from schemas.topics import RAW_TOPICS, kept_ms
 
 SHOWN = 20
 DIFFERENT = 1
@@ -133,10 +135,16 @@ async def _behind(settings: CompareSettings, rules: Sequence[Rule]) -> int:
 async def compare_engines(kafka: KafkaSettings, rules: Sequence[Rule]) -> Comparison:
     """All windows of these rules, as they stand on the topics now; raises KafkaError."""
     comparison, times = Comparison(), StreamTimes(rules)
+    kept = await kept_ms(kafka, [SINK + rule.name for rule in rules])
+    now = time.time() * 1000
     with Rows() as rows:
         await times.read(kafka)
         await read_rows(kafka, rules, rows)
         for where, theirs, ours in aligned(rows.sorted("ksqldb"), rows.sorted("python")):
+            # A row is as old as its last payment, which may be the window's first.
+            if theirs is None and where.window_start + kept.get(SINK + where.rule, math.inf) <= now:
+                comparison.expired += 1
+                continue
             found = difference(where, theirs, ours, rows.late(where))
             comparison.add(where, found, closed=times.closed(where))
     return comparison
@@ -152,6 +160,8 @@ def _show(found: dict[str, Any]) -> None:
         table.add_row(rule, *(str(counts[kind]) for kind in KINDS))
     screen.print(table)
     screen.print(f"{found['settled']} windows are settled, {found['provisional']} still open")
+    if found["expired"]:
+        screen.print(f"{found['expired']} are not compared: ksqlDB's topics keep nothing that old")
     for each in found["differences"][:SHOWN]:
         screen.print(f"{each['kind']}: {each['rule']} {each['group']} from {each['window_start']}", highlight=False)
         for name, values in each["fields"].items():

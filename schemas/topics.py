@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from cyclopts import Parameter
 
@@ -62,6 +63,27 @@ CONFIGS: dict[str, dict[str, str]] = {
     REVIEW_QUEUE: _COMPACTED,
     REVIEW_DECISIONS: _KEPT,
 }
+
+
+async def kept_ms(kafka: KafkaSettings, names: Iterable[str]) -> dict[str, int]:
+    """For how many milliseconds each topic keeps a record, if it deletes them by age; raises KafkaError."""
+    admin = AIOKafkaAdminClient(**kafka.client_options())
+    try:
+        await start_client(admin, kafka)
+        there = set(await admin.list_topics())
+        options = dict.fromkeys(("cleanup.policy", "retention.ms"))
+        topics = [ConfigResource(ConfigResourceType.TOPIC, name, options) for name in names if name in there]
+        answers = await admin.describe_configs(topics)
+    finally:
+        await admin.close()
+    kept = {}
+    for code, _, _, name, entries in (resource for answer in answers for resource in answer.resources):
+        if code:
+            raise for_code(code)(f"the settings of topic {name} cannot be read")
+        config = {key: value for key, value, *_ in entries}
+        if "delete" in config["cleanup.policy"] and (milliseconds := int(config["retention.ms"])) >= 0:
+            kept[name] = milliseconds
+    return kept
 
 
 @Parameter(name="*")

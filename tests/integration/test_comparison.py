@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,17 +12,19 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from compose.addresses import free_port
 from fraud.compare import Comparison
 from fraud.compare_command import compare_engines
 from fraud.engines import python_lag
 from fraud.ksqldb import KsqldbSettings
-from fraud.rules import load
+from fraud.rows import SINK
+from fraud.rules import DAY_MS, Rule, load
 from schemas.codecs import payment_codecs
 from schemas.kafka import KafkaSettings
 from schemas.registry import Registry
-from schemas.topics import PAYMENT_LATE
+from schemas.topics import PAYMENT_LATE, REVIEW_QUEUE
 from service import gauges
 from service.app import make_app
 from service.settings import ServiceSettings, Settings
@@ -32,6 +35,14 @@ from tests.integration.processes import Json, make_topics, producer, running, un
 from tests.integration.serving import Client, queue, ready
 
 RULES = HERE / "three-formats.rules.toml"
+CASE = {
+    "group": {"payor_account_no": 1},
+    "window_end": 0,
+    "payment_count": 0,
+    "total_amount": "0.00",
+    "max_amount": 0,
+    "payments": [],
+}
 LOST_BY_KSQLDB = 37
 """Played back 36 hours in seconds, with its cache on, ksqlDB lost 37 of velocity's 41 ten-minute windows."""
 
@@ -157,6 +168,30 @@ async def test_a_window_with_late_payments_is_called_late(golden_run: KafkaSetti
         assert (found.kind, found.late) == ("late", 1)
     finally:
         await play(golden_run, [last])
+
+
+async def test_a_window_that_ksqldbs_topic_may_have_lost_is_counted_and_not_compared(golden_run: KafkaSettings) -> None:
+    rule = Rule(name="kept_briefly", group_by=("payor_account_no",), window="1h", min_payments=1)
+    now = int(time.time() * 1000)
+    ages = {"old": 8 * DAY_MS, "new": DAY_MS}
+    sink = NewTopic(SINK + rule.name, 1, 1, topic_configs={"cleanup.policy": "compact,delete"})
+    admin = AIOKafkaAdminClient(**golden_run.client_options())
+    await admin.start()
+    try:
+        await admin.create_topics([sink])
+        async with producer(golden_run) as client:
+            for key, age in ages.items():
+                value = json.dumps(CASE | {"rule": rule.name, "window_start": now - age})
+                await client.send_and_wait(REVIEW_QUEUE, value.encode(), key=key.encode())
+        comparison = await compare_engines(golden_run, [rule])
+        assert comparison.expired == 1
+        assert comparison.rules == {rule.name: {"only_python": 1}}
+    finally:
+        async with producer(golden_run) as client:
+            for key in ages:
+                await client.send_and_wait(REVIEW_QUEUE, None, key=key.encode())
+        await admin.delete_topics([sink.name])
+        await admin.close()
 
 
 @asynccontextmanager
