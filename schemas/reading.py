@@ -1,22 +1,28 @@
 """Reading topics from their beginning to their end, outside of any group."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from schemas.kafka import KafkaSettings
 from schemas.reach import start_client
 
 FETCH_MS = 500
+SILENT_SECONDS = 30.0
+"""How long Kafka may send nothing while there is more to read."""
 
 
 async def read_to_end(
     kafka: KafkaSettings, topics: Iterable[str], since: Mapping[TopicPartition, int] | None = None
 ) -> AsyncIterator[list[ConsumerRecord]]:
-    """All committed records up to the topics' ends at this moment, in batches; a topic that is not there has none.
+    """All committed records up to the topics' ends at this moment, in batches, the last with what has come since.
 
-    `since` are the offsets to begin at; without it, the beginning. Raises KafkaError.
+    A topic that is not there has none.
+    `since` are the offsets to begin at; where it has none, the beginning. Raises KafkaError, also where Kafka falls
+    silent before the ends are reached.
     """
     consumer = AIOKafkaConsumer(
         **kafka.client_options(),
@@ -35,21 +41,48 @@ async def read_to_end(
             if since and partition in since:
                 consumer.seek(partition, since[partition])
         while left:
-            for records in (await consumer.getmany(*left, timeout_ms=FETCH_MS)).values():
+            for records in await _next(consumer, left, ends):
                 yield records
-            for partition in list(left):
-                if await consumer.position(partition) >= ends[partition]:
-                    left.discard(partition)
-                    consumer.pause(partition)
     finally:
+        await _stop(consumer)
+
+
+async def _next(
+    consumer: AIOKafkaConsumer, left: set[TopicPartition], ends: Mapping[TopicPartition, int]
+) -> list[list[ConsumerRecord]]:
+    """The next batches; takes away from `left` what has been read. Raises KafkaTimeoutError where nothing comes."""
+    before = len(left)
+    try:
+        async with asyncio.timeout(SILENT_SECONDS):
+            while True:
+                batches = list((await consumer.getmany(*left, timeout_ms=FETCH_MS)).values())
+                for partition in list(left):
+                    if await consumer.position(partition) >= ends[partition]:
+                        left.discard(partition)
+                        consumer.pause(partition)
+                if batches or len(left) < before:
+                    return batches
+    except TimeoutError:
+        names = ", ".join(sorted({partition.topic for partition in left}))
+        raise KafkaTimeoutError(f"nothing has come for {SILENT_SECONDS:g} s, and there is more of {names}") from None
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """Stop it. aiokafka lets the end of a fetch that failed out as CancelledError, and connections open."""
+    try:
         await consumer.stop()
+    except asyncio.CancelledError:
+        await consumer._client.close()  # noqa: SLF001 - nothing public closes what a stop has left
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
 
 
 async def offsets_at(kafka: KafkaSettings, topics: Iterable[str], milliseconds: int) -> dict[TopicPartition, int]:
     """Each partition's first offset with a timestamp from then on, or else its end; raises KafkaError."""
     consumer = AIOKafkaConsumer(**kafka.client_options(), isolation_level="read_committed", enable_auto_commit=False)
     try:
-        await consumer.start()
+        await start_client(consumer, kafka)
         ends = await _ends(consumer, topics)
         found = await consumer.offsets_for_times(dict.fromkeys(ends, milliseconds)) if ends else {}
         return {partition: found[partition].offset if found.get(partition) else end for partition, end in ends.items()}
@@ -68,14 +101,13 @@ async def end_offsets(kafka: KafkaSettings, topics: Iterable[str]) -> dict[Topic
 
 
 async def _ends(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> dict[TopicPartition, int]:
-    there = await consumer.topics()
-    consumer.subscribe([topic for topic in topics if topic in there] or ["none"])
+    there = set(topics) & await consumer.topics()
+    if not there:
+        return {}
+    consumer.subscribe(there)
     await consumer._client.force_metadata_update()  # noqa: SLF001 - nothing public waits for a topic's partitions
     partitions = [
-        TopicPartition(topic, number)
-        for topic in topics
-        if topic in there
-        for number in consumer.partitions_for_topic(topic) or ()
+        TopicPartition(topic, number) for topic in there for number in consumer.partitions_for_topic(topic) or ()
     ]
     consumer.unsubscribe()
     return dict(await consumer.end_offsets(partitions)) if partitions else {}

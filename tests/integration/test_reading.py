@@ -1,0 +1,51 @@
+"""Reading topics to their ends: all of them, or an error, but never for ever."""
+
+import pytest
+from aiokafka.errors import KafkaTimeoutError
+
+from compose.addresses import free_port
+from schemas import reading
+from schemas.kafka import KafkaSettings
+from schemas.reach import Unreachable
+from schemas.reading import end_offsets, offsets_at, read_to_end
+from schemas.topics import PAYMENTS
+from tests.conftest import Servers
+from tests.integration.processes import make_topics, producer
+from tests.link import Link
+
+RECORDS = 20
+
+
+@pytest.fixture
+async def filled(kafka: KafkaSettings) -> KafkaSettings:
+    """Kafka with as many records on `payments` that they come in several answers."""
+    await make_topics(kafka)
+    async with producer(kafka) as client:
+        for number in range(RECORDS):
+            await client.send_and_wait(PAYMENTS, bytes(500_000), partition=number % 2)
+    return kafka
+
+
+async def test_a_reader_that_hears_nothing_more_says_so(
+    servers: Servers, filled: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "SILENT_SECONDS", 2.0)
+    assert sum([len(records) async for records in read_to_end(filled, [PAYMENTS])]) == RECORDS
+    async with Link(servers.link_port, servers.far_port).running() as link:
+        batches = read_to_end(servers.link_settings, [PAYMENTS])
+        await anext(batches)
+        link.cut()
+        with pytest.raises(KafkaTimeoutError, match=PAYMENTS):
+            _ = [batch async for batch in batches]
+
+
+async def test_a_topic_that_is_not_there_has_nothing_and_is_not_made(kafka: KafkaSettings) -> None:
+    assert [records async for records in read_to_end(kafka, ["not_there"])] == []
+    assert await end_offsets(kafka, ["not_there", "none"]) == {}
+
+
+async def test_where_kafka_cannot_be_reached_every_reader_says_why() -> None:
+    nobody = KafkaSettings(kafka_bootstrap_servers=f"127.0.0.1:{free_port()}")
+    for asking in (end_offsets(nobody, [PAYMENTS]), offsets_at(nobody, [PAYMENTS], 0)):
+        with pytest.raises(Unreachable, match="is not listening"):
+            await asking
