@@ -1,7 +1,8 @@
 """Putting the SQL of `ksql/` on a ksqlDB server, and seeing how it is doing there.
 
 Deployment is idempotent: what is missing is created, what is the same is left alone, what differs is named, or replaced
-if that is asked for. Replacing drops a table with its topic and reads the payments from their beginning.
+if that is asked for. Replacing drops a table with its topic (the stream that all tables read: with all of them), and
+reads the payments from their beginning.
 """
 
 import re
@@ -66,18 +67,19 @@ async def deploy(server: Ksqldb, statements: Sequence[Statement], *, replace: bo
 
 
 async def _differing(server: Ksqldb, statements: Sequence[Statement]) -> list[Statement]:
-    """The statements of which the server has another version."""
+    """The statements of which the server has another version, or a table or stream that no query writes any more."""
     sources, queries = await server.sources(), {query["id"]: query for query in await server.queries()}
     found = []
     for statement in statements:
-        if not _is_there(statement, sources, queries):
+        # A stream without SELECT takes its columns from the registry: what the server has of it is more than we said.
+        if statement.query is None or not _is_there(statement, sources, queries):
             continue
         if statement.creates is None:
             theirs = queries[statement.query_id]["queryString"]
         else:
             theirs = (await server.describe(statement.creates[1]))["statement"]
-        # A stream without AS takes its columns from the registry: what the server has of it is more than we said.
-        if " AS\n" in statement.text and meaning(theirs) != meaning(statement.text):
+        is_written = any(re.fullmatch(statement.query, each) for each in queries)
+        if not is_written or meaning(theirs) != meaning(statement.text):
             found.append(statement)
     return found
 
@@ -87,15 +89,14 @@ def _is_there(statement: Statement, sources: Any, queries: Any) -> bool:
 
 
 def _dependents(statements: Sequence[Statement], differing: Sequence[Statement]) -> list[Statement]:
-    """What has to go for those to change: a rule's table alone, for anything else all that comes after it."""
-    streams = [statement for statement in differing if statement.creates is None or statement.creates[0] == "STREAM"]
-    if not streams:
+    """What has to go for those to change: a rule's table alone; where it is what all tables read, every query."""
+    if all(statement.creates and statement.creates[0] == "TABLE" for statement in differing):
         return list(differing)
-    return list(statements[statements.index(streams[0]) :])
+    return [statement for statement in statements if statement.query]
 
 
 async def _drop(server: Ksqldb, statement: Statement) -> None:
-    """End the queries that write it and drop it, with its topic unless that is one of payments; missing is fine."""
+    """End the queries that write it and drop it, with its topic unless others write that; missing is fine."""
     if statement.creates is None:
         if statement.query_id in {query["id"] for query in await server.queries()}:
             await server.execute(f"TERMINATE {statement.query_id};")
@@ -103,10 +104,10 @@ async def _drop(server: Ksqldb, statement: Statement) -> None:
     kind, name = statement.creates
     if name not in await server.sources():
         return
-    writers = (await server.describe(name)).get("writeQueries", [])
-    for query in writers:
+    for query in (await server.describe(name)).get("writeQueries", []):
         await server.execute(f"TERMINATE {query['id']};")
-    await server.execute(f"DROP {kind} {name}{' DELETE TOPIC' if writers else ''};")
+    # Whether it is written now does not matter: an attempt before this one may have ended the query and no more.
+    await server.execute(f"DROP {kind} {name}{' DELETE TOPIC' if statement.query else ''};")
 
 
 async def _execute(server: Ksqldb, statement: Statement) -> None:

@@ -1,5 +1,6 @@
 """A server that answers as ksqlDB's documentation has it; what its queries have found, a test puts on the topics."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -20,7 +21,8 @@ class Answers:
         self.said: list[str] = []
         self.sources: dict[str, dict[str, Any]] = {}
         self.queries: list[dict[str, Any]] = []
-        self.failing = ""
+        self.failing = "$^"
+        """A pattern of the statements that are refused."""
         self.silent: set[str] = set()
         """Ids of queries of whose offsets nothing is known."""
 
@@ -32,7 +34,7 @@ class Answers:
         statement = body["ksql"]
         assert body["streamsProperties"] == {"ksql.streams.auto.offset.reset": "earliest"}
         self.said.append(statement)
-        if self.failing and self.failing in statement:
+        if re.search(self.failing, statement):
             answer = {
                 "@type": "statement_error",
                 "error_code": 40001,

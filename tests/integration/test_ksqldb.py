@@ -11,7 +11,7 @@ from fraud.deployment import deploy, health
 from fraud.engines import ksqldb_lag
 from fraud.ksqldb import Ksqldb, KsqldbSettings, KsqldbUnavailable, StatementError, connect
 from fraud.rules import load
-from fraud.statements import statements
+from fraud.statements import Statement, statements
 from schemas.errors import SettingsError
 from tests.integration.ksqldb_answers import Answers, answering
 
@@ -27,14 +27,18 @@ async def server(answers: Answers) -> AsyncIterator[Ksqldb]:
         yield client
 
 
-async def deployed(server: Ksqldb, *, replace: bool = False, changed: bool = False) -> list[str]:
-    rules = load()
-    found = statements(rules)
-    if changed:
-        found = [
-            type(each)(each.file, each.line, each.text.replace("COUNT(*) >= 3", "COUNT(*) >= 4")) for each in found
-        ]
+THREE, FOUR = "COUNT(*) >= 3", "COUNT(*) >= 4"
+FROM_AVRO = "FROM payment_avro"
+
+
+async def deployed(server: Ksqldb, change: tuple[str, str] = ("", ""), *, replace: bool = False) -> list[str]:
+    """What became of each statement; `change` is what stands in them, and what is put in its place."""
+    found = [Statement(each.file, each.line, each.text.replace(*change)) for each in statements(load())]
     return [done.did async for done in deploy(server, found, replace=replace)]
+
+
+def dropped(answers: Answers) -> list[str]:
+    return [statement for statement in answers.said if statement.startswith("DROP")]
 
 
 async def test_what_is_missing_is_created_and_what_is_there_is_left_alone(server: Ksqldb, answers: Answers) -> None:
@@ -47,10 +51,34 @@ async def test_what_is_missing_is_created_and_what_is_there_is_left_alone(server
 
 async def test_what_differs_is_named_and_replaced_only_when_asked(server: Ksqldb, answers: Answers) -> None:
     await deployed(server)
-    assert (await deployed(server, changed=True)).count("differs") == 1
-    assert (await deployed(server, changed=True, replace=True)).count("replaced") == 1
+    assert (await deployed(server, (THREE, FOUR))).count("differs") == 1
+    assert (await deployed(server, (THREE, FOUR), replace=True)).count("replaced") == 1
     assert ">= 4" in answers.sources["KSQLDB_JUST_BELOW"]["statement"]
-    assert "differs" not in await deployed(server, changed=True)
+    assert dropped(answers) == ["DROP TABLE KSQLDB_JUST_BELOW DELETE TOPIC;"]
+    assert "differs" not in await deployed(server, (THREE, FOUR))
+
+
+async def test_where_what_all_tables_read_differs_every_query_is_replaced_and_no_payment_deleted(
+    server: Ksqldb, answers: Answers
+) -> None:
+    change = FROM_AVRO, FROM_AVRO + " WHERE payment_amount > 0"
+    await deployed(server)
+    assert (await deployed(server, change)).count("differs") == 1
+    done = await deployed(server, change, replace=True)
+    assert (done.count("replaced"), done.count("unchanged")) == (len(load()) + 3, 3)
+    assert {"DROP STREAM ALL_PAYMENTS DELETE TOPIC;"} == {each for each in dropped(answers) if "STREAM" in each}
+    assert "differs" not in await deployed(server, change)
+
+
+async def test_a_replacement_that_was_cut_off_goes_on_where_it_was(server: Ksqldb, answers: Answers) -> None:
+    await deployed(server)
+    answers.failing = "^DROP"
+    with pytest.raises(StatementError):
+        await deployed(server, (THREE, FOUR), replace=True)
+    answers.failing = "$^"
+    assert (await deployed(server)).count("differs") == 1, "no query writes it any more"
+    assert (await deployed(server, replace=True)).count("replaced") == 1
+    assert dropped(answers)[-1] == "DROP TABLE KSQLDB_JUST_BELOW DELETE TOPIC;"
 
 
 async def test_a_statements_error_names_its_file_and_line(server: Ksqldb, answers: Answers) -> None:

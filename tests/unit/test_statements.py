@@ -9,6 +9,7 @@ from fraud.deployment import meaning
 from fraud.rules import load, parse
 from fraud.statements import render, statements
 from schemas.errors import SettingsError
+from schemas.payment import Payment
 
 AS_KSQLDB_KEEPS_IT = (
     "CREATE TABLE KSQLDB_FAN_OUT WITH (CLEANUP_POLICY='compact,delete', KAFKA_TOPIC='ksqldb_fan_out', "
@@ -61,6 +62,17 @@ def test_a_statement_knows_where_it_stands() -> None:
 def test_what_ksqldb_keeps_of_a_statement_means_the_same() -> None:
     [ours] = [each for each in statements(load()) if each.creates == ("TABLE", "KSQLDB_FAN_OUT")]
     assert meaning(ours.text) == meaning(AS_KSQLDB_KEEPS_IT)
+
+
+def test_what_ksqldb_keeps_of_an_insert_means_the_same() -> None:
+    [ours] = [each for each in statements(load()) if each.query_id == "INSERT_PAYMENT_AVRO"]
+    columns = ["PAYOR_KEY", *(name.upper() for name in Payment.__struct_fields__)]
+    theirs = (
+        "INSERT INTO ALL_PAYMENTS WITH (QUERY_ID='insert_payment_avro') SELECT\n"
+        + "".join(f"  PAYMENT_AVRO.{name} {name},\n" for name in columns)
+        + "  'payment_avro' SOURCE\nFROM PAYMENT_AVRO PAYMENT_AVRO\nEMIT CHANGES;"
+    )
+    assert meaning(ours.text) == meaning(theirs)
 
 
 @pytest.mark.parametrize("other", [("3000.00", "3000.01"), ("24 HOURS", "25 HOURS"), (">= 5", "> 5"), ("'/'", "'-'")])
