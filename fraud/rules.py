@@ -49,8 +49,8 @@ _GROUPS = (
 _ALLOWED = {
     "name": "a lower-case letter, then lower-case letters, digits and _; at most 64 in all",
     "group_by": _GROUPS,
-    "amount_from": f"dollars, from 0 to {AMOUNT_MAX:.0f}",
-    "amount_below": f"dollars, above 0 and above amount_from, to {AMOUNT_MAX:.0f}",
+    "amount_from": f"dollars, from 0 to {AMOUNT_MAX:.0f}, with at most two decimals",
+    "amount_below": f"dollars, above 0 and above amount_from, to {AMOUNT_MAX:.0f}, with at most two decimals",
     "window": f"{_DURATIONS}, longer than 0",
     "advance": f"{_DURATIONS}, longer than 0, at most the window, at least a {MOST_WINDOWS}th of it",
     "grace": _DURATIONS,
@@ -163,6 +163,9 @@ def _check_groups(rule: Rule) -> None:
 
 
 def _check_amounts(rule: Rule) -> None:
+    for key, amount in ("amount_from", rule.amount_from), ("amount_below", rule.amount_below):
+        if amount is not None and amount != round(amount, 2):
+            raise _wrong(key, f"cannot be {amount}")
     if rule.amount_below is not None and (rule.amount_from or 0) >= rule.amount_below:
         raise _wrong("amount_below", "no payment is that small")
     total = Decimal(rule.total_above or 0)

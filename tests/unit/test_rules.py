@@ -168,6 +168,8 @@ def test_fingerprints_outlive_the_process() -> None:
         ({"amount_from": "-1"}, "amount_from", ">= 0"),
         ({"amount_from": "nan"}, "amount_from", ">= 0"),
         ({"amount_from": '"9000"'}, "amount_from", "got `str`"),
+        ({"amount_from": "0.001"}, "amount_from", "at most two decimals"),
+        ({"amount_below": "9999.994"}, "amount_below", "at most two decimals"),
         ({"amount_below": "0"}, "amount_below", "> 0"),
         ({"amount_below": "inf"}, "amount_below", "<= "),
         ({"amount_from": "5", "amount_below": "5"}, "amount_below", "no payment is that small"),
