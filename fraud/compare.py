@@ -113,6 +113,8 @@ class Comparison:
     provisional: int = 0
     expired: int = 0
     """Windows that are not compared: so old that ksqlDB's topics may have lost them, and not there any more."""
+    not_understood: int = 0
+    """Records of either engine that are no rows."""
     differences: list[Difference] = field(default_factory=list)
     most_differences: int = 1000
 
@@ -136,6 +138,7 @@ class Comparison:
             "settled": self.settled,
             "provisional": self.provisional,
             "expired": self.expired,
+            "not_understood": self.not_understood,
             "caught_up": caught_up,
             "differences": msgspec.to_builtins(self.differences),
         }

@@ -140,6 +140,7 @@ async def compare_engines(kafka: KafkaSettings, rules: Sequence[Rule]) -> Compar
     with Rows() as rows:
         await times.read(kafka)
         await read_rows(kafka, rules, rows)
+        comparison.not_understood = rows.not_understood
         for where, theirs, ours in aligned(rows.sorted("ksqldb"), rows.sorted("python")):
             # A row is as old as its last payment, which may be the window's first.
             if theirs is None and where.window_start + kept.get(SINK + where.rule, math.inf) <= now:
@@ -162,6 +163,8 @@ def _show(found: dict[str, Any]) -> None:
     screen.print(f"{found['settled']} windows are settled, {found['provisional']} still open")
     if found["expired"]:
         screen.print(f"{found['expired']} are not compared: ksqlDB's topics keep nothing that old")
+    if found["not_understood"]:
+        screen.print(f"{found['not_understood']} records of the topics are no rows, and were left out")
     for each in found["differences"][:SHOWN]:
         screen.print(f"{each['kind']}: {each['rule']} {each['group']} from {each['window_start']}", highlight=False)
         for name, values in each["fields"].items():

@@ -54,6 +54,8 @@ class Rows:
     def __init__(self) -> None:
         self._folder = TemporaryDirectory(prefix="underten-compare-")
         self._database = sqlite3.connect(Path(self._folder.name, "rows.sqlite"))
+        self.not_understood = 0
+        """Records that were no rows."""
         self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_LAYOUT}")
 
     def __enter__(self) -> Self:
@@ -64,6 +66,17 @@ class Rows:
         """Delete the file."""
         self._database.close()
         self._folder.cleanup()
+
+    def understood(self, read: Callable[[ConsumerRecord], T], records: Iterable[ConsumerRecord]) -> list[T]:
+        """What the records say; those that are no rows are counted, and said in the log."""
+        found = []
+        for record in records:
+            try:
+                found.append(read(record))
+            except RowError as error:
+                self.not_understood += 1
+                log.warning("not understood", topic=record.topic, partition=record.partition, reason=str(error))
+        return found
 
     def put(self, engine: Engine, rows: Sequence[tuple[Place, Row | None]]) -> None:
         """Later rows of a window replace earlier ones; None takes it away."""
@@ -93,27 +106,16 @@ class Rows:
 
 
 async def read_rows(kafka: KafkaSettings, rules: Sequence[Rule], rows: Rows) -> None:
-    """Read what both engines have written of these rules, and leave out what is no row; raises KafkaError."""
+    """Read what both engines have written of these rules, and count what is no row; raises KafkaError."""
     names = {rule.name: rule for rule in rules}
     async for records in read_to_end(kafka, [SINK + name for name in names]):
-        rows.put(
-            "ksqldb", _understood(lambda at: of_ksqldb(names[at.topic.removeprefix(SINK)], at.key, at.value), records)
-        )
+        theirs = rows.understood(lambda at: of_ksqldb(names[at.topic.removeprefix(SINK)], at.key, at.value), records)
+        rows.put("ksqldb", theirs)
     async for records in read_to_end(kafka, [REVIEW_QUEUE]):
-        found = _understood(lambda at: of_python(at.value), [each for each in records if each.value is not None])
+        found = rows.understood(lambda at: of_python(at.value), [each for each in records if each.value is not None])
         rows.put("python", [(where, row) for where, row in found if where.rule in names])
     async for records in read_to_end(kafka, [PAYMENT_LATE]):
-        rows.put_late(_understood(lambda at: place_of_late(at.value), records))
-
-
-def _understood(read: Callable[[ConsumerRecord], T], records: Iterable[ConsumerRecord]) -> list[T]:
-    found = []
-    for record in records:
-        try:
-            found.append(read(record))
-        except RowError as error:
-            log.warning("not understood", topic=record.topic, partition=record.partition, reason=str(error))
-    return found
+        rows.put_late(rows.understood(lambda at: place_of_late(at.value), records))
 
 
 class StreamTimes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import resources
 from string import Template
 
-from fraud.rules import Rule, split_duration
+from fraud.rules import COLUMNS, Rule, split_duration
 from schemas.errors import SettingsError
 from schemas.payment import dollars
 
@@ -19,6 +19,8 @@ _RULE_FILE = re.compile(r"^\d+_(?P<name>\w+)\.sql$")
 _CREATED = re.compile(r"^CREATE\s+(?P<kind>STREAM|TABLE)\s+(?P<name>\w+)", re.IGNORECASE)
 _QUERY_ID = re.compile(r"^INSERT\s+INTO\s+\w+\s+WITH\s*\(\s*QUERY_ID\s*=\s*'(?P<id>\w+)'", re.IGNORECASE)
 _COMMENT = re.compile(r"--[^\n]*\n")
+_GROUP_BY = re.compile(r"\bGROUP BY (.*)")
+_DISTINCT = re.compile(r"\bCOLLECT_SET\((.*)\)")
 _SELECT = re.compile(r"\bSELECT\b", re.IGNORECASE)
 
 
@@ -54,7 +56,8 @@ class Statement:
 def statements(rules: Sequence[Rule]) -> list[Statement]:
     """Every statement in the order in which they run; files of rules that are not among `rules` are left out.
 
-    Raises SettingsError where a rule has no file, has numbers that its file does not ask for, or the other way about.
+    Raises SettingsError where a rule has no file, has other columns, has numbers that its file does not ask for, or the
+    other way about.
     """
     by_name = {rule.name: rule for rule in rules}
     found: list[Statement] = []
@@ -82,6 +85,7 @@ def render(rules: Sequence[Rule]) -> str:
 
 
 def _filled(text: str, rule: Rule, file: str) -> str:
+    _check_columns(text, rule, file)
     template, numbers = Template(text), _numbers(rule)
     asked = set(template.get_identifiers())
     if missing := asked - numbers.keys():
@@ -91,14 +95,27 @@ def _filled(text: str, rule: Rule, file: str) -> str:
     return template.substitute(numbers)
 
 
+def _check_columns(text: str, rule: Rule, file: str) -> None:
+    """Columns stand in the file, not only in the rule: raises SettingsError where the two are not the same."""
+    clauses = (
+        ("group_by", _GROUP_BY, rule.group_by),
+        ("min_distinct.of", _DISTINCT, rule.min_distinct.of if rule.min_distinct else ()),
+    )
+    for key, clause, ours in clauses:
+        theirs = set(re.findall(r"\w+", " ".join(clause.findall(text)))) & set(COLUMNS)
+        if theirs != set(ours):
+            said = ", ".join(sorted(theirs)) or "nothing"
+            raise SettingsError(f"ksql/{file} has {said}, where rule {rule.name!r} has {', '.join(ours)} as {key}")
+
+
 def _numbers(rule: Rule) -> dict[str, str]:
     """A rule's numbers as SQL; those that it does not have are left out."""
     numbers = {
         "window": _sql_duration(rule.window),
         "advance": rule.advance and _sql_duration(rule.advance),
         "grace": rule.grace and _sql_duration(rule.grace),
-        "amount_from": rule.amount_from and f"{rule.amount_from:.2f}",
-        "amount_below": rule.amount_below and f"{rule.amount_below:.2f}",
+        "amount_from": None if rule.amount_from is None else f"{rule.amount_from:.2f}",
+        "amount_below": None if rule.amount_below is None else f"{rule.amount_below:.2f}",
         "total_above": None if rule.total_above_cents is None else dollars(rule.total_above_cents),
         "min_payments": rule.min_payments and str(rule.min_payments),
         "min_distinct": rule.min_distinct and str(rule.min_distinct.count),

@@ -88,6 +88,28 @@ def test_a_rule_without_a_file_is_an_error_that_names_it() -> None:
         statements(parse(text, "rules.toml"))
 
 
+@pytest.mark.parametrize(
+    ("rule", "column", "other"),
+    [
+        ("just_below", 'group_by = ["payor_account_no"]', 'group_by = ["payor_account_no", "payee_bank"]'),
+        ("fan_out", 'of = ["payee_bank", "payee_account_no"]', 'of = ["payee_bank"]'),
+        ("fan_in", 'of = ["payor_account_no"]', 'of = ["payor_account_no", "payee_bank"]'),
+    ],
+)
+def test_other_columns_than_the_files_are_an_error_that_names_them(rule: str, column: str, other: str) -> None:
+    shipped = resources.files("fraud").joinpath("rules.toml").read_text(encoding="utf-8").split("[[rule]]")
+    [text] = [each for each in shipped if f'"{rule}"' in each]
+    assert column in text
+    with pytest.raises(SettingsError, match=rf"{rule}\.sql has payee_account_no, payee_bank|{rule}\.sql has payor"):
+        statements(parse("[[rule]]" + text.replace(column, other), "rules.toml"))
+
+
+def test_an_amount_from_0_on_is_one_as_any_other() -> None:
+    shipped = resources.files("fraud").joinpath("rules.toml").read_text(encoding="utf-8")
+    sql = render(parse(shipped.replace("amount_from = 3000.00", "amount_from = 0"), "rules.toml"))
+    assert "payment_amount >= 0.00" in sql
+
+
 def test_a_number_that_the_file_does_not_ask_for_is_an_error() -> None:
     text = '[[rule]]\nname = "velocity"\ngroup_by = ["payor_account_no"]\nwindow = "1h"\ngrace = "0s"\n'
     text += "min_payments = 2\namount_below = 5"
