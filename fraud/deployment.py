@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fraud.ksqldb import Ksqldb, StatementError
+from fraud.ksqldb import Ksqldb, Query, StatementError
 from fraud.statements import Statement
 
 _WORDS = re.compile(r"'[^']*'|[\w.]+|[<>=+*/-]+")
@@ -55,7 +55,7 @@ async def deploy(server: Ksqldb, statements: Sequence[Statement], *, replace: bo
     again = _dependents(statements, differing) if replace else []
     for statement in reversed(again):
         await _drop(server, statement)
-    sources, queries = await server.sources(), {query["id"] for query in await server.queries()}
+    sources, queries = await server.sources(), {query.id for query in await server.queries()}
     for statement in statements:
         if statement in differing and not replace:
             yield Deployed(statement, "differs")
@@ -68,20 +68,21 @@ async def deploy(server: Ksqldb, statements: Sequence[Statement], *, replace: bo
 
 async def _differing(server: Ksqldb, statements: Sequence[Statement]) -> list[Statement]:
     """The statements of which the server has another version, or a table or stream that no query writes any more."""
-    sources, queries = await server.sources(), {query["id"]: query for query in await server.queries()}
+    sources, queries = await server.sources(), {query.id: query for query in await server.queries()}
     found = []
     for statement in statements:
         # A stream without SELECT takes its columns from the registry: what the server has of it is more than we said.
         if statement.query is None or not _is_there(statement, sources, queries):
             continue
-        if statement.creates is None:
-            theirs = queries[statement.query_id]["queryString"]
-        else:
-            theirs = (await server.describe(statement.creates[1]))["statement"]
-        is_written = any(re.fullmatch(statement.query, each) for each in queries)
-        if not is_written or meaning(theirs) != meaning(statement.text):
+        running = next((queries[each] for each in queries if re.fullmatch(statement.query, each)), None)
+        if running is None or meaning(await _theirs(server, statement, running)) != meaning(statement.text):
             found.append(statement)
     return found
+
+
+async def _theirs(server: Ksqldb, statement: Statement, running: Query) -> str:
+    """The server's version of a statement."""
+    return (await server.describe(statement.creates[1])).statement if statement.creates else running.query_string
 
 
 def _is_there(statement: Statement, sources: Any, queries: Any) -> bool:
@@ -98,44 +99,40 @@ def _dependents(statements: Sequence[Statement], differing: Sequence[Statement])
 async def _drop(server: Ksqldb, statement: Statement) -> None:
     """End the queries that write it and drop it, with its topic unless others write that; missing is fine."""
     if statement.creates is None:
-        if statement.query_id in {query["id"] for query in await server.queries()}:
+        if statement.query_id in {query.id for query in await server.queries()}:
             await server.execute(f"TERMINATE {statement.query_id};")
         return
     kind, name = statement.creates
     if name not in await server.sources():
         return
-    for query in (await server.describe(name)).get("writeQueries", []):
-        await server.execute(f"TERMINATE {query['id']};")
+    for query in (await server.describe(name)).write_queries:
+        await server.execute(f"TERMINATE {query.id};")
     # Whether it is written now does not matter: an attempt before this one may have ended the query and no more.
     await server.execute(f"DROP {kind} {name}{' DELETE TOPIC' if statement.query else ''};")
 
 
 async def _execute(server: Ksqldb, statement: Statement) -> None:
     try:
-        answer = await server.execute(statement.text)
+        done = await server.execute(statement.text)
     except StatementError as error:
         raise StatementError(f"{statement.file}, line {statement.line}: {error.reason}", statement.text) from None
-    status = answer.get("commandStatus", {})
-    if status.get("status") == "ERROR":
-        raise StatementError(f"{statement.file}, line {statement.line}: {status.get('message')}", statement.text)
+    if done.status == "ERROR":
+        raise StatementError(f"{statement.file}, line {statement.line}: {done.message}", statement.text)
 
 
 async def health(server: Ksqldb) -> list[QueryHealth]:
     """The persistent queries, and how far each is behind; raises KsqldbUnavailable."""
     lags: dict[str, int] = {}
     queries = await server.queries()
-    for sink in sorted({sink for query in queries for sink in query["sinks"]}):
-        for summary in (await server.describe(sink)).get("queryOffsetSummaries", []):
-            lags[summary["groupId"]] = sum(
-                offset["logEndOffset"] - offset["consumerOffset"]
-                for topic in summary["topicSummaries"]
-                for offset in topic["offsets"]
-            )
+    for sink in sorted({sink for query in queries for sink in query.sinks}):
+        for summary in (await server.describe(sink)).query_offset_summaries:
+            offsets = [offsets for topic in summary.topic_summaries for offsets in topic.offsets]
+            lags[summary.group_id] = sum(each.log_end_offset - each.consumer_offset for each in offsets)
     return [
         QueryHealth(
-            query["id"],
-            query.get("state", "UNKNOWN"),
-            next((lag for group, lag in lags.items() if group.endswith(f"query_{query['id']}")), None),
+            query.id,
+            query.state,
+            next((lag for group, lag in lags.items() if group.endswith(f"query_{query.id}")), None),
         )
-        for query in sorted(queries, key=lambda query: query["id"])
+        for query in sorted(queries, key=lambda query: query.id)
     ]

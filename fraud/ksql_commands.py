@@ -58,7 +58,7 @@ async def _deploy(settings: KsqldbSettings, rules: Path | None, *, replace: bool
     differs = False
     async with connect(settings) as server:
         info = await server.wait(wait)
-        print(f"ksqlDB {info['version']} at {server.url}")
+        print(f"ksqlDB {info.version} at {server.url}")
         async for done in deploy_statements(server, found, replace=replace):
             print(f"{done.did:<10} {done.name}")
             differs |= done.did == "differs"

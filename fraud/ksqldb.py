@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
+import msgspec
 import stamina
 from cyclopts import Parameter
 
 from schemas.errors import SettingsError, UndertenError
 from schemas.kafka import secret, trust, without_password
+
+T = TypeVar("T")
 
 MEDIA_TYPE = "application/vnd.ksql.v1+json"
 EARLIEST = {"ksql.streams.auto.offset.reset": "earliest"}
@@ -32,6 +35,89 @@ class StatementError(UndertenError):
         super().__init__(f"{reason}\n  in: {statement}")
         self.reason = reason
         self.statement = statement
+
+
+class Info(msgspec.Struct, rename="camel"):
+    """A server: `server_status` is RUNNING once it takes statements."""
+
+    version: str
+    server_status: str = "RUNNING"
+
+
+class Source(msgspec.Struct):
+    """A stream or table: its name in capitals, and STREAM or TABLE."""
+
+    name: str
+    type: str
+
+
+class Query(msgspec.Struct, rename="camel"):
+    """A query; `sinks` are the stream or table that it writes."""
+
+    id: str
+    query_string: str
+    sinks: list[str]
+    state: str = "UNKNOWN"
+    query_type: str = "PERSISTENT"
+
+
+class Offsets(msgspec.Struct, rename="camel"):
+    """How far a query has read a partition."""
+
+    consumer_offset: int
+    log_end_offset: int
+
+
+class TopicSummary(msgspec.Struct):
+    """A topic that a query reads."""
+
+    offsets: list[Offsets]
+
+
+class OffsetSummary(msgspec.Struct, rename="camel"):
+    """How far a query has read; the group's name ends with the query's id."""
+
+    group_id: str
+    topic_summaries: list[TopicSummary]
+
+
+class Description(msgspec.Struct, rename="camel"):
+    """A stream or table: its statement, and the queries that write it."""
+
+    statement: str
+    write_queries: list[Query] = []
+    query_offset_summaries: list[OffsetSummary] = []
+
+
+class CommandStatus(msgspec.Struct):
+    """What became of a statement that changes something."""
+
+    status: str
+    message: str = ""
+
+
+class _Server(msgspec.Struct):
+    info: Info = msgspec.field(name="KsqlServerInfo")
+
+
+class _Streams(msgspec.Struct):
+    streams: list[Source]
+
+
+class _Tables(msgspec.Struct):
+    tables: list[Source]
+
+
+class _Queries(msgspec.Struct):
+    queries: list[Query]
+
+
+class _Described(msgspec.Struct, rename="camel"):
+    source_description: Description
+
+
+class _Done(msgspec.Struct, rename="camel"):
+    command_status: CommandStatus
 
 
 @Parameter(name="*")
@@ -66,42 +152,49 @@ class Ksqldb:
         self.url = url.rstrip("/")
         self._session = session
 
-    async def info(self) -> dict[str, Any]:
-        """Version, cluster and service id, `serverStatus`; raises KsqldbUnavailable unless the server is RUNNING."""
-        info: dict[str, Any] = (await self._request("GET", "/info"))["KsqlServerInfo"]
-        if info.get("serverStatus", "RUNNING") != "RUNNING":
-            raise KsqldbUnavailable(f"ksqlDB at {self.url} is {info['serverStatus']}")
+    async def info(self) -> Info:
+        """Raises KsqldbUnavailable unless the server is RUNNING."""
+        info = self._as(_Server, await self._request("GET", "/info")).info
+        if info.server_status != "RUNNING":
+            raise KsqldbUnavailable(f"ksqlDB at {self.url} is {info.server_status}")
         return info
 
-    async def wait(self, seconds: float) -> dict[str, Any]:
+    async def wait(self, seconds: float) -> Info:
         """`info`, as soon as the server runs; raises KsqldbUnavailable after that many seconds."""
         async for attempt in stamina.retry_context(on=KsqldbUnavailable, attempts=None, timeout=seconds, wait_max=2.0):
             with attempt:
                 return await self.info()
         raise AssertionError("unreachable: the last attempt raises")
 
-    async def execute(self, statement: str) -> dict[str, Any]:
-        """Run one statement and return its entity; raises StatementError, KsqldbUnavailable."""
-        body = {"ksql": statement, "streamsProperties": EARLIEST}
-        answers = await self._request("POST", "/ksql", body, statement)
-        entity: dict[str, Any] = answers[-1] if answers else {}
-        return entity
+    async def execute(self, statement: str) -> CommandStatus:
+        """Run one statement; raises StatementError, KsqldbUnavailable."""
+        return (await self._entity(_Done, statement)).command_status
 
     async def sources(self) -> dict[str, str]:
         """The streams and tables by name, in capitals: STREAM or TABLE."""
-        streams = await self.execute("LIST STREAMS;")
-        tables = await self.execute("LIST TABLES;")
-        return {each["name"]: each["type"] for each in [*streams["streams"], *tables["tables"]]}
+        streams = (await self._entity(_Streams, "LIST STREAMS;")).streams
+        tables = (await self._entity(_Tables, "LIST TABLES;")).tables
+        return {each.name: each.type for each in [*streams, *tables]}
 
-    async def queries(self) -> list[dict[str, Any]]:
-        """The persistent queries: `id`, `sinks`, `state`, `queryString`."""
-        listed = await self.execute("LIST QUERIES;")
-        return [each for each in listed["queries"] if each.get("queryType", "PERSISTENT") == "PERSISTENT"]
+    async def queries(self) -> list[Query]:
+        """The persistent queries."""
+        listed = (await self._entity(_Queries, "LIST QUERIES;")).queries
+        return [each for each in listed if each.query_type == "PERSISTENT"]
 
-    async def describe(self, source: str) -> dict[str, Any]:
-        """A stream's or table's description, with its statement and its queries' offsets."""
-        described: dict[str, Any] = (await self.execute(f"DESCRIBE {source} EXTENDED;"))["sourceDescription"]
-        return described
+    async def describe(self, source: str) -> Description:
+        """A stream's or table's description."""
+        return (await self._entity(_Described, f"DESCRIBE {source} EXTENDED;")).source_description
+
+    async def _entity(self, kind: type[T], statement: str) -> T:
+        body = {"ksql": statement, "streamsProperties": EARLIEST}
+        answers = await self._request("POST", "/ksql", body, statement)
+        return self._as(kind, answers[-1] if answers and isinstance(answers, list) else answers)
+
+    def _as(self, kind: type[T], answer: object) -> T:
+        try:
+            return msgspec.convert(answer, kind)
+        except msgspec.ValidationError as error:
+            raise KsqldbUnavailable(f"{self.url} does not answer as ksqlDB does: {error}") from None
 
     async def _request(self, method: str, path: str, body: dict[str, Any] | None = None, statement: str = "") -> Any:
         try:
@@ -115,7 +208,7 @@ class Ksqldb:
         if response.status < 400:
             return answer
         reason = answer.get("message", str(answer)) if isinstance(answer, dict) else str(answer)
-        if response.status >= 500 or not statement:
+        if response.status >= 500 or not statement or not isinstance(answer, dict):
             raise KsqldbUnavailable(f"ksqlDB at {self.url} answered {response.status}: {reason}")
         raise StatementError(reason, answer.get("statementText") or statement)
 
