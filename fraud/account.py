@@ -54,9 +54,8 @@ class Account(NamedTuple):
 
 def json_of(record: ConsumerRecord) -> dict[str, Any] | None:
     """A record's JSON, with the wire format's header or without; None where it is none."""
-    value = record.value or b""
     try:
-        return _decode(value[wire.HEADER_BYTES :] if wire.is_framed(value) else value)
+        return _decode(wire.without_header(record.value or b""))
     except _UNREADABLE:
         return None
 

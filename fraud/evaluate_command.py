@@ -149,19 +149,29 @@ class _Queued(msgspec.Struct):
     payments: tuple[_Listed, ...]
 
 
+_decode_queued = msgspec.json.Decoder(_Queued).decode
+_NO_CASE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
 async def read_queue(batches: AsyncIterator[list[ConsumerRecord]]) -> Cases:
-    """The cases in records of `review_queue`."""
-    decode = msgspec.json.Decoder(_Queued).decode
+    """The cases in records of `review_queue`; what is none is counted, and said."""
     cases = Cases()
+    bad = 0
     async for records in batches:
         for record in records:
-            name = record.key.decode()
+            name = (record.key or b"").decode(errors="replace")
             if record.value is None:
                 cases.discard(name)
                 continue
-            value = record.value
-            case = decode(value[wire.HEADER_BYTES :] if wire.is_framed(value) else value)
-            cases.add(name, case.rule, (payment.id for payment in case.payments), record.timestamp)
+            try:
+                case = _decode_queued(wire.without_header(record.value))
+            except _NO_CASE:
+                bad += 1
+            else:
+                cases.add(name, case.rule, (payment.id for payment in case.payments), record.timestamp)
+    if bad:
+        left_out = f"{bad} records of {REVIEW_QUEUE} are no cases, and were left out"
+        Console(stderr=True).print(left_out, highlight=False, markup=False)
     return cases
 
 

@@ -75,7 +75,7 @@ def of_ksqldb(rule: Rule, key: bytes | None, value: bytes | None) -> tuple[Place
 def of_python(value: bytes) -> tuple[Place, Row]:
     """A record of `review_queue`: a case, with the wire format's header or without; raises RowError."""
     try:
-        case = _decode_case(value[wire.HEADER_BYTES :] if wire.is_framed(value) else value)
+        case = _decode_case(wire.without_header(value))
         return place(case.rule, case.window_start, case.group), Row(
             case.window_end,
             case.payment_count,

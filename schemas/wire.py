@@ -23,6 +23,11 @@ def is_framed(value: bytes) -> bool:
     return len(value) >= HEADER_BYTES and value[0] == MAGIC and any(value[1:HEADER_BYTES])
 
 
+def without_header(value: bytes) -> bytes:
+    """JSON that may stand in the wire format or alone."""
+    return value[HEADER_BYTES:] if is_framed(value) else value
+
+
 def schema_id(value: bytes) -> int:
     """The writer's schema id; raises UndecodableError where there is no header."""
     if not is_framed(value):

@@ -109,6 +109,20 @@ async def test_the_queue_is_read_with_and_without_its_header_and_what_was_taken_
     }
 
 
+async def test_records_of_the_queue_that_are_no_cases_are_left_out_and_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    case = b'{"rule":"big","payments":[{"id":"1"}]}'
+    bad = [b"{}", b"\xff", b"[" * 100_000, b"null", wire.header(7)]
+
+    async def batches() -> AsyncIterator[list[Any]]:
+        yield [SimpleNamespace(key=b"\xff", value=value, timestamp=1) for value in bad]
+        yield [SimpleNamespace(key=None, value=bad[0], timestamp=1), SimpleNamespace(key=b"a", value=case, timestamp=1)]
+
+    assert [name for name, _ in await read_queue(batches())] == ["a"]
+    assert f"{len(bad) + 1} records of review_queue are no cases" in capsys.readouterr().err
+
+
 def test_rows_of_one_window_are_one_case() -> None:
     row = {
         "rule": "big",
