@@ -11,6 +11,7 @@ import msgspec
 from aiokafka.structs import ConsumerRecord
 
 from fraud.keys import payee_key, payor_key
+from fraud.rows import Listed
 from schemas import wire
 from schemas.topics import PAYMENTS, PAYMENTS_BY_PAYEE
 
@@ -18,14 +19,10 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-class _Listed(msgspec.Struct, frozen=True):
-    id: str
-
-
 class _Case(msgspec.Struct, frozen=True):
     group: dict[str, int | str]
     window_end: int
-    payments: tuple[_Listed, ...]
+    payments: tuple[Listed, ...]
 
 
 class Account(NamedTuple):

@@ -1,13 +1,11 @@
 """`python -m fraud evaluate`: what was found against what is known to be there, as a table or as JSON."""
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -20,7 +18,8 @@ from fraud import evaluation
 from fraud.cases import case_id
 from fraud.engines import python_lag
 from fraud.evaluation import Cases, Evaluation, Score, decode_truth
-from fraud.replay import File, Row
+from fraud.replay import File, Row, opened
+from fraud.rows import Listed
 from schemas import wire
 from schemas.errors import SettingsError
 from schemas.kafka import KafkaSettings
@@ -83,12 +82,12 @@ def evaluate(
     known = settings or EvaluateSettings()
     configure_logs(LogSettings(log_level="critical"))
     try:
-        with _opened(known.truth) as stream:
+        with opened(known.truth) as stream:
             instances = decode_truth(stream, str(known.truth))
         if rows is None:
             cases = asyncio.run(_queue(known, wait))
         else:
-            with _opened(rows) as stream:
+            with opened(rows) as stream:
                 cases = read_rows(stream, str(rows))
     except KafkaError as error:
         Console(stderr=True).print(f"could not evaluate: {error}", markup=False)
@@ -99,15 +98,6 @@ def evaluate(
     else:
         _show(found)
     return 0
-
-
-def _opened(file: Path) -> AbstractContextManager[BinaryIO]:
-    if str(file) == "-":
-        return nullcontext(sys.stdin.buffer)
-    try:
-        return file.open("rb")
-    except OSError as error:
-        raise SettingsError(f"{file}: cannot be read: {error.strerror or error}") from None
 
 
 def read_rows(lines: Iterable[bytes], file: str) -> Cases:
@@ -138,15 +128,11 @@ async def _queue(settings: EvaluateSettings, wait: float) -> Cases:
     return await read_queue(read_to_end(settings.kafka, [REVIEW_QUEUE]))
 
 
-class _Listed(msgspec.Struct):
-    id: str
-
-
 class _Queued(msgspec.Struct):
     """What matters here of a `Case`."""
 
     rule: str
-    payments: tuple[_Listed, ...]
+    payments: tuple[Listed, ...]
 
 
 _decode_queued = msgspec.json.Decoder(_Queued).decode

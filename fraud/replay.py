@@ -176,7 +176,7 @@ def replay(file: File = None, /, *, rules: Path | None = None, emit: Emit = "cha
         console.print(f"line {number}: {error}")
 
     try:
-        with _opened(file) as stream:
+        with opened(file) as stream:
             size = _size(stream)
             lines = read_lines(stream)
             if size is not None and console.is_terminal and not sys.stdout.isatty():
@@ -190,7 +190,8 @@ def replay(file: File = None, /, *, rules: Path | None = None, emit: Emit = "cha
     return 1 if rejected else 0
 
 
-def _opened(file: Path | None) -> AbstractContextManager[BinaryIO]:
+def opened(file: Path | None) -> AbstractContextManager[BinaryIO]:
+    """A file, or standard input where it is None or "-"; raises SettingsError."""
     if file is None or str(file) == "-":
         return nullcontext(sys.stdin.buffer)
     try:

@@ -33,7 +33,9 @@ class _Sunk(msgspec.Struct, rename="upper"):
     payment_ids: list[str]
 
 
-class _Listed(msgspec.Struct):
+class Listed(msgspec.Struct, frozen=True):
+    """A payment of a case, as far as it matters which one it is."""
+
     id: str
 
 
@@ -50,7 +52,7 @@ class _Case(_Window):
     payment_count: Count
     total_amount: Decimal
     max_amount: float
-    payments: list[_Listed]
+    payments: list[Listed]
 
 
 _decode_columns = msgspec.json.Decoder(dict[str, int | str] | int | str).decode

@@ -55,7 +55,7 @@ _UNREADABLE = (ChangelogError, msgspec.MsgspecError, UnicodeDecodeError, Recursi
 _encode_json = msgspec.json.Encoder().encode
 _encode = msgspec.msgpack.Encoder().encode
 _decode_key = msgspec.json.Decoder(Key).decode
-_decode_window = msgspec.msgpack.Decoder(Window).decode
+decode_window = msgspec.msgpack.Decoder(Window).decode
 _decode_stream_time = msgspec.json.Decoder(StreamTime).decode
 
 
@@ -112,11 +112,6 @@ def decode_key(key: bytes | None) -> Key:
         return _decode_key(key or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ChangelogError(f"it is no key: {error}") from None
-
-
-def decode_window(value: bytes) -> Window:
-    """A window without its sealed segments; raises msgspec.MsgspecError."""
-    return _decode_window(value)
 
 
 def decode_stream_time(value: bytes) -> StreamTime:
@@ -176,7 +171,7 @@ class Restore:
         elif value is None:
             windows.discard(place.start, place.group)
         else:
-            windows.put(place.start, place.group, _decode_window(value))
+            windows.put(place.start, place.group, decode_window(value))
 
     def _take_gone(self, key: bytes, rule: str, value: bytes | None) -> None:
         if value is None:

@@ -108,7 +108,7 @@ class RuleWindows:
             self.stream_time = at_ms
         group = self._group_of(payment)
         amount_cents = exact_cents(amount)
-        closed_until = self.stream_time - self._grace
+        closed_until = self.closed_until
         outcomes: list[Outcome] = []
         for start in self._starts(at_ms):
             if start + self._size <= closed_until:
