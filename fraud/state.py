@@ -126,8 +126,6 @@ def decode_stream_time(value: bytes) -> StreamTime:
 class Restored:
     """What came back from a changelog."""
 
-    windows: int
-    """How many windows are there now."""
     reset: frozenset[str]
     """Rules whose state was dropped: they are gone, or defined differently now."""
     stale: tuple[bytes, ...]
@@ -212,7 +210,7 @@ class Restore:
                 windows.clear()
                 if kept or name in self._definitions:
                     reset.add(name)
-        return Restored(sum(map(len, self.windows.values())), frozenset(reset), tuple(stale))
+        return Restored(frozenset(reset), tuple(stale))
 
 
 def _attach(windows: RuleWindows, segments: Mapping[tuple[int, Group], Mapping[int, bytes]]) -> None:
