@@ -126,8 +126,8 @@ class Patience:
 async def _behind(settings: CompareSettings, rules: Sequence[Rule]) -> int:
     """Records that one of the engines has not read; asked twice, because what is read may lead to more."""
     for _ in range(2):
-        lag = await python_lag(settings.kafka, settings.fraud_app) + await ksqldb_lag(settings.ksqldb, rules)
-        if lag:
+        python = await python_lag(settings.kafka, settings.fraud_app)
+        if lag := python + await ksqldb_lag(settings.kafka, settings.ksqldb, rules):
             return lag
     return 0
 

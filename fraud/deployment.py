@@ -34,7 +34,7 @@ class Deployed:
 
 @dataclass(frozen=True)
 class QueryHealth:
-    """A persistent query on the server; `lag` are records that it has not read, None if the server does not say."""
+    """A persistent query on the server; `lag` are records that it has not read, None before it has committed any."""
 
     id: str
     state: str
@@ -127,7 +127,10 @@ async def health(server: Ksqldb) -> list[QueryHealth]:
     for sink in sorted({sink for query in queries for sink in query.sinks}):
         for summary in (await server.describe(sink)).query_offset_summaries:
             offsets = [offsets for topic in summary.topic_summaries for offsets in topic.offsets]
-            lags[summary.group_id] = sum(each.log_end_offset - each.consumer_offset for each in offsets)
+            if offsets:
+                lags[summary.group_id] = sum(
+                    max(0, each.log_end_offset - max(each.log_start_offset, each.consumer_offset)) for each in offsets
+                )
     return [
         QueryHealth(
             query.id,

@@ -6,6 +6,7 @@ Rows are kept in a temporary SQLite file, not in memory: there may be millions.
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, Self, TypeVar
@@ -181,27 +182,32 @@ async def _committed(kafka: KafkaSettings, group: str) -> dict[TopicPartition, i
         await admin.close()
 
 
-async def ksqldb_lag(settings: KsqldbSettings, rules: Sequence[Rule]) -> int:
-    """How many records the queries of these rules have not read; raises KsqldbUnavailable, SettingsError.
+async def ksqldb_lag(kafka: KafkaSettings, settings: KsqldbSettings, rules: Sequence[Rule]) -> int:
+    """How many records the queries of these rules have not read, or at least a part of them.
 
-    A query that is missing, has stopped or says nothing of its offsets could be any number of records behind.
+    Raises KsqldbUnavailable, also where a query is missing or has stopped; SettingsError, KafkaError.
     """
     async with connect(settings) as server:
         queries = await health(server)
     lag = 0
-    for wanted in _queries(rules):
+    for wanted, topic in _queries(rules):
         query = next((each for each in queries if re.fullmatch(wanted, each.id)), None)
         if query is None:
             raise KsqldbUnavailable(f"ksqlDB has no query {wanted}: `python -m fraud ksql deploy` makes it")
         if query.state != "RUNNING":
             raise KsqldbUnavailable(f"ksqlDB's query {query.id} is not RUNNING, but {query.state}")
-        if query.lag is None:
-            raise KsqldbUnavailable(f"ksqlDB does not say how far its query {query.id} has read")
-        lag += query.lag
+        lag += await _first_batch(kafka, topic) if query.lag is None else query.lag
     return lag
 
 
-def _queries(rules: Sequence[Rule]) -> list[str]:
-    """Patterns of the ids: the queries that bring the payments together, and one a rule."""
+def _queries(rules: Sequence[Rule]) -> list[tuple[str, str]]:
+    """Patterns of the ids, and what each reads: those that bring the payments together, and one a rule."""
     payments = [statement.query for statement in statements(()) if statement.query]
-    return [*payments, *(f"CTAS_{SINK}{rule.name}_".upper() + "[0-9]+" for rule in rules)]
+    by_rule = [(f"CTAS_{SINK}{rule.name}_".upper() + "[0-9]+", SINK + "all_payments") for rule in rules]
+    return [*zip(payments, RAW_TOPICS, strict=True), *by_rule]
+
+
+async def _first_batch(kafka: KafkaSettings, topic: str) -> int:
+    """How many records come first of a topic; 0 if it has none."""
+    async with aclosing(read_to_end(kafka, [topic])) as batches:
+        return len(await anext(batches, []))

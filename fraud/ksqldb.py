@@ -62,9 +62,10 @@ class Query(msgspec.Struct, rename="camel"):
 
 
 class Offsets(msgspec.Struct, rename="camel"):
-    """How far a query has read a partition."""
+    """How far a query has read a partition; `consumer_offset` is 0 before it has read any."""
 
     consumer_offset: int
+    log_start_offset: int
     log_end_offset: int
 
 
@@ -75,7 +76,7 @@ class TopicSummary(msgspec.Struct):
 
 
 class OffsetSummary(msgspec.Struct, rename="camel"):
-    """How far a query has read; the group's name ends with the query's id."""
+    """How far a query has read, by topics of which it has committed offsets; the group's name ends with its id."""
 
     group_id: str
     topic_summaries: list[TopicSummary]

@@ -1,7 +1,7 @@
 """Reading topics from their beginning to their end, outside of any group."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaTimeoutError
@@ -17,7 +17,7 @@ SILENT_SECONDS = 30.0
 
 async def read_to_end(
     kafka: KafkaSettings, topics: Iterable[str], since: Mapping[TopicPartition, int] | None = None
-) -> AsyncIterator[list[ConsumerRecord]]:
+) -> AsyncGenerator[list[ConsumerRecord], None]:
     """All committed records up to the topics' ends at this moment, in batches, the last with what has come since.
 
     A topic that is not there has none.

@@ -86,7 +86,7 @@ class EngineProgress:
         for _ in range(2):  # what is read may lead to more
             if lag := await python_lag(self._kafka, self._app):
                 return f"Python has {lag} records to read"
-            if lag := await ksqldb_lag(self._ksqldb, self._rules):
+            if lag := await ksqldb_lag(self._kafka, self._ksqldb, self._rules):
                 return f"ksqlDB has {lag} records to read"
         if lag := self._reader.lag:
             return f"the queue has {lag} records to take in"

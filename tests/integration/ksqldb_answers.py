@@ -23,8 +23,8 @@ class Answers:
         self.queries: list[dict[str, Any]] = []
         self.failing = "$^"
         """A pattern of the statements that are refused."""
-        self.silent: set[str] = set()
-        """Ids of queries of whose offsets nothing is known."""
+        self.fresh = False
+        """Whether no query has committed an offset yet."""
 
     async def info(self, request: web.Request) -> web.Response:
         return web.json_response({"KsqlServerInfo": {"version": "7.9.0", "serverStatus": "RUNNING"}})
@@ -82,9 +82,11 @@ class Answers:
         return {
             "writeQueries": queries,
             "queryOffsetSummaries": [
-                {"groupId": f"_confluent-ksql-default_query_{query['id']}", "topicSummaries": [READ]}
+                {
+                    "groupId": f"_confluent-ksql-default_query_{query['id']}",
+                    "topicSummaries": [] if self.fresh else [READ],
+                }
                 for query in queries
-                if query["id"] not in self.silent
             ],
         }
 
