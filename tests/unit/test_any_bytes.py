@@ -122,7 +122,9 @@ def test_what_one_format_takes_as_a_payment_the_others_take(changed: dict[str, A
         # Where the binary formats can say it at all, they are refused for it, too.
         with suppress(TypeError, ValueError, AttributeError, OverflowError):
             message = payment_pb2.Payment(**fields)
-            assert {name: getattr(message, name) for name in FIELDS} != fields or refused(message.SerializeToString())
+            said = {name: getattr(message, name) for name in FIELDS}
+            as_it_is = said == fields and not any(isinstance(value, bool) for value in fields.values())  # True is 1.0
+            assert not as_it_is or refused(message.SerializeToString())
     else:
         for codec in CODECS.values():
             again = codec.decode_body(codec.encode(posted))
