@@ -1,10 +1,12 @@
 """From the raw topics to the queue, through real processes and a real Kafka."""
 
+import asyncio
 import json
 from collections import Counter
 from pathlib import Path
 from uuid import uuid4
 
+import confluent_kafka
 import pytest
 from aiokafka import AIOKafkaProducer
 
@@ -137,14 +139,19 @@ async def test_bad_records_are_set_aside_with_their_reason_and_the_next_good_one
 
 
 @pytest.mark.usefixtures("_pipeline")
-async def test_plain_json_from_other_producers_is_read_whatever_its_key(kafka: KafkaSettings) -> None:
-    async with producer(kafka) as client:
+async def test_plain_json_from_other_producers_is_read_whatever_its_key_and_compression(kafka: KafkaSettings) -> None:
+    codecs = ("none", "gzip", "snappy", "lz4", "zstd")
+    for payor, codec in enumerate(codecs):
+        client = confluent_kafka.Producer(
+            {"bootstrap.servers": kafka.kafka_bootstrap_servers, "compression.type": codec}
+        )
         for number in range(2):
-            body = {name: getattr(payment(6000.00, payor=9), name) for name in FIELDS}
-            value = json.dumps({**body, "channel": "branch"}).encode()
-            await client.send_and_wait(PAYMENT_JSON, value, key=f"any {number}".encode(), partition=number)
+            body = {name: getattr(payment(6000.00, payor=payor), name) for name in FIELDS}
+            value = json.dumps({**body, "channel": "branch" * 100}).encode()
+            client.produce(PAYMENT_JSON, value, key=f"any {number}".encode(), partition=number)
+        assert await asyncio.to_thread(client.flush, 30) == 0
 
     async def found() -> bool:
-        return bool(await structuring(kafka))
+        return len(await structuring(kafka)) == len(codecs)
 
     await until(found)
