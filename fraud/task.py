@@ -10,24 +10,30 @@ Exactly once, by three things together (KIP-98):
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from fraud import metrics
 from fraud.stage import Output, Processor, Stage
+from fraud.stopping import stop_consumer, stop_producer
+from schemas.errors import BrokerError
 
 BATCH_BYTES = 256 * 1024
 LARGEST_REQUEST_BYTES = 4 * 1024 * 1024
-STOP_SECONDS = 5.0
+STALLED_AFTER_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
+
+
+class Stalled(BrokerError):
+    """A consumer receives nothing although there is something to receive."""
 
 
 class Task:
@@ -81,9 +87,9 @@ class Task:
         return batches
 
     async def close(self) -> None:
-        """Give up state and producer within `STOP_SECONDS`; an open transaction is left for the next owner to abort."""
+        """Give up state and producer, whether Kafka answers or not; the next owner aborts what is open."""
         self.processor.closed()
-        await _stop(self._producer)
+        await stop_producer(self._producer)
 
 
 def _appended(batch: BatchBuilder, output: Output) -> bool:
@@ -132,51 +138,33 @@ async def open_task(
         task.positions = {each: await consumer.committed(each) or 0 for each in inputs}
         task.positions = {each: max(at, beginnings[each]) for each, at in task.positions.items()}
     except BaseException:
-        await _stop(producer)
+        await stop_producer(producer)
         raise
     return task
 
 
-async def _stop(producer: AIOKafkaProducer) -> None:
-    """Give a producer up. aiokafka would wait without end for a broker that does not answer."""
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await producer.stop()
-    except (TimeoutError, KafkaError):
-        await _abandon(producer)
-    except asyncio.CancelledError:
-        await _abandon(producer)
-        if being_cancelled():
-            raise
-
-
-async def _abandon(producer: AIOKafkaProducer) -> None:
-    if producer._sender is not None:  # noqa: SLF001 - nothing public ends its task
-        await producer._sender.close()  # noqa: SLF001
-    await producer.client.close()
-
-
-def being_cancelled() -> bool:
-    """Whether somebody cancels the current task. aiokafka lets CancelledError out for tasks of its own, too."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
 async def _restore(processor: Processor, partition: TopicPartition, client_options: dict[str, Any]) -> int:
-    """Read a changelog partition to its end into the processor; how many records it had."""
+    """Read a changelog partition to its end into the processor; how many records it had. Raises Stalled."""
     reader = AIOKafkaConsumer(
         **client_options, isolation_level="read_committed", auto_offset_reset="earliest", enable_auto_commit=False
     )
-    await reader.start()
     try:
+        await reader.start()
         reader.assign([partition])
         end = (await reader.end_offsets([partition]))[partition]
-        count = 0
-        while await reader.position(partition) < end:
-            fetched = await reader.getmany(partition, timeout_ms=1_000)
-            records = fetched.get(partition, [])
+        position = await reader.position(partition)
+        count, moved_at = 0, time.monotonic()
+        while position < end:
+            records = (await reader.getmany(partition, timeout_ms=1_000)).get(partition, [])
             processor.restore((record.key, record.value) for record in records)
             count += len(records)
+            before, position = position, await reader.position(partition)
+            if position > before:
+                moved_at = time.monotonic()
+            elif time.monotonic() - moved_at > STALLED_AFTER_SECONDS:
+                raise Stalled(
+                    f"nothing received of {partition} for {STALLED_AFTER_SECONDS:.0f} s: at {position} of {end}"
+                )
         return count
     finally:
-        await reader.stop()
+        await stop_consumer(reader)

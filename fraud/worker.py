@@ -9,7 +9,7 @@ import asyncio
 import math
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 
@@ -23,7 +23,8 @@ from fraud.alignment import Alignment
 from fraud.assignor import TaskAssignor
 from fraud.settings import FraudSettings
 from fraud.stage import Stage
-from fraud.task import STOP_SECONDS, Task, being_cancelled, open_task
+from fraud.stopping import stop_consumer
+from fraud.task import STALLED_AFTER_SECONDS, Stalled, Task, open_task
 from schemas.errors import BrokerError, RegistryUnavailable
 from schemas.kafka import KafkaSettings
 from schemas.reach import Unreachable, start_client
@@ -32,17 +33,12 @@ MOST_RECORDS = 20_000
 FETCH_WAIT_MS = 50
 LONGEST_WAIT_SECONDS = 5.0
 COMMIT_SECONDS = 60.0
-STALLED_AFTER_SECONDS = 30.0
 PING_SECONDS = 2.0
 RECOVERABLE = (KafkaError, BrokerError, RegistryUnavailable, TimeoutError, AssertionError, OSError)
 """What ends a session but not the worker. aiokafka asserts where a fenced producer is used on."""
 
 
 log = structlog.get_logger(__name__)
-
-
-class Stalled(BrokerError):
-    """The consumer receives nothing although there is something to receive."""
 
 
 class Worker:
@@ -78,7 +74,7 @@ class Worker:
             except RECOVERABLE as error:
                 reason = f"{type(error).__name__}: {error}"
             except asyncio.CancelledError:
-                if being_cancelled():
+                if _being_cancelled():
                     raise
                 reason = "a client of Kafka ended"
             else:
@@ -117,9 +113,7 @@ class Worker:
             self.tasks.clear()
             metrics.TASKS.labels(self.stage.name).set(0)
             metrics.LAG.remove_by_labels({"stage": self.stage.name})
-            with suppress(TimeoutError):
-                async with asyncio.timeout(STOP_SECONDS):
-                    await consumer.stop()
+            await stop_consumer(consumer)
 
     async def open_task(self, number: int, consumer: AIOKafkaConsumer) -> Task:
         """See `task.open_task`."""
@@ -185,7 +179,7 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         interval = self._worker.settings.fraud_commit_interval_ms / 1000
         until = time.monotonic() + interval
         if self._state is _State.ASSIGNED:
-            await self._open_tasks(frozenset(self._assigned))
+            await _unless(self._worker.stopping, self._open_tasks(frozenset(self._assigned)))
         if self._state is _State.RUNNING and self._assigned:
             records = await self._collect(until)
             async with self._committing:
@@ -281,6 +275,25 @@ async def _all(awaitables: Iterable[Awaitable[None]]) -> None:
     for result in await asyncio.gather(*awaitables, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result
+
+
+async def _unless(event: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Do the work, or cut it short as soon as the event is set: where Kafka is away, opening tasks does not end."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        working.cancel()
+        waiting.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)
+
+
+def _being_cancelled() -> bool:
+    """Whether somebody cancels the current task. aiokafka lets CancelledError out for tasks of its own, too."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -1,0 +1,91 @@
+"""A worker whose way to Kafka is gone at the worst moments: it can be stopped, and says what it waits for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from fraud import task as tasks
+from fraud.detect import detect_stage
+from fraud.normalise import normalise_stage
+from fraud.rules import load
+from fraud.settings import FraudSettings
+from fraud.stage import Stage
+from fraud.task import Stalled, Task, open_task
+from fraud.worker import Worker
+from schemas.registry import Registry
+from schemas.topics import FRAUD_STATE, PAYMENT_JSON
+from tests.conftest import Servers
+from tests.integration.processes import make_topics, producer, until
+from tests.link import Link
+
+STOPPED_WITHIN_SECONDS = 30.0
+
+
+@pytest.fixture
+async def link(servers: Servers) -> AsyncIterator[Link]:
+    await make_topics(servers.kafka_settings, partitions=2)
+    async with Link(servers.link_port, servers.far_port).running() as link:
+        yield link
+
+
+async def opened(servers: Servers, stage: Stage) -> Task:
+    options = servers.link_settings.client_options()
+    async with AIOKafkaConsumer(**options, group_id=uuid4().hex, enable_auto_commit=False) as consumer:
+        return await open_task(stage, 0, app=uuid4().hex, group="g", client_options=options, consumer=consumer)
+
+
+async def test_a_task_is_given_up_though_kafka_has_gone_within_its_transaction(servers: Servers, link: Link) -> None:
+    task = await opened(servers, normalise_stage(Registry(servers.registry_settings), 1000))
+    await task._producer.begin_transaction()
+    link.cut()
+    sending = asyncio.create_task(task._producer.send(PAYMENT_JSON, b"x", partition=0))
+    await asyncio.sleep(0.5)  # for its sender to look for the coordinator
+    async with asyncio.timeout(STOPPED_WITHIN_SECONDS):
+        await task.close()
+    sending.cancel()
+
+
+@pytest.mark.parametrize("fault", ["cut", "silence"])
+async def test_a_worker_can_be_stopped_while_kafka_is_away_and_its_tasks_open(
+    servers: Servers, link: Link, fault: str
+) -> None:
+    class Unlucky(Worker):
+        opening = False
+
+        async def open_task(self, number: int, consumer: AIOKafkaConsumer) -> Task:
+            getattr(link, fault)()
+            self.opening = True
+            return await super().open_task(number, consumer)
+
+    stage = detect_stage(load(), Registry(servers.registry_settings))
+    worker = Unlucky(stage, servers.link_settings, FraudSettings(fraud_app=uuid4().hex))
+    running = asyncio.create_task(worker.run())
+
+    async def opening() -> bool:
+        return worker.opening
+
+    await until(opening)
+    worker.stopping.set()
+    async with asyncio.timeout(STOPPED_WITHIN_SECONDS):
+        await running
+
+
+async def test_a_restore_to_which_nothing_comes_ends_with_what_is_missing(
+    servers: Servers, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = detect_stage(load(), Registry(servers.registry_settings))
+    async with producer(servers.kafka_settings) as client:
+        await client.send_and_wait(FRAUD_STATE, b"x", b"y", partition=0)
+
+    async def silent(*_: object, **__: object) -> dict[Any, Any]:
+        await asyncio.sleep(0.1)
+        return {}
+
+    monkeypatch.setattr(tasks, "STALLED_AFTER_SECONDS", 1.0)
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", silent)
+    with pytest.raises(Stalled, match=r"fraud_state.*at 0 of 1"):
+        await opened(servers, stage)
