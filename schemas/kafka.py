@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 from cyclopts import Parameter
 
 from schemas.errors import SettingsError
+from schemas.header_keys import tolerate_any
+
+tolerate_any()  # here, because no client of Kafka is made without this module
 
 
 @Parameter(name="*")

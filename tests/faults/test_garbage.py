@@ -16,6 +16,8 @@ from uuid import UUID, uuid4
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer import message_accumulator, producer
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from schemas import wire
 from schemas.codecs import PaymentCodec, payment_codecs
@@ -44,6 +46,22 @@ LARGEST_VALUE = 1_048_400
 AT_ONCE = 2_000
 
 
+class NotUtf8(str):
+    """A header's key, with `_raw_header_keys`."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xff\xfe"
+
+
+@pytest.fixture
+def _raw_header_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let producers write any header key: their compiled builder takes text alone."""
+    for module in (message_accumulator, producer):
+        monkeypatch.setattr(module, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
+
+
 class Record(NamedTuple):
     topic: str
     value: bytes | None
@@ -57,7 +75,10 @@ def good(codecs: dict[str, PaymentCodec], some: random.Random) -> Iterator[Recor
     for payor in range(1, PAYORS + 1):
         for topic in some.sample(RAW_TOPICS, 2):
             payment = Payment(str(UUID(int=some.getrandbits(128))), "First National", 200, 6000.0, "ACH", payor)
-            yield Record(topic, codecs[topic].encode(payment), some.choice([None, str(payor).encode(), b"\xff"]))
+            headers = [(NotUtf8("key"), b"x")] if payor % 10 == 0 else []
+            yield Record(
+                topic, codecs[topic].encode(payment), some.choice([None, str(payor).encode(), b"\xff"]), headers
+            )
 
 
 def bad_value(codecs: dict[str, PaymentCodec], topic: str, some: random.Random) -> bytes | None:
@@ -115,6 +136,7 @@ async def send(kafka: KafkaSettings, records: list[Record]) -> list[tuple[str, i
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("_raw_header_keys")
 async def test_all_good_payments_are_detected_and_all_else_is_set_aside_once(
     servers: Servers, kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
 ) -> None:
@@ -165,6 +187,7 @@ async def structuring(kafka: KafkaSettings) -> list[Json]:
     return [case for case in (await cases(kafka)).values() if case["rule"] == "structuring"]
 
 
+@pytest.mark.usefixtures("_raw_header_keys")
 async def test_garbage_on_the_topics_that_the_queue_is_made_of_is_counted_and_stops_nothing(
     kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
 ) -> None:
@@ -178,7 +201,7 @@ async def test_garbage_on_the_topics_that_the_queue_is_made_of_is_counted_and_st
     ]
     async with TestClient(TestServer(make_app(settings(kafka, registry, tmp_path / "view.sqlite")))) as client:
         await ready(client)
-        await send(kafka, [*garbage, Record(PAYMENT_LATE, b"x", b"\xff")])
+        await send(kafka, [*garbage, Record(PAYMENT_LATE, b"x", b"\xff", [(NotUtf8("key"), None)])])
         await put_cases(kafka, case_of(7))
 
         async def shown() -> bool:
