@@ -55,7 +55,7 @@ class NotUtf8(str):
         return b"\xff\xfe"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def _raw_header_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let producers write any header key: their compiled builder takes text alone."""
     for module in (message_accumulator, producer):
@@ -136,7 +136,6 @@ async def send(kafka: KafkaSettings, records: list[Record]) -> list[tuple[str, i
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.usefixtures("_raw_header_keys")
 async def test_all_good_payments_are_detected_and_all_else_is_set_aside_once(
     servers: Servers, kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
 ) -> None:
@@ -187,7 +186,6 @@ async def structuring(kafka: KafkaSettings) -> list[Json]:
     return [case for case in (await cases(kafka)).values() if case["rule"] == "structuring"]
 
 
-@pytest.mark.usefixtures("_raw_header_keys")
 async def test_garbage_on_the_topics_that_the_queue_is_made_of_is_counted_and_stops_nothing(
     kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
 ) -> None:
