@@ -1,11 +1,13 @@
 """Settings of the fraud processes."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cyclopts import Parameter
 
-from schemas.kafka import KafkaSettings
+from schemas.errors import SettingsError
+from schemas.kafka import LAST_PORT, KafkaSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import TopicSettings
@@ -39,6 +41,20 @@ class FraudSettings:
 
     fraud_metrics_port: int = 8001
     """Port of the metrics and of /health."""
+
+    def __post_init__(self) -> None:
+        """Raises SettingsError for what cannot work."""
+        least = {
+            "fraud_commit_interval_ms": 1,
+            "fraud_session_timeout_ms": 1000,
+            "fraud_retry_seconds": 0,
+            "fraud_drift_seconds": 0,
+        }
+        for name, at_least in least.items():
+            if not at_least <= getattr(self, name) < math.inf:
+                raise SettingsError(f"{name} must be at least {at_least}")
+        if not 0 <= self.fraud_metrics_port <= LAST_PORT:
+            raise SettingsError(f"fraud_metrics_port must be between 0 and {LAST_PORT}")
 
 
 @Parameter(name="*")

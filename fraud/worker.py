@@ -189,7 +189,7 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         else:
             with suppress(TimeoutError):  # what it may return is read again: opening tasks seeks
                 async with asyncio.timeout(interval):
-                    await self._consumer.getmany(timeout_ms=int(1000 * interval))
+                    await self._consumer.getmany(timeout_ms=math.ceil(1000 * interval))
 
     async def finish(self) -> None:
         """Write what the tasks were still to write of what they have read: cases of hot windows."""
@@ -224,7 +224,7 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         alignment = self._alignment
         while self._state is _State.RUNNING:
             if wanted := alignment.wanting(MOST_RECORDS):
-                wait_ms = 0 if self._catching_up else max(0, int(1000 * (until - time.monotonic())))
+                wait_ms = 0 if self._catching_up else max(0, math.ceil(1000 * (until - time.monotonic())))
                 for partition, records in (await self._consumer.getmany(*wanted, timeout_ms=wait_ms)).items():
                     alignment.add(partition, records)
                     self._received_at = time.monotonic()

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from aiokafka.conn import collect_hosts
 from cyclopts import Parameter
 
 from schemas.errors import SettingsError
 from schemas.header_keys import tolerate_any
 
 tolerate_any()  # here, because no client of Kafka is made without this module
+
+
+LAST_PORT = 65_535
 
 
 @Parameter(name="*")
@@ -46,7 +50,13 @@ class KafkaSettings:
     """PEM file with that certificate's key, not encrypted; without it the key is in the certificate's file."""
 
     def __post_init__(self) -> None:
-        """Raises SettingsError for a key to nothing."""
+        """Raises SettingsError for a key to nothing, and for brokers that are none."""
+        try:
+            brokers = collect_hosts(self.kafka_bootstrap_servers)
+        except ValueError:
+            brokers = []
+        if not brokers or not all(host and 0 < port <= LAST_PORT for host, port, _ in brokers):
+            raise SettingsError("kafka_bootstrap_servers must be HOST:PORT, or several of them separated by commas")
         if self.kafka_key_file and not self.kafka_certificate_file:
             raise SettingsError("kafka_key_file is the key to a kafka_certificate_file, and there is none")
 
@@ -97,8 +107,17 @@ def _wrong_with(error: OSError) -> str:
 
 
 def without_password(setting: str, address: str) -> None:
-    """Raises SettingsError for an address that names a user: it is logged, and a flag is in the list of processes."""
-    if urlsplit(address).username is not None:
+    """Raises SettingsError for what is no address of HTTP, and for one that names a user: it is logged, and a flag is
+    in the list of processes.
+    """
+    try:
+        parts = urlsplit(address)
+        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if address and not valid:
+        raise SettingsError(f"{setting} must be an address such as http://HOST:PORT")
+    if parts.username is not None:
         raise SettingsError(f"{setting} must not hold a user name or password; there are settings for both")
 
 
@@ -108,9 +127,11 @@ def secret(variable: str, file: Path | None) -> str:
         value = os.environ.get(variable, "")
     else:
         try:
-            value = file.read_text().strip()
+            value = file.read_text(encoding="utf-8").strip()
         except OSError as error:
             raise SettingsError(f"{variable}_FILE: cannot read {file}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{variable}_FILE: {file} is not UTF-8") from None
     if not value:
         raise SettingsError(f"no password: set {variable}, or name a file that holds it in {variable}_FILE")
     return value

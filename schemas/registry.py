@@ -19,7 +19,7 @@ import structlog
 from cyclopts import Parameter
 from schema_registry.client import AsyncSchemaRegistryClient
 
-from schemas.errors import RegistryUnavailable, SchemaError
+from schemas.errors import RegistryUnavailable, SchemaError, SettingsError
 from schemas.kafka import secret, trust, without_password
 
 SchemaType = Literal["AVRO", "PROTOBUF", "JSON"]
@@ -52,7 +52,9 @@ class RegistrySettings:
     """Seconds to wait for one answer."""
 
     def __post_init__(self) -> None:
-        """Raises SettingsError for an address with a password in it."""
+        """Raises SettingsError for what is no address, or one with a password in it."""
+        if not self.schema_registry_url:
+            raise SettingsError("schema_registry_url must be an address such as http://HOST:PORT")
         without_password("schema_registry_url", self.schema_registry_url)
 
 

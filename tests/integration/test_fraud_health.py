@@ -22,7 +22,8 @@ async def readiness(session: aiohttp.ClientSession, port: int) -> tuple[int, Jso
 async def test_it_is_ready_with_its_tasks_and_not_while_kafka_is_silent(own_servers: Servers, tmp_path: Path) -> None:
     port = free_port()
     await make_topics(own_servers.kafka_settings)
-    environment = {"FRAUD_METRICS_PORT": str(port), "FRAUD_APP": uuid4().hex}
+    hasty = {"FRAUD_COMMIT_INTERVAL_MS": "1"}  # at which it must not stand still
+    environment = {"FRAUD_METRICS_PORT": str(port), "FRAUD_APP": uuid4().hex, **hasty}
 
     async with aiohttp.ClientSession() as session:
 
