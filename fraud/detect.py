@@ -132,8 +132,8 @@ class Detect:
 
     def process(self, records: Sequence[ConsumerRecord], now: float) -> list[Output]:
         """Every changed window's state, and the cases that are due."""
-        outputs = [self._to_changelog(key, None) for key in self._stale]
-        self._stale = ()
+        outputs = [self._to_changelog(key, None) for key in self._stale[:MOST_CLOSED]]
+        self._stale = self._stale[MOST_CLOSED:]
         topics = set()
         for record in records:
             if not self._by_topic[record.topic]:

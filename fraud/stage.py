@@ -39,7 +39,7 @@ class Processor(Protocol):
 
     @property
     def pending(self) -> bool:
-        """Whether `process` has something to write even if no record comes."""
+        """Whether `process` has something to write even if no record comes. A task opens by writing all of it."""
 
     def committed(self) -> None:
         """Count what the last `process` did, once its transaction has ended."""

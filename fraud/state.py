@@ -9,7 +9,8 @@ Keys are JSON so that a person with a console consumer can read them: rule, grou
 value deletes, as everywhere in compacted topics.
 
 A task writes all that a batch changed in one transaction, a rule's stream time with its windows. So the last stream
-time says which definition of the rule made all windows that are there: where it is not today's, they are stale.
+time says which definition of the rule made all windows that are there: where it is not today's, they are stale. They
+are deleted, in as many transactions as it takes, before the task reads its first record.
 """
 
 from collections.abc import Iterator, Mapping

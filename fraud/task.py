@@ -131,6 +131,9 @@ async def open_task(
             with metrics.RESTORE_SECONDS.labels(stage.name).time():
                 restored = await _restore(task.processor, TopicPartition(stage.changelog, number), client_options)
                 await task.processor.prepare(())
+            # Before any record: a batch with one would call what is still to be deleted today's state.
+            while task.processor.pending:
+                await task.commit((), time.monotonic())
             log.info("task restored", stage=stage.name, task=number, changelog_records=restored)
             metrics.RESTORED.labels(stage.name).inc(restored)
         inputs = [TopicPartition(topic, number) for topic in stage.inputs if number < partitions[topic]]

@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from fraud import detect, metrics
 from fraud import task as tasks
-from fraud.detect import detect_stage
 from fraud.normalise import normalise_stage
 from fraud.rules import load
 from fraud.settings import FraudSettings
@@ -19,7 +19,7 @@ from fraud.worker import Worker
 from schemas.registry import Registry
 from schemas.topics import FRAUD_STATE, PAYMENT_JSON
 from tests.conftest import Servers
-from tests.integration.processes import make_topics, producer, until
+from tests.integration.processes import make_topics, producer, read_all, until
 from tests.link import Link
 
 STOPPED_WITHIN_SECONDS = 30.0
@@ -61,7 +61,7 @@ async def test_a_worker_can_be_stopped_while_kafka_is_away_and_its_tasks_open(
             self.opening = True
             return await super().open_task(number, consumer)
 
-    stage = detect_stage(load(), Registry(servers.registry_settings))
+    stage = detect.detect_stage(load(), Registry(servers.registry_settings))
     worker = Unlucky(stage, servers.link_settings, FraudSettings(fraud_app=uuid4().hex))
     running = asyncio.create_task(worker.run())
 
@@ -77,7 +77,7 @@ async def test_a_worker_can_be_stopped_while_kafka_is_away_and_its_tasks_open(
 async def test_a_restore_to_which_nothing_comes_ends_with_what_is_missing(
     servers: Servers, link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = detect_stage(load(), Registry(servers.registry_settings))
+    stage = detect.detect_stage(load(), Registry(servers.registry_settings))
     async with producer(servers.kafka_settings) as client:
         await client.send_and_wait(FRAUD_STATE, b"x", b"y", partition=0)
 
@@ -89,3 +89,20 @@ async def test_a_restore_to_which_nothing_comes_ends_with_what_is_missing(
     monkeypatch.setattr(AIOKafkaConsumer, "getmany", silent)
     with pytest.raises(Stalled, match=r"fraud_state.*at 0 of 1"):
         await opened(servers, stage)
+
+
+async def test_stale_state_is_gone_before_the_task_has_read_anything_however_much_there_is(
+    servers: Servers, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detect, "MOST_CLOSED", 10)
+    keys = {b'["gone",[%d],0]' % number for number in range(25)}
+    async with producer(servers.kafka_settings) as client:
+        for key in keys:
+            await client.send_and_wait(FRAUD_STATE, b"x", key, partition=0)
+    committed = metrics.COMMITS.labels("detect")._value.get
+    before = committed()
+    task = await opened(servers, detect.detect_stage(load(), Registry(servers.registry_settings)))
+    assert not task.processor.pending
+    await task.close()
+    assert committed() - before == 3
+    assert {each.key for each in await read_all(servers.kafka_settings, FRAUD_STATE) if each.value is None} == keys
