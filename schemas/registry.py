@@ -2,16 +2,15 @@
 
 Built on python-schema-registry-client's requests. Its own `register` cannot carry Protobuf, and it neither caches a
 failed look-up nor shares one between tasks, so those three are here: one request in flight per id, answers kept
-for good (an id never changes its schema), and an unknown id remembered for a while, so that a flood of garbage
-records does not become a flood of requests.
+for good (an id never changes its schema), and an id that is of no use remembered for a while, so that a flood of
+garbage records does not become a flood of requests.
 """
 
 import asyncio
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 import httpx
 import msgspec
@@ -24,9 +23,10 @@ from schemas.kafka import secret, trust, without_password
 
 SchemaType = Literal["AVRO", "PROTOBUF", "JSON"]
 READABLE_FOREVER = "BACKWARD_TRANSITIVE"
-UNKNOWN_FOR_SECONDS = 30.0
+REFUSED_FOR_SECONDS = 30.0
 AT_ONCE = 16
-_UNKNOWN_AT_MOST = 10_000
+LATER = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS}
+_REFUSED_AT_MOST = 10_000
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +74,17 @@ class WriterSchema(msgspec.Struct, frozen=True, rename="camel"):
     references: tuple[Reference, ...] = ()
 
 
+class _Registered(msgspec.Struct, frozen=True):
+    id: int
+
+
+class _Level(msgspec.Struct, frozen=True, rename="camel"):
+    compatibility_level: str
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
 class Registry:
     """The registry's answers, each asked for once."""
 
@@ -91,7 +102,7 @@ class Registry:
         # Garbage names ids by the hundred, and each request has a connection of its own.
         self._asking = asyncio.Semaphore(AT_ONCE)
         self._writers: dict[int, asyncio.Task[WriterSchema]] = {}
-        self._unknown_until: dict[int, float] = {}
+        self._refused: dict[int, tuple[float, str]] = {}
 
     async def ping(self) -> None:
         """Raises RegistryUnavailable unless the registry answers."""
@@ -110,57 +121,64 @@ class Registry:
         body = {"schema": schema.schema, "schemaType": schema.schema_type}
         found, status = await self._ask("check_version", body, subject=subject)
         if status == httpx.codes.OK:
-            return int(found["id"])
+            return self._understood(found, _Registered).id
         level, status = await self._ask("get_compatibility", subject=subject)
-        if status == httpx.codes.NOT_FOUND or level.get("compatibilityLevel") == "NONE":
+        if status == httpx.codes.NOT_FOUND or self._understood(level, _Level).compatibility_level == "NONE":
             await self._ask("update_compatibility", {"compatibility": READABLE_FOREVER}, subject=subject)
             log.info("compatibility level set", subject=subject, compatibility=READABLE_FOREVER)
         answer, status = await self._ask("register", body, subject=subject)
         if status != httpx.codes.OK:
             raise SchemaError(f"{subject}: the registry refused our schema: {_reason(answer)}")
-        log.info("schema registered", subject=subject, id=answer["id"])
-        return int(answer["id"])
+        schema_id = self._understood(answer, _Registered).id
+        log.info("schema registered", subject=subject, id=schema_id)
+        return schema_id
 
     async def writer(self, schema_id: int) -> WriterSchema:
         """The schema with this id.
 
         Raises:
-            SchemaError: the registry does not know the id.
+            SchemaError: the registry does not know the id, does not give it out, or it is of another kind.
             RegistryUnavailable: no answer; nothing is known about the id.
         """
-        if self._unknown_until.get(schema_id, 0.0) > time.monotonic():
-            raise SchemaError(f"schema id {schema_id} is unknown to the registry")
+        until, reason = self._refused.get(schema_id, (0.0, ""))
+        if until > time.monotonic():
+            raise SchemaError(reason)
         asking = self._writers.get(schema_id)
         if asking is None:
             asking = self._writers[schema_id] = asyncio.create_task(self._fetch_writer(schema_id))
         try:
             return await asyncio.shield(asking)
-        except Exception:
+        except Exception as error:
             self._writers.pop(schema_id, None)
+            if isinstance(error, SchemaError):
+                if len(self._refused) >= _REFUSED_AT_MOST:
+                    self._refused.clear()
+                self._refused[schema_id] = time.monotonic() + REFUSED_FOR_SECONDS, str(error)
             raise
 
     async def _fetch_writer(self, schema_id: int) -> WriterSchema:
         async with self._asking:
             answer, status = await self._ask("get_by_id", schema_id=schema_id)
-        if status == httpx.codes.NOT_FOUND:
-            if len(self._unknown_until) >= _UNKNOWN_AT_MOST:
-                self._unknown_until.clear()
-            self._unknown_until[schema_id] = time.monotonic() + UNKNOWN_FOR_SECONDS
-            raise SchemaError(f"schema id {schema_id} is unknown to the registry")
-        return self._as_writer(answer, status)
+        return self._as_writer(f"schema id {schema_id}", answer, status)
 
     async def referenced(self, reference: Reference) -> WriterSchema:
         """The schema that a reference names; raises SchemaError, RegistryUnavailable."""
         answer, status = await self._ask("get_schema", subject=reference.subject, version=reference.version)
-        if status == httpx.codes.NOT_FOUND:
-            raise SchemaError(f"{reference.subject} version {reference.version} is unknown to the registry")
-        return self._as_writer(answer, status)
+        return self._as_writer(f"{reference.subject} version {reference.version}", answer, status)
 
-    def _as_writer(self, answer: Any, status: int) -> WriterSchema:
-        if status != httpx.codes.OK:
-            raise RegistryUnavailable(f"schema registry at {self.url} answered {status}: {_reason(answer)}")
+    def _as_writer(self, what: str, answer: Any, status: int) -> WriterSchema:
+        if status == httpx.codes.NOT_FOUND:
+            raise SchemaError(f"{what} is unknown to the registry")
+        if status >= httpx.codes.BAD_REQUEST:
+            raise SchemaError(f"{what} is refused by the registry: {_reason(answer)}")
+        kind = answer.get("schemaType", "AVRO") if isinstance(answer, dict) else None
+        if isinstance(kind, str) and kind not in get_args(SchemaType):
+            raise SchemaError(f"{what} is {kind}, which no payment is written in")
+        return self._understood(answer, WriterSchema)
+
+    def _understood(self, answer: Any, kind: type[T]) -> T:
         try:
-            return msgspec.convert(answer, WriterSchema)
+            return msgspec.convert(answer, kind)
         except msgspec.ValidationError as error:
             raise RegistryUnavailable(f"schema registry at {self.url} answered nonsense: {error}") from None
 
@@ -177,8 +195,8 @@ class Registry:
                     "and SCHEMA_REGISTRY_PASSWORD"
                 )
             answer = response.json()
-        except json.JSONDecodeError:
-            # A proxy's error page; it is as little an answer as none at all.
+        except ValueError:
+            # No JSON, or not even text: a proxy's error page is as little an answer as none at all.
             raise RegistryUnavailable(
                 f"schema registry at {self.url} answered {call} with {response.status_code} and no JSON"
             ) from None
@@ -187,7 +205,7 @@ class Registry:
             if "CERTIFICATE_VERIFY_FAILED" in reason:
                 reason += "; set SCHEMA_REGISTRY_CA_FILE"
             raise RegistryUnavailable(f"schema registry at {self.url} does not answer: {reason}") from error
-        if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+        if response.status_code in LATER or response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
             raise RegistryUnavailable(
                 f"schema registry at {self.url} answered {response.status_code}: {_reason(answer)}"
             )

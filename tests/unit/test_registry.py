@@ -1,0 +1,75 @@
+"""A registry, or a proxy before it: a schema of no use is the record's fault, nonsense is the registry's."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from schemas.errors import RegistryUnavailable, SchemaError
+from schemas.registry import Registry, RegistrySettings, WriterSchema
+
+Answer = tuple[int, bytes]
+
+
+@pytest.fixture
+async def answering() -> AsyncIterator[Callable[[int, bytes], Registry]]:
+    """Makes a registry that answers everything with this status and body; it counts in `asked`."""
+    answer: list[Answer] = []
+
+    async def say(request: web.Request) -> web.Response:
+        status, body = answer[-1]
+        asked.append(request.path)
+        return web.Response(status=status, body=body)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", say)
+    async with TestServer(app) as server:
+
+        def make(status: int, body: bytes) -> Registry:
+            answer.append((status, body))
+            asked.clear()
+            return Registry(RegistrySettings(schema_registry_url=f"http://127.0.0.1:{server.port}"))
+
+        yield make
+
+
+asked: list[str] = []
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (200, b'{"schema":"<a/>","schemaType":"XML"}', "schema id 7 is XML"),
+        (404, b'{"message":"none"}', "schema id 7 is unknown"),
+        (422, b'{"message":"it has been deleted"}', "schema id 7 is refused by the registry: it has been deleted"),
+    ],
+)
+async def test_a_schema_of_no_use_is_an_error_of_the_record_and_asked_for_once(
+    answering: Callable[[int, bytes], Registry], status: int, body: bytes, reason: str
+) -> None:
+    registry = answering(status, body)
+    for _ in range(3):
+        with pytest.raises(SchemaError, match=reason):
+            await registry.writer(7)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        *[(status, b'{"message":"later"}') for status in (401, 403, 408, 429, 500, 503)],
+        *[(200, body) for body in (b"<html>", b"\xff\xfe<html>", b"[]", b"7", b"null", b"{}", b'{"schema":7}')],
+        (200, b'{"id":"seven"}'),
+        (404, b"\xe9"),
+    ],
+)
+async def test_nonsense_and_refusals_of_the_moment_are_no_answers(
+    answering: Callable[[int, bytes], Registry], status: int, body: bytes
+) -> None:
+    registry = answering(status, body)
+    for _ in range(2):
+        with pytest.raises(RegistryUnavailable):
+            await registry.writer(7)
+        with pytest.raises(RegistryUnavailable):
+            await registry.register("s", WriterSchema("{}", "JSON"))
