@@ -7,6 +7,7 @@ from aiokafka.structs import ConsumerRecord
 
 from fraud.stage import Headers, Output
 from schemas.errors import PaymentError
+from schemas.payment import LATEST
 from schemas.topics import PAYMENT_REJECTED
 
 LARGEST_BYTES = 1_000_000
@@ -16,9 +17,9 @@ LONGEST_REASON = 1_000
 
 
 def check_time(record: ConsumerRecord) -> None:
-    """Raises PaymentError for a record without a timestamp: it belongs to no window."""
-    if record.timestamp < 0:
-        raise PaymentError("the record has no timestamp")
+    """Raises PaymentError for a record without a timestamp, or with one in µs: it belongs to no window."""
+    if not 0 <= record.timestamp <= LATEST:
+        raise PaymentError(f"the record's timestamp, {record.timestamp}, is no time in ms")
 
 
 def carried(headers: Sequence[tuple[str, bytes | None]]) -> Headers:

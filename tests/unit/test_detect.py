@@ -3,6 +3,7 @@
 import json
 import uuid
 
+import pytest
 from aiokafka.structs import ConsumerRecord
 
 from fraud.detect import HOT_PAYMENTS, INPUTS, OUTPUTS, Detect
@@ -10,7 +11,7 @@ from fraud.rules import load
 from fraud.stage import Output
 from schemas.payment import NormalisedPayment, encode_json
 from schemas.registry import Registry, RegistrySettings
-from schemas.topics import PAYMENT_LATE, PAYMENTS, REVIEW_QUEUE
+from schemas.topics import FRAUD_STATE, PAYMENT_LATE, PAYMENT_REJECTED, PAYMENTS, REVIEW_QUEUE
 
 NOON = 1_795_392_000_000 + 43_200_000
 DAY = 86_400_000
@@ -67,3 +68,11 @@ def test_a_late_payment_names_its_request() -> None:
     assert of(PAYMENT_LATE, outputs) == [[("request_id", b"late")]]
     [late] = [output for output in outputs if output.topic == PAYMENT_LATE]
     assert json.loads(late.value or b"")["rule"] == "structuring"
+
+
+@pytest.mark.parametrize("at_ms", [-1, NOON * 1000])
+def test_a_time_that_is_none_in_ms_is_set_aside_and_moves_no_window(at_ms: int) -> None:
+    task = detect()
+    topics = [each.topic for each in task.process([record(6000, None, at_ms)], 0)]
+    assert topics == [PAYMENT_REJECTED, FRAUD_STATE]
+    assert of(PAYMENT_LATE, task.process([record(6000, None)], 1)) == []
