@@ -1,6 +1,7 @@
 """`python -m fraud`: the commands."""
 
 import asyncio
+import os
 import sys
 
 import cyclopts
@@ -20,10 +21,31 @@ from schemas.event_loop import loop_factory
 from schemas.logs import configure_logs
 from schemas.registry import Registry
 
+
+class _OfSettings(cyclopts.config.Env):
+    """Variables are read for settings alone: YES or WAIT in the environment is somebody else's."""
+
+    def __call__(self, app: cyclopts.App, commands: tuple[str, ...], arguments: cyclopts.ArgumentCollection) -> None:
+        settings = cyclopts.ArgumentCollection(filter(_is_setting, arguments))  # type: ignore[no-untyped-call]
+        super().__call__(app, commands, settings)
+
+    def _convert_argument(self, commands: tuple[str, ...], argument: cyclopts.Argument) -> str:
+        """Called for what the help says."""
+        if not _is_setting(argument):
+            silent = cyclopts.Parameter(show_env_var=False)
+            argument.parameter = cyclopts.Parameter.combine(argument.parameter, silent)
+        return super()._convert_argument(commands, argument)
+
+
+def _is_setting(argument: cyclopts.Argument) -> bool:
+    """Whether it is a dataclass of settings, a field of one, or has the name of one."""
+    return bool(argument.children or argument.keys) or argument.name.startswith("--fraud-")
+
+
 cli = cyclopts.App(
     name="fraud",
-    help="Watches payments for structuring (31 U.S.C. 5324). Each flag is an environment variable too.",
-    config=cyclopts.config.Env("", command=False),
+    help="Watches payments for structuring (31 U.S.C. 5324). Each setting is an environment variable, too.",
+    config=_OfSettings("", command=False),
 )
 
 cli.command(ksql)
@@ -67,10 +89,16 @@ def _run(given: Settings | None, *names: str) -> None:
 def main() -> int:
     """The exit status: what the command says; 2 where it could not do its work at all."""
     try:
-        return int(cli() or 0)
+        status = int(cli(result_action="return_value") or 0)
+        sys.stdout.flush()
     except UndertenError as error:
         print(f"fraud: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. What is still in the buffer must not fail when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
 
 
 if __name__ == "__main__":

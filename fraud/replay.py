@@ -175,18 +175,13 @@ def replay(file: File = None, /, *, rules: Path | None = None, emit: Emit = "cha
         rejected += 1
         console.print(f"line {number}: {error}")
 
-    try:
-        with opened(file) as stream:
-            size = _size(stream)
-            lines = read_lines(stream)
-            if size is not None and console.is_terminal and not sys.stdout.isatty():
-                lines = with_progress(lines, size, console)
-            _write_rows(replaying, lines, reject, sys.stdout.buffer, at_once=size is None)
-    except BrokenPipeError:
-        # Whoever read the rows has seen enough. What is still in the buffer must not fail when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    else:
-        console.print(summary(replaying, rejected))
+    with opened(file) as stream:
+        size = _size(stream)
+        lines = read_lines(stream)
+        if size is not None and console.is_terminal and not sys.stdout.isatty():
+            lines = with_progress(lines, size, console)
+        _write_rows(replaying, lines, reject, sys.stdout.buffer, at_once=size is None)
+    console.print(summary(replaying, rejected))
     return 1 if rejected else 0
 
 

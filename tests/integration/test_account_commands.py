@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+import os
 import sys
 from base64 import b64decode
 from collections import Counter
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from schemas.codecs import payment_codecs
 from schemas.kafka import KafkaSettings
 from schemas.payment import Payment
 from schemas.registry import Registry, RegistrySettings
-from schemas.topics import PAYMENT_AVRO, PAYMENT_REJECTED, REVIEW_DECISIONS, REVIEW_QUEUE
+from schemas.topics import PAYMENT_AVRO, PAYMENT_REJECTED, PAYMENTS, REVIEW_DECISIONS, REVIEW_QUEUE
 from tests.conftest import Servers
 from tests.integration.processes import Json, make_topics, producer, read_all, running, until
 
@@ -20,7 +23,12 @@ from tests.integration.processes import Json, make_topics, producer, read_all, r
 async def fraud(servers: Servers, *arguments: str) -> tuple[int, str]:
     """A command's exit status and what it says."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "fraud", *arguments, env=servers.environment, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "fraud",
+        *arguments,
+        env={**os.environ, **servers.environment},
+        stdout=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(60):
         output, _ = await process.communicate()
@@ -34,7 +42,7 @@ async def exported(servers: Servers, *account: str) -> list[Json]:
 
 
 async def test_an_account_is_exported_whole_and_alone_and_its_cases_can_be_erased(
-    servers: Servers, kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
+    servers: Servers, kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await make_topics(kafka)
     codec = (await payment_codecs(Registry(registry)))[PAYMENT_AVRO]
@@ -70,6 +78,7 @@ async def test_an_account_is_exported_whole_and_alone_and_its_cases_can_be_erase
     assert by_payee["payment"] == 4
     assert await exported(servers, "--payor", "102") == []
 
+    monkeypatch.setenv("YES", "1")  # nothing that a setting is called
     status, output = await fraud(servers, "erase", "--payor", "100")
     assert (status, output.partition(" ")[0]) == (1, str(len(of_mine)))
     assert await own_cases(kafka) == before
@@ -80,6 +89,24 @@ async def test_an_account_is_exported_whole_and_alone_and_its_cases_can_be_erase
     assert await own_cases(kafka) == {each: case for each, case in before.items() if each not in of_mine}
     left = Counter(line["kind"] for line in await exported(servers, "--payor", "100"))
     assert left == {"payment": 2, "rejected": 1, "decision": 1}
+
+
+async def test_an_export_whose_reader_has_seen_enough_ends_quietly(servers: Servers, kafka: KafkaSettings) -> None:
+    await make_topics(kafka)
+    async with producer(kafka) as client:
+        await client.send_and_wait(PAYMENTS, b'{"id":"x"}', key=b"100")
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "fraud", "export", "--payor", "100"),
+        env=servers.environment,
+        stdout=writer,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(writer)
+    async with asyncio.timeout(60):
+        _, said = await process.communicate()
+    assert (process.returncode, said) == (0, b"")
 
 
 async def own_cases(kafka: KafkaSettings) -> dict[str, Json]:

@@ -285,7 +285,8 @@ def test_rows_of_a_pipe_come_before_the_next_line_is_asked_for() -> None:
 def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:
     file = tmp_path / "payments.ndjson"
     file.write_bytes(line() * 5000)
-    with process(f"Path({str(file)!r})") as running:
+    command = [sys.executable, "-m", "fraud", "replay", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdout is not None
         assert running.stderr is not None
         running.stdout.readline()
