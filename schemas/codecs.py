@@ -3,7 +3,8 @@
 Writing: a `PaymentCodec` per topic, with the schema id under which our schema stands in the registry. Reading from a
 topic: `PaymentReader` resolves each record's own schema. Avro is resolved from the writer's schema to ours; a Protobuf
 message is read by the writer's own descriptor, field by name; JSON says by itself what it holds. In all three, fields
-that we do not know are ignored and a field that is missing is an error.
+that we do not know are ignored and a field that is missing is an error. An Avro schema has to be whole: types that it
+takes from another subject are not looked up, and its records are rejected.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree.
+"""What can go wrong wherever payments are read and written, as one tree.
 
     UndertenError
     ├── PaymentError        a payment, or the bytes that should have been one, is not valid
@@ -8,8 +8,9 @@
     ├── SettingsError       a setting does not make sense
     └── BrokerError         Kafka did not answer, or refused
 
-Whoever catches `UndertenError` has caught all that this project raises on purpose. The text of each is one
-sentence for a person: it names what was wrong and, where one is known, the way out.
+What only one module can say stands there, in the same tree. Beside it are aiokafka's KafkaError and, under that,
+`schemas.reach.Unreachable`. The text of each is for a person: it names what was wrong and, where one is known, the
+way out.
 """
 
 
