@@ -26,6 +26,7 @@ from fraud.stage import Stage
 from fraud.stopping import stop_consumer
 from fraud.task import STALLED_AFTER_SECONDS, Stalled, Task, open_task
 from schemas.errors import BrokerError, RegistryUnavailable
+from schemas.event_loop import being_cancelled
 from schemas.kafka import KafkaSettings
 from schemas.reach import Unreachable, start_client
 
@@ -74,7 +75,7 @@ class Worker:
             except RECOVERABLE as error:
                 reason = f"{type(error).__name__}: {error}"
             except asyncio.CancelledError:
-                if _being_cancelled():
+                if being_cancelled():
                     raise
                 reason = "a client of Kafka ended"
             else:
@@ -288,12 +289,6 @@ async def _unless(event: asyncio.Event, work: Coroutine[None, None, None]) -> No
         working.cancel()
         waiting.cancel()
         await asyncio.gather(working, waiting, return_exceptions=True)
-
-
-def _being_cancelled() -> bool:
-    """Whether somebody cancels the current task. aiokafka lets CancelledError out for tasks of its own, too."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from schemas.event_loop import being_cancelled
 from schemas.kafka import KafkaSettings
 from schemas.reach import start_client
 
@@ -73,8 +74,7 @@ async def _stop(consumer: AIOKafkaConsumer) -> None:
         await consumer.stop()
     except asyncio.CancelledError:
         await consumer._client.close()  # noqa: SLF001 - nothing public closes what a stop has left
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if being_cancelled():
             raise
 
 
