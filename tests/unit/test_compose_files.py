@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import cyclopts
 import pytest
 import yaml
+from load_settings import LoadSettings, read_settings
 
 from fraud.__main__ import cli as fraud_cli
 from fraud.ksqldb import KsqldbSettings
@@ -45,7 +46,7 @@ EXAMPLE = Path("compose/credentials.env.example").read_text(encoding="utf-8")
 
 SHIPPED = (".py", ".txt")
 CONNECTIONS = (KafkaSettings, RegistrySettings, KsqldbSettings)
-GROUPS = (*CONNECTIONS, ServiceSettings, AccessSettings, FraudSettings, TopicSettings, LogSettings)
+GROUPS = (*CONNECTIONS, ServiceSettings, AccessSettings, FraudSettings, TopicSettings, LogSettings, LoadSettings)
 # Read by the HTTP clients, which would take Docker's proxy for addresses inside the file otherwise.
 DIRECT = {"NO_PROXY", "no_proxy"}
 ONE_SHOT = {"ksql-deploy"}
@@ -167,6 +168,13 @@ def test_our_commands_take_their_environment_as_it_stands(
         "KSQLDB_URL" in taken if name in ONE_SHOT else {"KAFKA_BOOTSTRAP_SERVERS", "SCHEMA_REGISTRY_URL"} <= set(taken)
     )
     assert {key: str(taken[key]) for key in taken if key in told} == {key: told[key] for key in taken if key in told}
+
+
+@each_file
+def test_the_load_may_reach_the_service_and_write_its_truth(file: str) -> None:
+    settings = read_settings(environment(file, "locust"))
+    assert settings.load_anywhere
+    assert str(Path(settings.truth).parent) == container(file, "locust")["tmpfs"][0].partition(":")[0]
 
 
 def test_everybody_uses_the_same_kafka_registry_and_ksqldb() -> None:
@@ -485,7 +493,8 @@ def test_the_files_that_the_example_names_are_mounted_read_only() -> None:
 
 
 def test_credentials_are_in_no_file_that_is_committed() -> None:
-    assert "compose/credentials.env" in Path(".gitignore").read_text(encoding="utf-8").splitlines()
+    ignored = set(Path(".gitignore").read_text(encoding="utf-8").splitlines())
+    assert {"compose/credentials.env", "compose/certificates/", "access.toml", "/*.ndjson"} <= ignored
     for file, name in CONTAINERS:
         assert not set(container(file, name).get("environment", {})) & secrets()
     assert {in_example()[name] for name in secrets()} == {"change me"}
