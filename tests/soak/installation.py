@@ -7,6 +7,7 @@ a link that can be cut.
 import asyncio
 import resource
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -115,7 +116,7 @@ class Installation:
         child.process.send_signal(signal.SIGTERM)
         try:
             status = await asyncio.to_thread(child.process.wait, DRAIN_SECONDS)
-        except TimeoutError:
+        except subprocess.TimeoutExpired:
             child.kill()
             status = -signal.SIGKILL
         if status != 0:
