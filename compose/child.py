@@ -51,6 +51,18 @@ class Child:
             lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
             raise ChildDied("\n".join([f"{self.name} ended with status {status}; the end of {self.log}:", *lines]))
 
+    def finish(self, seconds: float) -> None:
+        """Wait until it has ended by itself, with status 0.
+
+        Raises ChildDied if its status is another one, or it has not ended after so many seconds.
+        """
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise ChildDied(f"{self.name}: not through after {seconds:.0f} s; its log is {self.log}") from None
+        if status != 0:
+            self.check()
+
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Ask it to end (SIGTERM), and kill it where it has not after that long."""
         if self.process.poll() is not None:

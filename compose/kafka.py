@@ -105,12 +105,9 @@ def _format(classpath: str, config: Path, log: Path, scram: Sequence[str]) -> No
     command = [*java("256m"), "-cp", classpath, "kafka.tools.StorageTool", "format", *options]
     tool = Child("preparing Kafka's storage", command, log)
     try:
-        await_condition("it was done", lambda: tool.process.poll() is not None, tool, FORMAT_SECONDS)
-    except BaseException:
-        tool.kill()
-        raise
-    if tool.process.returncode != 0:
-        tool.check()
+        tool.finish(FORMAT_SECONDS)
+    finally:
+        tool.stop()
 
 
 def _answers(port: int) -> bool:

@@ -15,7 +15,7 @@ from uuid import uuid4
 import msgspec
 
 from benchmarks.peers import cases
-from compose.child import Child, ChildDied, await_condition
+from compose.child import Child, ChildDied
 from schemas.errors import UndertenError
 from schemas.kafka import KafkaSettings
 
@@ -86,9 +86,7 @@ def run_to_the_end(name: str, command: Sequence[str], log: Path, seconds: float)
     """Run a child that ends by itself, with status 0 and within so many seconds. Raises PeerFailed if it does not."""
     child = Child(name, command, log)
     try:
-        await_condition("it was through", lambda: child.process.poll() is not None, child, seconds)
-        if child.process.returncode:
-            child.check()
+        child.finish(seconds)
     except ChildDied as error:
         raise PeerFailed(str(error)) from error
     finally:

@@ -34,7 +34,7 @@ def test_a_peer_that_says_nothing_has_failed(tmp_path: Path) -> None:
 
 
 def test_a_peer_that_takes_too_long_is_ended(tmp_path: Path) -> None:
-    with pytest.raises(PeerFailed, match="not after 0 s"):
+    with pytest.raises(PeerFailed, match="not through after 0 s"):
         running.result("peer", python("import time; time.sleep(60)"), tmp_path / "log", 0.2)
 
 
