@@ -45,6 +45,12 @@ class StackSettings:
     service_port: int = 8000
     """Port of the service."""
 
+    service_tls_certificate: Path | None = None
+    """PEM file with the service's certificate; with it, the service is at https."""
+
+    service_tls_key: Path | None = None
+    """PEM file with the certificate's key, not encrypted."""
+
     fraud_metrics_host: str = "127.0.0.1"
     """Host of fraud's metrics."""
 
@@ -61,6 +67,12 @@ class StackSettings:
     """servers: Kafka and the schema registry alone."""
 
     @property
+    def service_url(self) -> str:
+        """Where the service is."""
+        scheme = "https" if self.service_tls_certificate else "http"
+        return f"{scheme}://{self.service_host}:{self.service_port}"
+
+    @property
     def environment(self) -> dict[str, str]:
         """What the processes of this project are told by."""
         # What is on this machine is reached without a proxy, whatever the environment says for the rest.
@@ -72,13 +84,15 @@ class StackSettings:
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap_servers,
             "SCHEMA_REGISTRY_URL": self.schema_registry_url,
             "SERVICE_HOST": self.service_host,
-            "SERVICE_PORT": str(self.service_port),
+            "SERVICE_PORT": self.service_port,
+            "SERVICE_TLS_CERTIFICATE": self.service_tls_certificate,
+            "SERVICE_TLS_KEY": self.service_tls_key,
             "FRAUD_METRICS_HOST": self.fraud_metrics_host,
-            "FRAUD_METRICS_PORT": str(self.fraud_metrics_port),
+            "FRAUD_METRICS_PORT": self.fraud_metrics_port,
             "KSQLDB_URL": self.ksqldb_url,
-            "QUEUE_VIEW": os.environ.get("QUEUE_VIEW", str(self.stack_home / "review_queue.sqlite")),
+            "QUEUE_VIEW": os.environ.get("QUEUE_VIEW", self.stack_home / "review_queue.sqlite"),
         }
-        return {name: value for name, value in known.items() if value is not None}
+        return {name: str(value) for name, value in known.items() if value is not None}
 
 
 class Stopped(KeyboardInterrupt):
@@ -139,8 +153,7 @@ def _start(settings: StackSettings, screen: Console, running: ExitStack) -> list
         started(service)
         detects = f"http://{settings.fraud_metrics_host}:{settings.fraud_metrics_port}/health/ready"
         await_condition("both stages had their tasks", _ok(detects), fraud, READY_SECONDS, children)
-        ready = f"http://{settings.service_host}:{settings.service_port}/health/ready"
-        await_condition("it was ready", _ok(ready), service, READY_SECONDS, children)
+        await_condition("it was ready", _ok(f"{settings.service_url}/health/ready"), service, READY_SECONDS, children)
     return children
 
 
@@ -170,7 +183,8 @@ def _ours(name: str, module: list[str], settings: StackSettings) -> Child:
 def _ok(url: str) -> Callable[[], bool]:
     def answers() -> bool:
         try:
-            return httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK
+            # Whoever signed its certificate, and for which name: the process there was started here.
+            return httpx.get(url, timeout=2.0, trust_env=False, verify=False).status_code == httpx.codes.OK  # noqa: S501
         except httpx.HTTPError:
             return False
 
@@ -180,8 +194,8 @@ def _ok(url: str) -> Callable[[], bool]:
 def _show(settings: StackSettings, screen: Console, seconds: float) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     if settings.only == "all":
-        service = f"http://{settings.service_host}:{settings.service_port}"
-        table.add_row("review queue", f"{service}/review-queue")
+        service = settings.service_url
+        table.add_row("review queue", f"{service}/")
         table.add_row("documentation", f"{service}/docs")
         table.add_row("metrics", f"{service}/metrics")
         table.add_row("", f"http://{settings.fraud_metrics_host}:{settings.fraud_metrics_port}/metrics")
