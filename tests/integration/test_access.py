@@ -13,6 +13,7 @@ import trustme
 from aiohttp.test_utils import TestClient, TestServer
 
 from compose.addresses import free_port
+from compose.stack import StackSettings
 from schemas.errors import SettingsError
 from schemas.kafka import KafkaSettings
 from schemas.registry import RegistrySettings
@@ -298,10 +299,11 @@ def test_https_is_spoken_with_a_certificate(servers: Servers, tmp_path: Path) ->
         "SERVICE_TLS_CERTIFICATE": str(certificate),
         "SERVICE_TLS_KEY": str(key),
     }
+    url = StackSettings(service_port=port, service_tls_certificate=certificate).service_url
     with running(servers, tmp_path / "service.log", "service", **environment), httpx.Client(verify=trusted) as client:
         for attempt in stamina.retry_context(on=httpx.ConnectError, timeout=30, wait_max=0.5, attempts=None):
             with attempt:
-                answer = client.get(f"https://127.0.0.1:{port}/health/live")
+                answer = client.get(f"{url}/health/live")
     assert answer.json() == {"status": "live"}
 
 
