@@ -4,15 +4,18 @@ import ast
 import dataclasses
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cyclopts
 import pytest
 import yaml
 from load_settings import LoadSettings
 
+from compose.commands import cli as compose_cli
 from compose.stack import StackSettings
-from fraud.__main__ import cli
+from fraud.__main__ import cli as fraud_cli
 from fraud.compare_command import CompareSettings
 from fraud.evaluate_command import EvaluateSettings
 from fraud.ksqldb import KsqldbSettings
@@ -21,6 +24,7 @@ from schemas.kafka import KafkaSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import ALL_TOPICS, TopicSettings
+from service.__main__ import cli as service_cli
 from service.access_settings import AccessSettings
 from service.settings import ServiceSettings
 
@@ -89,10 +93,19 @@ def test_each_address_is_in_the_table() -> None:
     assert [path for path in paths if not path.endswith("{file}") and f"{path}`" not in README] == []
 
 
-def test_each_command_is_in_the_table() -> None:
-    commands = [name for name in cli if not name.startswith("-")]
-    assert commands
-    assert [name for name in commands if not re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", README)] == []
+def commands(app: cyclopts.App) -> Iterator[str]:
+    """The last word of each command, without those that only group others."""
+    for name in (each for each in app if not each.startswith("-")):
+        below = list(commands(app[name]))
+        yield from below or [name]
+
+
+@pytest.mark.parametrize("app", [fraud_cli, service_cli, compose_cli], ids=lambda each: each.name[0])
+def test_each_command_is_in_its_row_of_the_table(app: cyclopts.App) -> None:
+    of_this = "\n".join(row for row in README.splitlines() if row.startswith(f"| `python -m {app.name[0]}"))
+    names = list(commands(app))
+    assert names
+    assert [name for name in names if not re.search(rf"`(?:[\w -]+ )?{name}`", of_this)] == []
 
 
 def test_each_target_of_make_is_in_the_table() -> None:
