@@ -7,15 +7,12 @@ import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
-import httpx
 import pytest
-import stamina
 from playwright.async_api import Browser, BrowserContext, Error, Page, async_playwright
 
 from compose.addresses import free_port
-from schemas.kafka import KafkaSettings
 from tests.conftest import Servers
-from tests.integration.processes import make_topics, running
+from tests.integration.processes import make_topics, running, until_ready
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 EXPECTED = ("status of 409", "ERR_INTERNET_DISCONNECTED")
@@ -33,15 +30,8 @@ def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         running(servers, home / "service.log", "service", SERVICE_PORT=str(port), QUEUE_VIEW=view),
         running(servers, home / "fraud.log", "fraud", "run", FRAUD_APP=uuid.uuid4().hex),
     ):
-        for attempt in stamina.retry_context(on=httpx.HTTPError, timeout=60, wait_max=0.5, attempts=None):
-            with attempt:
-                httpx.get(f"{address}/health/ready").raise_for_status()
+        asyncio.run(until_ready(address))
         yield address
-
-
-@pytest.fixture
-def kafka(servers: Servers) -> KafkaSettings:
-    return servers.kafka_settings
 
 
 @pytest.fixture

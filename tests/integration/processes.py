@@ -22,6 +22,8 @@ from tests.conftest import Servers
 
 Json = dict[str, Any]
 
+READY_SECONDS = 60.0
+
 
 @contextmanager
 def running(servers: Servers, log: Path, *module: str, **environment: str) -> Iterator[Child]:
@@ -63,6 +65,11 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0)
     async with asyncio.timeout(seconds):
         while not await condition():
             await asyncio.sleep(0.05)
+
+
+async def until_ready(url: str) -> None:
+    """Wait until every process behind a port is ready; raises TimeoutError."""
+    await until(lambda: all_are_ready(url), READY_SECONDS)
 
 
 async def make_topics(kafka: KafkaSettings, *, partitions: int = 6, also: Iterable[str] = (), **config: str) -> None:

@@ -16,12 +16,10 @@ from schemas.registry import RegistrySettings
 from schemas.topics import REVIEW_QUEUE
 from service.access_settings import AccessSettings
 from service.settings import ServiceSettings, Settings
-from tests.integration.processes import until
+from tests.integration.processes import READY_SECONDS, until
 
 Json = dict[str, Any]
 Client = TestClient[Any, Any]
-
-READY_SECONDS = 60.0
 
 
 def settings(

@@ -7,12 +7,10 @@ import sys
 import uuid
 from pathlib import Path
 
-import httpx
-
 from compose.addresses import free_port
 from schemas.kafka import KafkaSettings
 from tests.conftest import Servers
-from tests.integration.processes import make_topics, running, until
+from tests.integration.processes import make_topics, running, until_ready
 
 LOCUST = ["locust", "--locustfile", "locust/locustfile.py", "--headless", "--only-summary", "--stop-timeout", "15"]
 
@@ -38,15 +36,7 @@ async def test_patterns_sent_over_all_addresses_are_found(
         running(servers, tmp_path / "service.log", "service", SERVICE_PORT=str(port), QUEUE_VIEW=view),
         running(servers, tmp_path / "fraud.log", "fraud", "run", FRAUD_APP=app),
     ):
-        async with httpx.AsyncClient() as client:
-
-            async def ready() -> bool:
-                try:
-                    return (await client.get(f"{address}/health/ready")).status_code == 200
-                except httpx.TransportError:
-                    return False
-
-            await until(ready)
+        await until_ready(address)
         load = {"LOAD_RATE": "80", "LOAD_SECONDS": "4", "LOAD_SHAPE": "steady", "LOAD_SHARE": "0.5", "LOAD_SEED": "11"}
         status, _, said = await run(servers, *LOCUST, "--host", address, TRUTH=truth, **load)
         assert status == 0, said

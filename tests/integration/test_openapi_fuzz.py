@@ -22,9 +22,9 @@ from schemas.codecs import AvroCodec, ProtobufCodec
 from schemas.payment import Payment, encode_json
 from service.docs import description
 from tests.conftest import Servers
-from tests.integration.processes import running, until
-from tests.integration.serving import READY_SECONDS, put_cases
+from tests.integration.processes import running, until_ready
 from tests.integration.serving import case as case_of
+from tests.integration.serving import put_cases
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
 
@@ -68,16 +68,8 @@ def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder, port = tmp_path_factory.mktemp("service"), free_port()
     address = f"http://127.0.0.1:{port}"
     settings = {"SERVICE_PORT": str(port), "QUEUE_VIEW": str(folder / "view.sqlite")}
-
-    async def ready() -> bool:
-        async with httpx.AsyncClient() as client:
-            try:
-                return (await client.get(f"{address}/health/ready")).is_success
-            except httpx.TransportError:
-                return False
-
     with running(servers, folder / "service.log", "service", **settings):
-        asyncio.run(until(ready, READY_SECONDS))
+        asyncio.run(until_ready(address))
         asyncio.run(put_cases(servers.kafka_settings, *(case_of(1001, number) for number in range(3))))
         yield address
 

@@ -21,7 +21,7 @@ from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON
 from service.app import make_app
 from service.keys import ONCE
 from tests.conftest import Servers
-from tests.integration.processes import running, until
+from tests.integration.processes import running, until, until_ready
 from tests.integration.serving import Client, Json, end_offsets, payment, post, post_lines, ready, records, settings
 
 Start = Callable[..., Awaitable[Client]]
@@ -135,19 +135,7 @@ async def service(servers: Servers, folder: Path, port: int, workers: int) -> As
     """`python -m service`, ready."""
     environment = {"SERVICE_PORT": str(port), "QUEUE_VIEW": str(folder / "view.sqlite"), "WORKERS": str(workers)}
     with running(servers, folder / "service.log", "service", **environment) as child:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
-
-            async def is_ready() -> bool:
-                try:
-                    async with session.get(f"http://127.0.0.1:{port}/health/ready") as response:
-                        return response.status == 200
-                except aiohttp.ClientError:
-                    return False
-
-            async def all_are_ready() -> bool:
-                return all([await is_ready() for _ in range(5 * workers)])
-
-            await until(all_are_ready, 60)
+        await until_ready(f"http://127.0.0.1:{port}")
         yield child
 
 
