@@ -30,7 +30,7 @@ SCREEN = Console(stderr=True)
 
 
 def main(*names: str) -> int:
-    """Run the benchmarks, and keep their results: the exit status is 1 if one could not be run.
+    """Run the benchmarks, and keep their results if all could be run, at full scale. The exit status is 1 if one could not.
 
     Each has the machine for itself, and its memory is its own.
 
@@ -45,10 +45,11 @@ def main(*names: str) -> int:
         return 2
     found = [_measured(chosen[name]) for name in names or chosen]
     results = [result for each in found for result in each or ()]
-    if not names:
-        keep(results)
     show(results)
-    return int(None in found)
+    failed = None in found
+    if not (names or failed) and stages.SCALE == 1:
+        keep(results)
+    return int(failed)
 
 
 def _measured(benchmark: Callable[[], list[Result]]) -> list[Result] | None:
