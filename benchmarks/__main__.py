@@ -30,7 +30,7 @@ SCREEN = Console(stderr=True)
 
 
 def main(*names: str) -> int:
-    """Run the benchmarks, and keep their results if all could be run, at full scale. The exit status is 1 if one could not.
+    """Run the benchmarks; keep their results if all could be run, at full scale. Exit status 1 if one could not.
 
     Each has the machine for itself, and its memory is its own.
 

@@ -6,6 +6,7 @@
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 
 from benchmarks import backlog
 from benchmarks.edge import payments, service
-from benchmarks.generator import rate, request
+from benchmarks.generator import answered, request
 from benchmarks.servers import Servers, quiet, servers
 from benchmarks.workers import FraudWorker, await_read
 from fraud.detect import NAME as DETECT
@@ -83,8 +84,8 @@ def _service(running: Servers) -> tuple[float, float]:
     bodies = [b"\n".join(lines[at : at + BATCH]) for at in range(0, len(lines), BATCH)]
     batches = [request("/payment_json", "application/x-ndjson", body) for body in bodies]
     return (
-        _cpu_per(child, lambda: uvloop.run(rate(port, singles, 64, POST_SECONDS)) * POST_SECONDS),
-        _cpu_per(child, lambda: uvloop.run(rate(port, batches, 2, POST_SECONDS)) * POST_SECONDS * BATCH),
+        _cpu_per(child, lambda: uvloop.run(answered(port, singles, 64, POST_SECONDS))),
+        _cpu_per(child, lambda: uvloop.run(answered(port, batches, 2, POST_SECONDS)) * BATCH),
     )
 
 
@@ -124,17 +125,19 @@ def _fraud(running: Servers) -> tuple[float, float, float, float, float, tuple[f
 
 def _trickle(running: Servers, worker: FraudWorker, broker: psutil.Process) -> tuple[float, float]:
     """Shares of a core, of fraud and the broker."""
-    fraud, kafka = worker.cpu_seconds(), _cpu(broker)
+    fraud, kafka, began = worker.cpu_seconds(), _cpu(broker), time.monotonic()
     asyncio.run(_send_slowly(running))
-    return (worker.cpu_seconds() - fraud) / TRICKLE_SECONDS, (_cpu(broker) - kafka) / TRICKLE_SECONDS
+    fraud, kafka, seconds = worker.cpu_seconds() - fraud, _cpu(broker) - kafka, time.monotonic() - began
+    return fraud / seconds, kafka / seconds
 
 
 async def _send_slowly(running: Servers) -> None:
     codec = (await payment_codecs(Registry(running.registry)))[PAYMENT_JSON]
     async with AIOKafkaProducer(**running.kafka.client_options(), linger_ms=2) as producer:
-        for payment in payments(TRICKLE * TRICKLE_SECONDS):
+        began = time.monotonic()
+        for number, payment in enumerate(payments(TRICKLE * TRICKLE_SECONDS)):
+            await asyncio.sleep(max(0.0, began + number / TRICKLE - time.monotonic()))
             await producer.send(PAYMENT_JSON, codec.encode(payment), payor_key(payment.payor_account_no))
-            await asyncio.sleep(1 / TRICKLE)
 
 
 async def _fill(running: Servers) -> None:
