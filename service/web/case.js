@@ -167,8 +167,9 @@ export async function refresh(found = null) {
   if (focused) $(`[data-decide="${focused}"]:not(:disabled)`, panel)?.focus();
 }
 
+/** Say beside the case why a decision on it was not made. */
 export function conflict(text) {
-  banner("conflict", text);
+  if (shown !== null) banner("conflict", text);
 }
 
 export function close() {

@@ -63,6 +63,12 @@ function problem(text) {
   $("#decide-problem").hidden = !text;
 }
 
+/** Say above the list why a decision on several cases was not made on all. */
+function showRefused(text) {
+  $("#refused").textContent = text ?? "";
+  $("#refused").hidden = !text;
+}
+
 /** Begin a decision on cases; it is asked for what it needs. */
 export async function decide(decision, cases) {
   if (dialog.open || cases.length === 0) return;
@@ -92,6 +98,7 @@ async function send(more) {
   try {
     if (cases.length === 1) await one(wish, cases[0]);
     else await many(wish, cases);
+    showRefused(null);
     if (dialog.open) dialog.close();
   } catch (error) {
     const conflicting = error instanceof api.Problem && error.status === 409;
@@ -101,7 +108,8 @@ async function send(more) {
       $("#decide-go").textContent = `${TITLES[decision]} all the same`;
     }
     if (dialog.open) problem(error.message);
-    detail.conflict(error.message);
+    if (cases.length === 1) detail.conflict(error.message);
+    else showRefused(error.message);
     say(error.message);
   }
 }

@@ -11,12 +11,13 @@ import * as queue from "./queue.js";
 import { watch } from "./strip.js";
 
 const RULES = ["structuring", "structuring_rolling", "fan_out", "fan_in", "just_below", "velocity"];
+const FOLLOW_AGAIN_MS = 3000;
 let events = null;
 
 /** Follow the queue: what changes is told, whatever happens to the connection. */
 function follow() {
   events?.close();
-  events = new EventSource(`/review-queue/events?${place.query()}`);
+  const mine = events = new EventSource(`/review-queue/events?${place.query()}`);
   events.addEventListener("case", ({ data }) => {
     const item = JSON.parse(data);
     queue.changed(item);
@@ -25,6 +26,16 @@ function follow() {
   });
   events.addEventListener("gone", ({ data }) => queue.gone(JSON.parse(data).case_id));
   events.addEventListener("reset", () => queue.load());
+  // A browser connects again by itself where the connection ends, but not after an answer such as 503.
+  events.addEventListener("error", () => {
+    if (mine.readyState === EventSource.CLOSED) setTimeout(() => mine === events && followAnew(), FOLLOW_AGAIN_MS);
+  });
+}
+
+/** What came meanwhile was not told. */
+function followAnew() {
+  follow();
+  return queue.load();
 }
 
 /** Show what the address says. */

@@ -72,6 +72,11 @@ function showEmpty() {
     : "No case is waiting. Cases appear here as payments make a rule fire. To see how that looks, send some.";
 }
 
+function fail(text) {
+  $("#failed").textContent = text ?? "";
+  $("#failed").hidden = !text;
+}
+
 /** Read the first page anew. */
 export async function load() {
   const mine = ++asked;
@@ -86,11 +91,10 @@ export async function load() {
     items.clear();
     rows.replaceChildren(...page.items.map(newRow));
     cursor = page.next_cursor;
-    $("#failed").hidden = true;
+    fail(null);
   } catch (problem) {
     if (mine !== asked) return;
-    $("#failed").textContent = `The queue cannot be shown: ${problem.message}. It is tried again as soon as it can be.`;
-    $("#failed").hidden = false;
+    fail(`The queue cannot be shown: ${problem.message}. It is tried again as soon as it can be.`);
     setTimeout(() => mine === asked && load(), 2000);
     return;
   } finally {
@@ -107,8 +111,15 @@ export async function more() {
   const parameters = place.query();
   parameters.set("sort", place.sort());
   parameters.set("cursor", cursor);
-  const page = await api.page(parameters);
+  let page;
+  try {
+    page = await api.page(parameters);
+  } catch (problem) {
+    if (mine === asked) fail(`More cannot be shown: ${problem.message}`);
+    return;
+  }
   if (mine !== asked) return;
+  fail(null);
   rows.append(...page.items.filter((item) => !rowOf(item.case_id)).map(newRow));
   cursor = page.next_cursor;
   $("#more").hidden = cursor === null;

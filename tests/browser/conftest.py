@@ -15,7 +15,7 @@ from tests.conftest import Servers
 from tests.integration.processes import make_topics, running, until_ready
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-EXPECTED = ("status of 409", "ERR_INTERNET_DISCONNECTED")
+EXPECTED = ("status of 409", "status of 503", "ERR_INTERNET_DISCONNECTED")
 """What the browser itself says of answers that a test asks for."""
 
 

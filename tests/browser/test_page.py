@@ -145,6 +145,50 @@ async def test_several_cases_are_decided_at_once(visitors: Visitors, kafka: Kafk
     await expect(page.locator("#precision tbody tr td").last).to_contain_text("%")
 
 
+async def test_a_decision_on_several_says_which_were_not_made(visitors: Visitors, kafka: KafkaSettings) -> None:
+    payor = await with_cases(kafka, 2)
+    ann, bob = await visitors.come(f"/?payor={payor}"), await visitors.come(f"/?payor={payor}", reviewer="bob")
+    await ann.click("#rows tr:first-child a.open")
+    await ann.click("[data-decide=claim]")
+    await expect(bob.locator("#rows .chip.in_review")).to_have_count(1)
+    await bob.check("#all")
+    await bob.click("[data-bulk=claim]")
+    await expect(bob.locator("#refused")).to_contain_text("1 of 2 done; 1 were not: ")
+    await bob.check("#rows tr:nth-child(2) input")
+    await bob.click("[data-bulk=escalate]")
+    await bob.check("[value=confirmed_risk]")
+    await bob.click("#decide-go")
+    await expect(bob.locator("#refused")).to_be_hidden()
+
+
+async def test_more_that_cannot_be_had_is_said_and_can_be_asked_for_again(
+    visitors: Visitors, kafka: KafkaSettings
+) -> None:
+    payor = await with_cases(kafka, 60)
+    page = await visitors.come(f"/?payor={payor}")
+    await shown(page, 50)
+    await page.route("**/review-queue?*cursor=*", lambda route: route.abort("internetdisconnected"), times=1)
+    await page.click("#more")
+    await expect(page.locator("#failed")).to_contain_text("More cannot be shown")
+    await page.click("#more")
+    await shown(page, 60)
+    await expect(page.locator("#failed")).to_be_hidden()
+
+
+async def test_the_queue_is_followed_again_after_an_answer_that_ends_it(
+    visitors: Visitors, kafka: KafkaSettings
+) -> None:
+    payor = payor_of_this_test()
+    page = await visitors.come("/comparison.html")
+    await page.route("**/review-queue/events?*", lambda route: route.fulfill(status=503), times=1)
+    async with page.expect_response(lambda response: "/events" in response.url and response.status == 503):
+        await page.goto(f"/?payor={payor}")
+    await put_cases(kafka, case(payor))
+    await shown(page, 1)
+    await put_cases(kafka, case(payor, payment_count=7))
+    await expect(page.locator("#rows [data-of=payment_count]")).to_have_text("7")
+
+
 async def test_a_reload_comes_back_to_the_same_case(visitors: Visitors, kafka: KafkaSettings) -> None:
     payor = await with_cases(kafka, 2)
     page = await visitors.come(f"/?payor={payor}&sort=total")
