@@ -56,6 +56,12 @@ async def sign_out(request: web.Request) -> web.Response:
 
 
 async def show_session(request: web.Request) -> web.Response:
-    """GET /session: who is asking; without access control, nobody in particular."""
+    """GET /session: who is asking, without access control nobody in particular; and whether samples may be sent."""
     identity = request.get(IDENTITY)
-    return json_answer({"name": identity and identity.name, "scopes": sorted(identity.scopes) if identity else []})
+    return json_answer(
+        {
+            "name": identity and identity.name,
+            "scopes": sorted(identity.scopes) if identity else [],
+            "samples": request.app[SETTINGS].service.samples,
+        }
+    )

@@ -22,9 +22,8 @@ function showReviewer() {
 }
 
 /** Say whose decisions these are: whom the token names, or who said so here. */
-export async function meet() {
-  showReviewer();
-  signedIn = (await api.session().catch(() => ({ name: null }))).name;
+export function meet(name) {
+  signedIn = name;
   showReviewer();
 }
 

@@ -32,6 +32,14 @@ function follow() {
   });
 }
 
+/** Who is here, and what may be done here. */
+async function introduce() {
+  meet(null);
+  const { name, samples: offered } = await api.session().catch(() => ({ name: null, samples: false }));
+  meet(name);
+  $("#samples").hidden = !offered;
+}
+
 /** What came meanwhile was not told. */
 function followAnew() {
   follow();
@@ -141,6 +149,6 @@ const rules = $('#filter-form select[name="rule"]');
 rules.append(...RULES.map((rule) => element("option", ruleName(rule), { value: rule })));
 
 listen({ open: openCase, close: closeCase });
-meet();
+introduce();
 watch();
 arrive();

@@ -69,7 +69,7 @@ function showEmpty() {
   $("#unfilter").hidden = !filtered;
   $("#empty-text").textContent = filtered
     ? "No case matches these filters."
-    : "No case is waiting. Cases appear here as payments make a rule fire. To see how that looks, send some.";
+    : "No case is waiting. Cases appear here as payments make a rule fire.";
 }
 
 function fail(text) {

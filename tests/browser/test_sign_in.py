@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, expect
 
@@ -50,3 +51,17 @@ async def test_a_token_is_in_no_address_where_the_script_was_not_loaded(visitors
         await page.get_by_role("button", name="Sign in").click()
     assert (await asked.value).method == "POST"
     assert "secret" not in page.url
+
+
+@pytest.mark.parametrize("offered", [True, False])
+async def test_sample_payments_are_offered_only_where_there_are_some(
+    browser: Browser, kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path, *, offered: bool
+) -> None:
+    app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", samples=offered))
+    async with TestServer(app) as server:
+        page = await Visitors(browser, str(server.make_url("/"))).come("/comparison.html")
+        async with page.expect_response("**/session"):
+            await page.goto("/?payor=1&min_total=1")
+        await expect(page.locator("#empty-text")).to_contain_text("No case matches")
+        await expect(page.locator("#samples")).to_be_visible(visible=offered)
+        await page.context.close()

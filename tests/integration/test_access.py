@@ -186,7 +186,7 @@ async def test_a_browser_signs_in_and_other_sites_cannot_use_that(
         cookie = response.cookies[COOKIE]
         assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
     async with client.get("/session") as response:
-        assert await response.json() == {"name": "ann", "scopes": ["reviews:read", "reviews:write"]}
+        assert await response.json() == {"name": "ann", "scopes": ["reviews:read", "reviews:write"], "samples": True}
     about = case(payor_of_this_test())
     await put_cases(kafka, about)
     address = f"/review-queue/{about['case_id']}"
