@@ -11,6 +11,7 @@ from schemas.registry import RegistrySettings
 from service.access import COOKIE
 from service.app import make_app
 from tests.browser.conftest import Visitors
+from tests.integration.processes import until_ready
 from tests.integration.serving import settings
 from tests.issuer import Key, jwk_set, trusting
 
@@ -59,6 +60,7 @@ async def test_sample_payments_are_offered_only_where_there_are_some(
 ) -> None:
     app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", samples=offered))
     async with TestServer(app) as server:
+        await until_ready(str(server.make_url("")))
         page = await Visitors(browser, str(server.make_url("/"))).come("/comparison.html")
         async with page.expect_response("**/session"):
             await page.goto("/?payor=1&min_total=1")
