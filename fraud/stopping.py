@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 
 STOP_SECONDS = 5.0
@@ -21,7 +22,7 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
     """Give a producer up; a transaction that is open is left for the next owner to abort."""
     if not await _ended(producer.stop(), STOP_SECONDS):
         await _ended(producer._sender.close(), PART_SECONDS)
-        await _ended(producer.client.close(), PART_SECONDS)
+        await _close(producer.client)
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
@@ -32,7 +33,13 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
             await _ended(consumer._coordinator._stop_commit_offsets_refresh_task(), PART_SECONDS)
         if consumer._fetcher is not None:
             await _ended(consumer._fetcher.close(), PART_SECONDS)
-        await _ended(consumer._client.close(), PART_SECONDS)
+        await _close(consumer._client)
+
+
+async def _close(client: AIOKafkaClient) -> None:
+    if client._sync_task is not None and client._sync_task.done():
+        client._sync_task = None  # it would raise the error that it ended with, and close no connection
+    await _ended(client.close(), PART_SECONDS)
 
 
 async def _ended(stopping: Awaitable[Any], seconds: float) -> bool:

@@ -35,8 +35,11 @@ FETCH_WAIT_MS = 50
 LONGEST_WAIT_SECONDS = 5.0
 COMMIT_SECONDS = 60.0
 PING_SECONDS = 2.0
-RECOVERABLE = (KafkaError, BrokerError, RegistryUnavailable, TimeoutError, AssertionError, OSError)
-"""What ends a session but not the worker. aiokafka asserts where a fenced producer is used on."""
+RECOVERABLE = (KafkaError, BrokerError, RegistryUnavailable, TimeoutError, AssertionError, OSError, RuntimeError)
+"""What ends a session but not the worker.
+
+aiokafka asserts where a fenced producer is used on; uvloop raises RuntimeError where a closed connection is written to.
+"""
 
 
 log = structlog.get_logger(__name__)
