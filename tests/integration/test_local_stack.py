@@ -63,6 +63,7 @@ def processes_of(home: Path) -> list[str]:
     return found
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends orphans on Linux alone")
 async def test_what_was_started_ends_with_the_stack_even_if_that_is_killed_and_starts_again_with_its_data(
     home: Path, environment: dict[str, str]

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cyclopts
@@ -81,31 +81,34 @@ async def soak(settings: SoakSettings, folder: Path) -> Verdict:
                 reporting = group.create_task(_report(client))
                 breaking = group.create_task(_break(installation, settings))
                 await client.send(requests(settings.seed), settings.rate, settings.seconds)
-                await breaking
+                faults = await breaking
                 say("no more faults; waiting for the last answers")
                 await client.finish(SETTLE_SECONDS)
                 reporting.cancel()
-            return await _verdict(installation, client)
+            return replace(await _verdict(installation, client), faults=faults)
         finally:
             await client.close()
 
 
-async def _break(installation: Installation, settings: SoakSettings) -> None:
-    chance = random.Random(settings.seed)
+async def _break(installation: Installation, settings: SoakSettings) -> list[str]:
+    """Which faults there were."""
+    chance, done = random.Random(settings.seed), list[str]()
     end = time.monotonic() + settings.seconds - settings.fault_every
     for name in _in_turn(list(settings.faults), chance):
         await asyncio.sleep(settings.fault_every / 2)
         if time.monotonic() > end:
-            return
+            break
         began = time.monotonic()
         say(f"fault: {name}")
         try:
             await FAULTS[name](installation, chance)
         except (TimeoutError, UndertenError, OSError) as error:
             installation.complaints.append(f"{name}: {type(error).__name__} {error}")
+        done.append(name)
         took = time.monotonic() - began
         say(f"fault: {name} is over after {took:.0f} s")
         await asyncio.sleep(max(0.0, settings.fault_every / 2 - took))
+    return done
 
 
 def _in_turn(names: list[str], chance: random.Random) -> Iterator[str]:

@@ -33,6 +33,8 @@ class Verdict:
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    """What was broken meanwhile."""
 
     def __str__(self) -> str:
         return (
