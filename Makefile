@@ -22,6 +22,7 @@ up: $(BIN)/.installed-local  ## start everything on this machine, without Docker
 	@exec $(BIN)/python compose/tether.py $$PPID $(BIN)/python -m compose up
 
 test: $(BIN)/.installed-test  ## all tests, on a Kafka and a schema registry of their own
+	@$(BIN)/python -m compose fetch --stack-home .local
 	$(BIN)/python -m pytest $(TESTS)
 
 oracle: $(BIN)/.installed-test  ## the windows against Kafka Streams: 20,000 examples

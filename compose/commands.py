@@ -5,7 +5,7 @@ from pathlib import Path
 import cyclopts
 
 from compose import licences
-from compose.parts import lock
+from compose.parts import fetch, jars, lock
 from compose.stack import StackSettings, up
 
 cli = cyclopts.App(
@@ -19,6 +19,19 @@ cli = cyclopts.App(
 def start(settings: StackSettings | None = None) -> None:
     """Start Kafka, the schema registry, fraud and the service; Ctrl-C ends them. What they hold is kept."""
     up(settings or StackSettings())
+
+
+@cli.command(name="fetch")
+def fetch_parts(*, stack_home: Path = Path(".local")) -> None:
+    """Download what the stack and the tests run, where it is missing: no test's time limit allows for that.
+
+    Parameters
+    ----------
+    stack_home
+        Folder whose `parts` they are.
+    """
+    fetch(stack_home / "parts")
+    jars("streams", stack_home / "parts")
 
 
 @cli.command(name="lock")
