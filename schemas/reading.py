@@ -1,10 +1,12 @@
 """Reading topics from their beginning to their end, outside of any group."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Mapping
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaTimeoutError, for_code
+from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from schemas.event_loop import being_cancelled
@@ -14,26 +16,35 @@ from schemas.reach import start_client
 FETCH_MS = 500
 SILENT_SECONDS = 30.0
 """How long Kafka may send nothing while there is more to read."""
+LATEST = -1
+DEBUGGING_REPLICA = -2
+"""ListOffsets in Kafka's protocol: the latest offset, and a replica's number that stands for no follower."""
 
 
 async def read_to_end(
-    kafka: KafkaSettings, topics: Iterable[str], since: Mapping[TopicPartition, int] | None = None
+    kafka: KafkaSettings,
+    topics: Iterable[str],
+    since: Mapping[TopicPartition, int] | None = None,
+    *,
+    all_written: bool = False,
 ) -> AsyncGenerator[list[ConsumerRecord], None]:
     """All committed records up to the topics' ends at this moment, in batches, the last with what has come since.
 
-    A topic that is not there has none.
-    `since` are the offsets to begin at; where it has none, the beginning. Raises KafkaError, also where Kafka falls
-    silent before the ends are reached.
+    A topic that is not there has none. `since` are the offsets to begin at; where it has none, the beginning.
+    `all_written`: also what no transaction has committed, and what a leader has written and its followers have not;
+    these are waited for. Raises KafkaError, also where Kafka falls silent before the ends are reached.
     """
     consumer = AIOKafkaConsumer(
         **kafka.client_options(),
-        isolation_level="read_committed",
+        isolation_level="read_uncommitted" if all_written else "read_committed",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
     try:
         await start_client(consumer, kafka)
         ends = await _ends(consumer, topics)
+        if all_written:
+            ends = await _ends_of_leaders(consumer, ends)
         left = {partition for partition, end in ends.items() if end > (since or {}).get(partition, 0)}
         if not left:
             return
@@ -111,3 +122,22 @@ async def _ends(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> dict[Topic
     ]
     consumer.unsubscribe()
     return dict(await consumer.end_offsets(partitions)) if partitions else {}
+
+
+async def _ends_of_leaders(
+    consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Where leaders' logs end, followers or no: what ListOffsets tells whoever reads replicas to debug them."""
+    client = consumer._client  # noqa: SLF001 - nothing public asks as anybody but a consumer
+    asked: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
+    for topic, partition in partitions:
+        asked[client.cluster.leader_for_partition(TopicPartition(topic, partition))][topic].append((partition, LATEST))
+    ends = {}
+    for leader, topics in asked.items():
+        answer = await client.send(leader, OffsetRequest(DEBUGGING_REPLICA, 0, list(topics.items())))
+        for topic, found in answer.topics:
+            for partition, error, _, end in found:
+                if error:
+                    raise for_code(error)(f"where {topic}, partition {partition}, ends")
+                ends[TopicPartition(topic, partition)] = end
+    return ends

@@ -19,7 +19,7 @@ from schemas.errors import PaymentError, UndertenError
 from schemas.event_loop import being_cancelled
 from schemas.kafka import KafkaSettings
 from schemas.reading import offsets_at, read_to_end
-from schemas.topics import RAW_TOPICS
+from schemas.topics import RAW_TOPICS, REQUEST_ID
 from service.connection import ProducerConnection
 from service.deliveries import Acknowledged
 from service.fingerprints import fingerprint, key
@@ -133,12 +133,14 @@ class CatchUp:
 async def read_receipts(
     kafka: KafkaSettings, reader: PaymentReader, since: float
 ) -> AsyncIterator[list[tuple[bytes, bytes, Acknowledged]]]:
-    """The payments on the raw topics since a Unix time, up to the ends, by key and fingerprint.
+    """The payments that were posted since a Unix time, as far as leaders have written them, by key and fingerprint.
 
-    Raises KafkaError, RegistryUnavailable.
+    What somebody else wrote to the raw topics was not posted: it has no request's id. Raises KafkaError,
+    RegistryUnavailable.
     """
     offsets = await offsets_at(kafka, RAW_TOPICS, int(1000 * max(0.0, since)))
-    async for records in read_to_end(kafka, RAW_TOPICS, offsets):
+    async for written in read_to_end(kafka, RAW_TOPICS, offsets, all_written=True):
+        records = [record for record in written if any(name == REQUEST_ID for name, _ in record.headers)]
         await reader.learn(record.value for record in records)
         for at in range(0, len(records), RECORDS_AT_A_TIME):
             found = []

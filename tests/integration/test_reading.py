@@ -1,6 +1,7 @@
 """Reading topics to their ends: all of them, or an error, but never for ever."""
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 
 from compose.addresses import free_port
@@ -37,6 +38,14 @@ async def test_a_reader_that_hears_nothing_more_says_so(
         link.cut()
         with pytest.raises(KafkaTimeoutError, match=PAYMENTS):
             _ = [batch async for batch in batches]
+
+
+async def test_who_wants_all_that_was_written_reads_what_no_transaction_has_committed(filled: KafkaSettings) -> None:
+    async with AIOKafkaProducer(**filled.client_options(), transactional_id="open") as client, client.transaction():
+        await client.send_and_wait(PAYMENTS, b"open", partition=1)
+        committed = [record async for records in read_to_end(filled, [PAYMENTS]) for record in records]
+        written = [record async for records in read_to_end(filled, [PAYMENTS], all_written=True) for record in records]
+    assert [len(committed), len(written)] == [RECORDS, RECORDS + 1]
 
 
 async def test_a_topic_that_is_not_there_has_nothing_and_is_not_made(kafka: KafkaSettings) -> None:

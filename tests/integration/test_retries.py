@@ -20,6 +20,8 @@ from schemas.registry import RegistrySettings
 from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON
 from service.app import make_app
 from service.keys import ONCE
+from service.owners import Owners
+from service.receipts import FORMAT
 from tests.conftest import Servers
 from tests.integration.processes import running, until, until_ready
 from tests.integration.serving import Client, Json, end_offsets, payment, post, post_lines, ready, records, settings
@@ -128,6 +130,24 @@ async def test_receipts_outlive_the_service_and_its_files(kafka: KafkaSettings, 
     third_service = await start()
     assert await post_lines(third_service, "/payment_json", [json.dumps(each) for each in sent]) == expected
     assert await end_offsets(kafka, PAYMENT_JSON) == since
+
+
+async def test_a_process_that_shares_nothing_waits_for_the_end_of_the_one_before(
+    kafka: KafkaSettings, registry: RegistrySettings, aiohttp_client: Any, tmp_path: Path
+) -> None:
+    known = settings(kafka, registry, tmp_path / "view.sqlite")
+    before = Owners(known.service.receipts_folder / f"{FORMAT}-{known.service.replay_seconds}")
+    client: Client = await aiohttp_client(make_app(known))
+
+    async def waits() -> bool:
+        async with client.get("/health/ready") as response:
+            return "the process before this one" in await response.text()
+
+    await until(waits)
+    assert (await post(client, "/payment_json", payment()))[0] == 503
+    before.leave()
+    await ready(client)
+    assert (await post(client, "/payment_json", payment()))[0] == 201
 
 
 @asynccontextmanager
