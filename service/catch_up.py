@@ -120,6 +120,7 @@ class CatchUp:
         if not once.usable:
             once.begin_anew()
             unsure_since.append(earliest)
+        beginnings = once.beginnings
         if not (once.ready or unsure_since or owners.up_to_date()):
             unsure_since.append(earliest)
         if unsure_since:
@@ -127,7 +128,7 @@ class CatchUp:
                 once.found(found)
         unsure_since.clear()
         owners.forget(dead)
-        once.caught_up(doubtful)
+        once.caught_up(doubtful, beginnings)
 
 
 async def read_receipts(

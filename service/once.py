@@ -75,9 +75,12 @@ class Once:
 
         `deadline`: seconds within which a client is told something.
         """
+        self.shared = shared
         self.ready = False
         self.usable = True
         """Whether receipts are kept: not while the files are damaged, or the disk is full."""
+        self.beginnings = 0
+        """How often the log was thrown away, here or by others."""
         self.lost = 0
         """Receipts that could not be kept."""
         self.unsure = asyncio.Event()
@@ -85,7 +88,6 @@ class Once:
         self._producer = producer
         self._receipts = receipts
         self._owners = owners
-        self.shared = shared
         self._patience = max(0.0, deadline - ANSWER_SECONDS)
         self._renewed = receipts.seconds()
         self._in_flight: dict[bytes, Outgoing] = {}
@@ -162,13 +164,16 @@ class Once:
                 del self._doubtful[name]
                 self.acknowledged([doubtful], [receipt])
 
-    def caught_up(self, doubtful: Iterable[Outgoing]) -> None:
-        """The topics were read to their ends: of these payments, those that were not found are not there."""
+    def caught_up(self, doubtful: Iterable[Outgoing], beginnings: int) -> None:
+        """The topics were read to their ends: of these payments, those that were not found are not there.
+
+        `beginnings` as they were before: if the log was thrown away meanwhile, not all that was found is in it.
+        """
         for each in doubtful:
             if self._doubtful.get(each.id) is each:
                 del self._doubtful[each.id]
                 self.not_accepted([each], NotAccepted(_NOT_FOUND))
-        self.ready = True
+        self.ready = self.ready or beginnings == self.beginnings
 
     def begin_anew(self) -> None:
         """Throw damaged files away; nothing is taken until the topics were read. Raises NotKept."""
@@ -195,6 +200,11 @@ class Once:
     def _look(self) -> None:
         """Send on what came in this turn of the event loop."""
         new, self._new = self._new, []
+        if not self.ready:
+            for order in new:
+                for payment in order.payments:
+                    self._answer(order.client, payment, NotAccepted(_STILL_READING))
+            return
         deadline = self._loop.time() + self._patience
         for client, payment in self._send_new(new):
             self._waiting.append(Waiting(deadline, client, payment))
@@ -296,7 +306,7 @@ class Once:
     def _follow(self) -> None:
         """See what other processes have done of what waits for them; keep own claims from growing too old."""
         written = self._receipts.follow()
-        if self._elsewhere:
+        if self._elsewhere and self.ready:
             over = {owner for owner in {each.owner for each in self._elsewhere.values()} if self._is_over(owner)}
             due = {name for name in written if name in self._elsewhere}
             due |= {name for name, each in self._elsewhere.items() if each.owner in over}
@@ -327,6 +337,7 @@ class Once:
     def _know_nothing(self) -> None:
         """Take nothing until the topics were read."""
         self.ready = False
+        self.beginnings += 1
         self._owners.mark(0.0)
 
     def _stop_keeping(self, error: Exception) -> None:
