@@ -1,8 +1,10 @@
 """Payments over HTTP, down to the bytes on Kafka."""
 
 import asyncio
+import gzip
 import io
 import json
+import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from schemas.registry import Registry, RegistrySettings
 from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, RAW_TOPICS
 from service.app import make_app
 from service.samples import BANKS
+from tests.integration.processes import until
 from tests.integration.serving import Client, Json, end_offsets, payment, post, post_lines, ready, records, settings
 
 Start = Callable[..., Awaitable[Client]]
@@ -295,6 +298,37 @@ async def test_a_batch_has_limits(kafka: KafkaSettings, start: Start) -> None:
     assert await end_offsets(kafka, PAYMENT_JSON) == since
     results = await post_lines(client, "/payment_json", [changed().decode(), " " * 401 + changed().decode()])
     assert [result["status"] for result in results] == [201, 413]
+
+
+async def test_a_batch_of_too_many_lines_takes_little_memory_to_refuse(start: Start) -> None:
+    client = await start(max_ndjson_lines=3)
+    tracemalloc.start()
+    try:
+        status, problem = await post(client, "/payment_json", b"1\n" * 500_000, "application/x-ndjson")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (status, problem["detail"]) == (413, "500000 lines, more than 3; nothing was accepted")
+    assert peak < 20 * MIB
+
+
+async def test_a_compressed_batch_takes_room_for_all_that_may_come_of_it(start: Start) -> None:
+    client = await start(max_ndjson_bytes=1000, max_in_flight_bytes=1500)
+    never = asyncio.Event()
+
+    async def slow() -> Any:
+        yield gzip.compress(changed())[:10]
+        await never.wait()
+
+    headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip", "Content-Length": "50"}
+    sending = asyncio.create_task(client.post("/payment_json", data=slow(), headers=headers).__aenter__())
+
+    async def is_full() -> bool:
+        status, problem = await post(client, "/payment_json", b" " * 600, "application/x-ndjson")
+        return (status, problem["type"].rpartition(":")[2]) == (503, "too-many-in-flight")
+
+    await until(is_full)
+    sending.cancel()
 
 
 async def test_more_than_the_rate_is_429_and_a_batch_as_a_whole(kafka: KafkaSettings, start: Start) -> None:
