@@ -16,7 +16,11 @@ NDJSON = "application/x-ndjson"
 def media_type(content_type: str) -> tuple[str, str]:
     """A Content-Type header as (type, charset), both in lower case; charset is utf-8 where none is named."""
     message = EmailMessage()
-    message["Content-Type"] = content_type
+    try:
+        message["Content-Type"] = content_type
+    except (IndexError, ValueError):
+        # What email says of a parameter that ends too early, such as `charset*`, and of Unicode's line breaks.
+        return "", ""
     charset = message.get_param("charset", "utf-8")
     return message.get_content_type(), str(charset).lower()
 

@@ -211,6 +211,7 @@ async def test_bad_binaries_are_refused_and_nothing_is_produced(kafka: KafkaSett
         (PAYMENT_AVRO, "application/x-protobuf"),
         (PAYMENT_PROTOBUF, "avro/binary"),
         (PAYMENT_PROTOBUF, "nonsense/;;=="),
+        (PAYMENT_JSON, "application/json;charset*"),
     ],
 )
 async def test_another_content_type_is_refused_with_those_that_are_taken(

@@ -28,6 +28,7 @@ from schemas.errors import PaymentError, SchemaError, SettingsError
 from schemas.payment import FIELDS, ForeignPayment, Payment
 from schemas.registry import Reference, WriterSchema
 from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_LATE, PAYMENT_PROTOBUF, RAW_TOPICS, REVIEW_QUEUE
+from service.bodies import media_type
 from service.problems import Problem
 from service.queue_query import cursor
 from service.queue_view import QueueView, Taken
@@ -369,6 +370,15 @@ def test_any_text_is_rules_or_a_settings_error(text: str) -> None:
 def test_any_text_is_a_cursor_or_a_problem(text: str) -> None:
     with soon(Problem):
         cursor(text)
+
+
+@fuzzed
+@example("application/json;charset*")
+@example("application/json\x85")
+@given(st.text() | st.text(';*="=?<>()\\0 ').map("application/json;charset{}".format))
+def test_any_text_is_a_media_type_or_none(text: str) -> None:
+    with soon():
+        media_type(text)
 
 
 DECISION = json.loads(decision(1).value or b"")
