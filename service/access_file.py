@@ -46,7 +46,11 @@ def hashed(token: str) -> str:
 
 
 def new_token(name: str, scopes: tuple[Scope, ...]) -> tuple[str, str]:
-    """A token, and its entry for the file."""
+    """A token, and its entry for the file; raises SettingsError for a name that the file may not have."""
+    try:
+        msgspec.convert({"name": name, "scopes": scopes}, Identity)
+    except msgspec.ValidationError:
+        raise SettingsError("name must be 1 to 100 characters, not blank, with no control characters") from None
     token = secrets.token_urlsafe(32)
     listed = ", ".join(f'"{scope}"' for scope in scopes)
     entry = f'[[token]]\nname = {msgspec.json.encode(name).decode()}\nsha256 = "{hashed(token)}"\nscopes = [{listed}]\n'

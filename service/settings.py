@@ -2,6 +2,7 @@
 --service-port and SERVICE_PORT). Secrets have no flag: see `schemas.kafka` and `schemas.registry`.
 """
 
+import math
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,13 +115,17 @@ class ServiceSettings:
             )
         if not 0 <= self.linger_ms <= 1000:
             raise SettingsError("linger_ms must be between 0 and 1000")
+        if not 0 <= self.service_port <= 65_535:
+            raise SettingsError("service_port must be between 0 and 65535")
+        if not self.queue_view.name:
+            raise SettingsError(f"queue_view must name a file: {self.queue_view} is a folder")
         if self.workers > 1 and self.service_port == 0:
             raise SettingsError("service_port 0 would give each worker another port: name one")
 
     def _at_least(self, least: float, *names: str, unit: str = "") -> None:
         for name in names:
-            if getattr(self, name) < least:
-                raise SettingsError(f"{name} must be at least {least}{unit}")
+            if not least <= getattr(self, name) < math.inf:  # nan is in no order, and would never be over
+                raise SettingsError(f"{name} must be at least {least}{unit}, and finite")
 
     def tls(self) -> ssl.SSLContext | None:
         """What HTTPS takes, None for HTTP; raises SettingsError for files that are no certificate and its key."""
