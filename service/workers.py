@@ -10,6 +10,7 @@ import threading
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
+from schemas.errors import UndertenError
 from service.settings import Settings
 
 
@@ -52,12 +53,15 @@ def _supervise(workers: list[SpawnProcess]) -> int:
     for worker in workers:
         worker.join()
     worst = max(abs(worker.exitcode or 0) for worker in workers)
-    return worst if stopping else max(1, worst)
+    return worst if stopping else 1
 
 
 def _worker(settings: Settings, number: int) -> None:
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
-    sys.exit(_serve(settings, number))
+    try:
+        sys.exit(_serve(settings, number))
+    except (UndertenError, OSError) as error:
+        sys.exit(f"service: {error}")  # as the command line says it; the status is 1
 
 
 def _end_with_supervisor() -> None:

@@ -17,6 +17,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from compose.addresses import free_port
 from schemas.kafka import KafkaSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import PAYMENT_JSON
@@ -360,6 +361,22 @@ def test_a_setting_that_makes_no_sense_ends_the_command_with_one_message(flags: 
     )
     assert done.returncode != 0
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_what_no_worker_can_work_with_ends_the_command_without_a_traceback(tmp_path: Path) -> None:
+    access = tmp_path / "access.toml"
+    access.write_text("nonsense")
+    flags = ["--workers", "2", "--service-port", str(free_port()), "--queue-view", str(tmp_path / "view.sqlite")]
+    done = subprocess.run(
+        [sys.executable, "-m", "service", *flags, "--access-file", str(access)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr
+    assert all(line.startswith(f"service: {access}: ") for line in done.stderr.splitlines())
 
 
 async def test_a_service_takes_over_the_port_of_one_that_still_answers(servers: Servers, tmp_path: Path) -> None:
