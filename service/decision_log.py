@@ -52,6 +52,8 @@ class DecisionLog:
                 ends = sorted((each.topic, each.partition, each.offset + 1) for each in receipts)
                 await self._reader.read_to({TopicPartition(topic, number): end for topic, number, end in ends})
         except KafkaError as error:
+            # aiokafka has counted sequence numbers that the broker has not (see `connection`).
+            self._connection.replace(wire)
             raise BrokerError(f"Kafka did not take the decision: {error}") from None
         except TimeoutError:
             raise DecisionUnknown(

@@ -9,6 +9,8 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from schemas import wire
 from schemas.kafka import KafkaSettings
@@ -98,6 +100,17 @@ async def records(kafka: KafkaSettings, topic: str, since: dict[int, int]) -> li
                 for batch in (await consumer.getmany(timeout_ms=200)).values():
                     found += batch
         return found
+
+
+async def set_largest(kafka: KafkaSettings, topic: str, size: int) -> None:
+    """How many bytes a batch on a topic may have."""
+    admin = AIOKafkaAdminClient(**kafka.client_options())
+    await admin.start()
+    try:
+        change = ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": str(size)})
+        await admin.alter_configs([change])
+    finally:
+        await admin.close()
 
 
 def payor_of_this_test() -> int:

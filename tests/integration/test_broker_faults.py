@@ -14,8 +14,6 @@ from typing import Any
 import aiohttp
 import psutil
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from compose.addresses import free_port
 from schemas.kafka import KafkaSettings
@@ -46,6 +44,7 @@ from tests.integration.serving import (
     put_cases,
     queue,
     ready,
+    set_largest,
 )
 
 # A server ends with the thread that started it, so one that a test starts again needs a thread that outlives the test.
@@ -154,23 +153,13 @@ async def test_what_waits_for_kafka_is_bounded(faulty: Servers, tmp_path: Path) 
         await until(lambda: nothing_in_flight(client))
 
 
-async def set_largest(kafka: KafkaSettings, size: int) -> None:
-    admin = AIOKafkaAdminClient(**kafka.client_options())
-    await admin.start()
-    try:
-        change = ConfigResource(ConfigResourceType.TOPIC, PAYMENT_JSON, {"max.message.bytes": str(size)})
-        await admin.alter_configs([change])
-    finally:
-        await admin.close()
-
-
 async def test_a_refused_payment_gets_its_error_and_its_neighbours_get_through(
     kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
 ) -> None:
     async with serving(kafka, registry, tmp_path / "view.sqlite") as client:
         await ready(client)
         before = await end_offsets(kafka, PAYMENT_JSON)
-        await set_largest(kafka, 500)
+        await set_largest(kafka, PAYMENT_JSON, 500)
         try:
 
             async def is_refused() -> bool:
@@ -187,7 +176,7 @@ async def test_a_refused_payment_gets_its_error_and_its_neighbours_get_through(
             results = await post_lines(client, "/payment_json", [json.dumps(each) for each in batch])
             assert [result["line"] for result in results if result["status"] != 201] == [51]
         finally:
-            await set_largest(kafka, 1_048_588)
+            await set_largest(kafka, PAYMENT_JSON, 1_048_588)
         found = await ids_on_kafka(kafka, before)
     for number, each in enumerate([*singly, *batch]):
         assert found[each["id"]] == (number % 100 != 50)

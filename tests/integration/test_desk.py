@@ -19,7 +19,17 @@ from schemas.registry import RegistrySettings
 from schemas.topics import REVIEW_DECISIONS
 from service.app import make_app
 from tests.integration.processes import read_all, until
-from tests.integration.serving import Client, Json, case, payor_of_this_test, put_cases, queue, ready, settings
+from tests.integration.serving import (
+    Client,
+    Json,
+    case,
+    payor_of_this_test,
+    put_cases,
+    queue,
+    ready,
+    set_largest,
+    settings,
+)
 
 
 @pytest.fixture
@@ -210,6 +220,22 @@ async def test_a_decision_that_makes_no_sense_names_its_field(desk: Client, body
 
 async def test_a_decision_on_a_case_that_is_not_there_is_404(desk: Client) -> None:
     assert (await decide(desk, str(uuid.uuid4()), "claim"))[0] == 404
+
+
+async def test_once_kafka_takes_decisions_again_so_does_the_desk(desk: Client, kafka: KafkaSettings) -> None:
+    [seen] = await put(desk, kafka, case(payor_of_this_test()))
+
+    async def is_answered(status: int) -> bool:
+        return (await decide(desk, seen["case_id"], "note", note="again"))[0] == status
+
+    # Of a producer that it has not heard of, Kafka takes any sequence number.
+    assert await is_answered(201)
+    await set_largest(kafka, REVIEW_DECISIONS, 100)
+    try:
+        await until(lambda: is_answered(503))
+    finally:
+        await set_largest(kafka, REVIEW_DECISIONS, 1_048_588)
+    await until(lambda: is_answered(201))
 
 
 async def test_many_cases_are_decided_at_once_each_with_its_own_answer(desk: Client, kafka: KafkaSettings) -> None:
