@@ -14,6 +14,7 @@ from aiohttp_sse import EventSourceResponse, sse_response
 from service import queue_pages
 from service.guard import still_permitted
 from service.keys import QUEUE_VIEW, RULES, STOPPING
+from service.queue_pages import Change
 from service.queue_query import Query
 from service.review_queue import PAGE, query_of, read_view, with_reason
 
@@ -31,32 +32,35 @@ MOST_BEHIND = 2_000
 async def follow(request: web.Request) -> web.StreamResponse:
     """Events `ready`, `case` (a case without its payments, and whether it matches the filters), `gone`, `reset`."""
     app, query = request.app, query_of(request, *PAGE)
-    epoch, last = await read_view(app, queue_pages.epoch), await read_view(app, queue_pages.last_change)
+    view, last = app[QUEUE_VIEW], await read_view(app, queue_pages.last_change)
     known = request.headers.get("Last-Event-ID")
-    since = last if known is None else _since(known, epoch, last)
+    since = last if known is None else _since(known, last)
     async with sse_response(request, headers={"X-Accel-Buffering": "no"}) as stream:
         stream.ping_interval = HEARTBEAT_SECONDS
         if since is None:
             since = last
-            await stream.send("{}", id=f"{epoch}-{since}", event="reset")
+            await stream.send("{}", id=str(since), event="reset")
         else:
-            await stream.send("{}", id=f"{epoch}-{since}", event="ready")
+            await stream.send("{}", id=str(since), event="ready")
         permitted = time.monotonic()
         while stream.is_connected() and not app[STOPPING].is_set():
             if time.monotonic() - permitted > PERMIT_SECONDS:
                 if not await still_permitted(request, "reviews:read"):
                     break
                 permitted = time.monotonic()
-            if app[QUEUE_VIEW].change != since:
+            if Change(view.epoch, view.change) != since:
                 since = await _tell(app, stream, query, since)
             await asyncio.sleep(PAUSE_SECONDS)
     return stream
 
 
-async def _tell(app: web.Application, stream: EventSourceResponse, query: Query, since: int) -> int:
+async def _tell(app: web.Application, stream: EventSourceResponse, query: Query, since: Change) -> Change:
     """Send what has changed since then; returns up to where that is told."""
-    epoch = await read_view(app, queue_pages.epoch)
-    changes = await read_view(app, queue_pages.changes, since, query, MOST_AT_ONCE)
+    last = await read_view(app, queue_pages.last_change)
+    if last.epoch != since.epoch:
+        await stream.send("{}", id=str(last), event="reset")
+        return last
+    changes = await read_view(app, queue_pages.changes, since.number, query, MOST_AT_ONCE)
     told = [
         (number, "case", {**with_reason(item, app[RULES]), "matches": matches})
         for number, matches, item in changes.cases
@@ -64,14 +68,14 @@ async def _tell(app: web.Application, stream: EventSourceResponse, query: Query,
     told += [(number, "gone", {"case_id": case_id}) for number, case_id in changes.gone]
     # Either list may have been cut off: nothing is told that comes after what was.
     for number, event, data in sorted(told, key=lambda each: each[0])[:MOST_AT_ONCE]:
-        await stream.send(msgspec.json.encode(data).decode(), id=f"{epoch}-{number}", event=event)
-        since = number
+        since = Change(since.epoch, number)
+        await stream.send(msgspec.json.encode(data).decode(), id=str(since), event=event)
     return since
 
 
-def _since(known: str, epoch: str, last: int) -> int | None:
-    """The number in an event's id; None if it is of another file, or too long ago."""
-    found, _, number = known.rpartition("-")
-    if found != epoch or not number.isdecimal() or len(number) > MOST_DIGITS:
+def _since(known: str, last: Change) -> Change | None:
+    """The change that an event's id names; None if it is of another file, or too long ago."""
+    epoch, _, number = known.rpartition("-")
+    if epoch != last.epoch or not number.isdecimal() or len(number) > MOST_DIGITS:
         return None
-    return int(number) if last - MOST_BEHIND <= int(number) <= last else None
+    return Change(epoch, int(number)) if last.number - MOST_BEHIND <= int(number) <= last.number else None

@@ -37,6 +37,16 @@ _OURS = (
 )
 
 
+class Change(NamedTuple):
+    """A change: the name of the file that it is counted in, and its number there."""
+
+    epoch: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.number}"
+
+
 class Changes(NamedTuple):
     """What has changed since a moment: cases with the number of their change, and whether they match; and ids."""
 
@@ -157,14 +167,9 @@ def changes(view: QueueView, since: int, query: Query, most: int) -> Changes:
     return Changes([(row[-2], bool(row[-1]), _without_payments(_item(row))) for row in rows], gone)
 
 
-def epoch(view: QueueView) -> str:
-    """The name of the file that changes are counted in."""
-    return view.meta("epoch")
-
-
-def last_change(view: QueueView) -> int:
-    """The number of the last change."""
-    return int(view.read(LAST_CHANGE)[0][0])
+def last_change(view: QueueView) -> Change:
+    """The last change."""
+    return Change(*view.read(LAST_CHANGE)[0])
 
 
 def judged(view: QueueView, rule: str, open_after: int) -> dict[str, tuple[int, int]]:

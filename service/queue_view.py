@@ -38,7 +38,10 @@ ON CONFLICT (case_id) DO UPDATE SET
 RETURNING id
 """
 
-LAST_CHANGE = "SELECT max((SELECT coalesce(max(change), 0) FROM cases), (SELECT coalesce(max(change), 0) FROM gone))"
+LAST_CHANGE = """
+SELECT value, max((SELECT coalesce(max(change), 0) FROM cases), (SELECT coalesce(max(change), 0) FROM gone))
+FROM meta WHERE name = 'epoch'
+"""
 
 _REVIEW = """
 UPDATE cases SET status = ?, reviewer = ?, outcome = ?, decided_at = ?, decisions = ?, reopened = ?, snoozed_until = ?,
@@ -167,9 +170,10 @@ class QueueView(ViewFile):
         """Both engines have read everything that was posted before: what waited for that is a change now."""
         with self.write() as file:
             self._begin()
-            waited = "agreement <> 'agree' AND changed_at >= ? AND changed_at < ?"
-            sql = f"UPDATE cases SET change = {self._next()}, updated_at = {self._now} WHERE {waited}"
-            file.execute(sql, [self.compared_until or 0, until])
+            sql = "SELECT id FROM cases WHERE agreement <> 'agree' AND changed_at >= ? AND changed_at < ?"
+            waited = file.execute(sql, [self.compared_until or 0, until]).fetchall()
+            changes = [(self._next(), self._now, row_id) for (row_id,) in waited]
+            file.executemany("UPDATE cases SET change = ?, updated_at = ? WHERE id = ?", changes)
         self.compared_until = until
 
     def wake(self, now: int | None = None) -> int:
@@ -186,8 +190,9 @@ class QueueView(ViewFile):
         self._now = int(time.time() * 1000) if now is None else now
 
     def _forget_changes(self) -> None:
-        self.change = int(self.read(LAST_CHANGE)[0][0])
-        """The number of the last change, counted over all cases."""
+        epoch, number = self.read(LAST_CHANGE)[0]
+        self.epoch, self.change = str(epoch), int(number)
+        """The name of the file, and in it the number of the last change, counted over all cases."""
 
     def _next(self) -> int:
         self.change += 1

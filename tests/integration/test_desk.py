@@ -18,6 +18,7 @@ from schemas.kafka import KafkaSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import REVIEW_DECISIONS
 from service.app import make_app
+from service.keys import QUEUE_VIEW
 from tests.integration.processes import read_all, until
 from tests.integration.serving import (
     Client,
@@ -307,6 +308,16 @@ async def test_whoever_comes_back_to_another_view_is_told_to_read_anew(desk: Cli
     for known in ("0123456789ab-7", "nonsense"):
         [(_, name, _)] = await events(desk, 1, **{"Last-Event-ID": known})
         assert name == "reset"
+
+
+async def test_whoever_follows_a_view_that_is_made_anew_is_told_to_read_anew(
+    desk: Client, kafka: KafkaSettings
+) -> None:
+    await put(desk, kafka, case(payor_of_this_test()))
+    async with desk.get("/review-queue/events") as response, asyncio.timeout(10):
+        assert b"event: ready" in await response.content.readuntil(b"\r\n\r\n")
+        await asyncio.to_thread(desk.app[QUEUE_VIEW].rebuild)
+        assert b"event: reset" in await response.content.readuntil(b"\r\n\r\n")
 
 
 async def test_the_filtered_queue_is_there_as_a_table_without_formulas(desk: Client, kafka: KafkaSettings) -> None:

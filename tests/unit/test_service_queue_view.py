@@ -407,8 +407,8 @@ def test_a_record_that_is_no_decision_is_passed_over_and_counted(view: QueueView
 
 def test_changes_are_told_once_each_and_in_order(view: QueueView) -> None:
     view.apply([record(case(0)), record(case(1))], {Q[0]: 2})
-    since = queue_pages.last_change(view)
-    assert since == view.change
+    epoch, since = queue_pages.last_change(view)
+    assert (epoch, since) == (view.epoch, view.change)
     assert queue_pages.changes(view, since, parse_query({}), 10) == ([], [])
     view.apply([record(case(1, payment_count=3), offset=5)], {Q[0]: 6})
     view.apply([record(None, key=case(0)["case_id"])], {Q[0]: 7})
@@ -417,6 +417,29 @@ def test_changes_are_told_once_each_and_in_order(view: QueueView) -> None:
     assert (msgspec.json.decode(item["case_id"]), matches) == (case(1)["case_id"], False)
     assert gone == [(view.change, case(0)["case_id"])]
     assert since < number < view.change
+
+
+def test_cases_that_waited_for_the_other_engine_are_changes_one_by_one(view: QueueView) -> None:
+    view.compared_until = 0
+    view.apply([record(case(number)) for number in range(5)], {Q[0]: 5})
+    since = view.change
+    view.compared(FAR_AHEAD)
+    numbers = []
+    while told := queue_pages.changes(view, since, parse_query({}), 2).cases:
+        numbers += [number for number, _, _ in told]
+        since = numbers[-1]
+    assert len(set(numbers)) == 5
+    view.compared(FAR_AHEAD)
+    assert view.change == queue_pages.last_change(view).number == since, "where nothing waited, nothing changes"
+
+
+def test_a_view_that_is_made_anew_counts_its_changes_under_another_name(view: QueueView) -> None:
+    view.apply([record(case())], {Q[0]: 1})
+    before = queue_pages.last_change(view)
+    view.rebuild()
+    after = queue_pages.last_change(view)
+    assert after == (view.epoch, view.change)
+    assert (after.number, after.epoch == before.epoch) == (0, False)
 
 
 def test_payments_are_found_by_the_beginning_of_their_ids(view: QueueView) -> None:
