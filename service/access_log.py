@@ -12,7 +12,7 @@ class AccessLogger(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """One line; `time` is in seconds."""
-        self.logger.info("%s %s %d %.1f ms", request.method, request.path, response.status, time * 1000)
+        self.logger.info("%s %s %d %.1f ms", request.method, request.rel_url.raw_path, response.status, time * 1000)
 
 
 class ErrorAccessLogger(AccessLogger):
