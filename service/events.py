@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
 from service import queue_pages
-from service.guard import still_permitted
+from service.guard import is_permitted
 from service.keys import QUEUE_VIEW, RULES, STOPPING
 from service.queue_pages import Change
 from service.queue_query import Query
@@ -45,7 +45,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
         permitted = time.monotonic()
         while stream.is_connected() and not app[STOPPING].is_set():
             if time.monotonic() - permitted > PERMIT_SECONDS:
-                if not await still_permitted(request, "reviews:read"):
+                if not await is_permitted(request, "reviews:read"):
                     break
                 permitted = time.monotonic()
             if Change(view.epoch, view.change) != since:

@@ -43,8 +43,8 @@ async def admit(access: Access, request: web.Request, scope: Scope) -> Identity:
     return identity
 
 
-async def still_permitted(request: web.Request, scope: Scope) -> bool:
-    """Whether somebody who was let in some time ago would be let in again."""
+async def is_permitted(request: web.Request, scope: Scope) -> bool:
+    """Whether whoever sent a request may do this, or may still do it."""
     access = request.app.get(ACCESS)
     if access is None:
         return True

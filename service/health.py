@@ -1,4 +1,7 @@
-"""Whether the process lives, and whether it can do its work: with Kafka and the registry asked, not remembered."""
+"""Whether the process lives, and whether it can do its work: with Kafka and the registry asked, not remembered.
+
+Anybody may ask. Reasons name brokers, addresses and Kafka's user: they are for who may see the figures.
+"""
 
 import asyncio
 
@@ -7,10 +10,12 @@ from aiohttp import web
 
 from schemas.errors import UndertenError
 from service.answers import json_answer
+from service.guard import is_permitted
 from service.keys import CATCH_UP, CONNECTION, FORMATS, JWT_KEYS, ONCE, QUEUE_READER
 from service.problems import Problem
 
 PING_SECONDS = 2.0
+UNSAID = "the log says why, and this address to a token with the scope metrics:read"
 
 
 class Check(msgspec.Struct, omit_defaults=True):
@@ -29,6 +34,8 @@ async def live(request: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """200, or 503 that names what is missing."""
     checks = await check_all(request.app)
+    if not await is_permitted(request, "metrics:read"):
+        checks = {name: _without_reason(check) for name, check in checks.items()}
     if missing := missing_of(checks):
         raise Problem(
             503,
@@ -50,6 +57,10 @@ async def check_all(app: web.Application) -> dict[str, Check]:
     if ONCE in app:
         checks["receipts"] = _receipts(app)
     return checks
+
+
+def _without_reason(check: Check) -> Check:
+    return Check(ok=check.ok, required=check.required, reason=check.reason and UNSAID)
 
 
 def missing_of(checks: dict[str, Check]) -> list[str]:

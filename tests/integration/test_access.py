@@ -1,6 +1,7 @@
 """Who may do what, by either kind of token."""
 
 import asyncio
+import json
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +23,7 @@ from service.access_file import new_token
 from service.access_settings import AccessSettings
 from service.app import make_app, routes_by_scope
 from service.jwts import LEEWAY_SECONDS
+from service.keys import JWT_KEYS
 from service.settings import ServiceSettings, Settings
 from tests.conftest import Servers
 from tests.integration.processes import running, until
@@ -147,11 +149,31 @@ async def test_keys_that_cannot_be_had_are_said_and_had_as_soon_as_they_can(
             async with client.get("/health/ready") as response:
                 check = (await response.json(content_type=None))["checks"]["jwt_keys"]
                 assert (check["ok"], check["required"]) == (False, True)
-                assert "500" in check["reason"]
+                assert "metrics:read" in check["reason"], "nobody has a token that could be judged"
+            assert "500" in (app[JWT_KEYS].failure or "")
             published.status = 200
             await ready(client)
             async with client.get("/session", headers=bearer(KEY.token("reviews:read"))) as response:
                 assert (await response.json())["name"] == "ann"
+
+
+async def test_what_is_missing_is_said_to_all_and_why_to_who_may_see_the_figures(
+    registry: RegistrySettings, tmp_path: Path, file: Path, token: Callable[..., str]
+) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    access, kafka = AccessSettings(access_file=file), KafkaSettings(kafka_bootstrap_servers=nowhere)
+    app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", access=access))
+    async with TestClient(TestServer(app)) as client:
+
+        async def is_told_why(**headers: str) -> bool:
+            async with client.get("/health/ready", headers=headers) as response:
+                text = await response.text()
+                assert (response.status, json.loads(text)["checks"]["kafka"]["ok"]) == (503, False)
+                return nowhere in text
+
+        await until(lambda: is_told_why(**bearer(token("metrics:read"))))
+        assert not await is_told_why()
+        assert not await is_told_why(**bearer(token("reviews:read")))
 
 
 async def test_the_file_is_read_again_and_a_bad_one_changes_nothing(
