@@ -172,7 +172,8 @@ async def _produce_lines(request: web.Request, topic: str, body: bytes) -> list[
     read = []
     for at in range(0, len(lines), LINES_AT_A_TIME):
         some = [_read_line(line, settings.max_payment_bytes) for _, line in lines[at : at + LINES_AT_A_TIME]]
-        _submit(app, delivery, topic, [(at, each) for at, each in enumerate(some, at) if isinstance(each, Payment)])
+        payments = [(index, each) for index, each in enumerate(some, at) if isinstance(each, Payment)]
+        _submit(app, delivery, topic, payments)
         for index, each in enumerate(some, at):
             if isinstance(each, Problem):
                 delivery.skip(index)
