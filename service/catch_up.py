@@ -33,6 +33,7 @@ SETTLE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 RECORDS_AT_A_TIME = 500
 LOOK_SECONDS = 0.1
+READING = "still reading which payments Kafka has"
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +51,7 @@ class CatchUp:
         folder: Path,
         keep_seconds: float,
     ) -> None:
-        self.reason = "still reading which payments Kafka has"
+        self.reason = READING
         self._once = once
         self._owners = owners
         self._connection = connection
@@ -110,7 +111,7 @@ class CatchUp:
 
     async def _catch_up(self) -> None:
         once, owners = self._once, self._owners
-        self.reason = "still reading which payments Kafka has"
+        self.reason = READING
         earliest = time.time() - self._keep_seconds
         doubtful, dead = once.doubtful(), owners.dead()
         unsure_since = self._unsure_since

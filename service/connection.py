@@ -21,8 +21,8 @@ from schemas.reach import start_client
 from schemas.topics import PAYMENT_LATE, RAW_TOPICS, REVIEW_DECISIONS, REVIEW_QUEUE, TopicSettings, create_topics
 
 CONNECT_SECONDS = 10.0
-FAILED = (KafkaError, RuntimeError)
-"""What stopping a producer raises: uvloop the latter, where a connection that was closed is written to."""
+FAILED = (TimeoutError, KafkaError, RuntimeError)
+"""What stopping a producer in time raises: uvloop the last, where a connection that was closed is written to."""
 
 log = structlog.get_logger(__name__)
 
@@ -166,7 +166,7 @@ class ProducerConnection:
             stopping = asyncio.create_task(producer.stop())
             await asyncio.wait([stopping, successor], return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait_for(stopping, self._abandon_after)
-        except (TimeoutError, *FAILED) as error:
+        except FAILED as error:
             log.warning("producer abandoned", reason=str(error) or "it delivered nothing in time")
             await _abandon(producer)
         except asyncio.CancelledError:
@@ -177,7 +177,7 @@ class ProducerConnection:
 async def _stop(producer: AIOKafkaProducer, seconds: float) -> None:
     try:
         await asyncio.wait_for(producer.stop(), seconds)
-    except (TimeoutError, *FAILED):
+    except FAILED:
         await _abandon(producer)
 
 

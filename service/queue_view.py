@@ -204,9 +204,8 @@ class QueueView(ViewFile):
         if record.value is None:
             self._delete(file, record.key.decode())
             return
-        body = record.value[wire.HEADER_BYTES :] if wire.is_framed(record.value) else record.value
         # A case has one partition, so its offset there grows with each change and is the same in every process.
-        self._store(file, body, record.offset + 1)
+        self._store(file, wire.without_header(record.value), record.offset + 1)
 
     def _apply_decision(self, file: sqlite3.Connection, record: Taken) -> None:
         if record.value is None:

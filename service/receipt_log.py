@@ -58,11 +58,8 @@ class ReceiptLog:
     def after(self, place: int) -> Iterator[tuple[int, bytes]]:
         """The entries behind a place, each with its own."""
         now, before = self._files()
-        if place >> _NUMBER_BITS < self._number:
-            with before.begin() as transaction:
-                yield from _after(transaction, self._number - 1, place)
         with now.begin() as transaction:
-            yield from _after(transaction, self._number, place)
+            yield from Tail(self._number, transaction, before).after(place)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator["Tail"]:
@@ -145,10 +142,10 @@ class ReceiptLog:
 
 
 class Tail:
-    """The end of the log, in the hands of one process."""
+    """The end of the log, as one transaction sees it; only who is `alone` adds to it."""
 
     def __init__(self, number: int, transaction: lmdb.Transaction, before: lmdb.Environment) -> None:
-        """The file's number, a transaction that writes to it, and the file before it."""
+        """The file's number, a transaction in it, and the file before it."""
         self._number = number
         self._transaction = transaction
         self._before = before

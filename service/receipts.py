@@ -8,7 +8,8 @@ import struct
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -95,8 +96,7 @@ class Receipts:
 
         `over` says of another owner whether his claims no longer count.
         """
-        with self._log.alone() as log:
-            self._read(log)
+        with self._alone() as log:
             found = [self._known(key) for key, _ in wanted]
             found = [None if known and known.owner != NOBODY and over(known.owner) else known for known in found]
             free = [each for each, known in zip(wanted, found, strict=True) if known is None]
@@ -105,8 +105,7 @@ class Receipts:
 
     def renew(self, claimed: Iterable[tuple[bytes, bytes]], owner: int) -> None:
         """Claim what is in flight already, before its claim is too old to count."""
-        with self._log.alone() as log:
-            self._read(log)
+        with self._alone() as log:
             self._add(log, self._claims(claimed, owner))
 
     def _claims(self, wanted: Iterable[tuple[bytes, bytes]], owner: int) -> dict[bytes, bytes]:
@@ -115,15 +114,13 @@ class Receipts:
 
     def keep(self, records: Mapping[bytes, bytes]) -> None:
         """Remember receipts by key, each a `record`; in place of claims."""
-        with self._log.alone() as log:
-            self._read(log)
+        with self._alone() as log:
             self._add(log, records)
 
     def keep_first(self, receipts: Iterable[tuple[bytes, bytes, Acknowledged]], age: Callable[[int], float]) -> None:
         """Remember receipts that were found on the topics, where there is none yet; `age` of a timestamp in seconds."""
         now = self.seconds()
-        with self._log.alone() as log:
-            self._read(log)
+        with self._alone() as log:
             first: dict[bytes, bytes] = {}
             for key, fingerprint, receipt in receipts:
                 passed = max(0.0, age(receipt.timestamp))
@@ -134,8 +131,7 @@ class Receipts:
 
     def free(self, keys: Iterable[bytes], owner: int) -> None:
         """Give claims of this owner back."""
-        with self._log.alone() as log:
-            self._read(log)
+        with self._alone() as log:
             known = {key: self._known(key) for key in keys}
             mine = {key: claim for key, claim in known.items() if claim is not None and claim.owner == owner}
             self._add(log, {key: record(each.fingerprint, _LONG_AGO, owner, NOWHERE) for key, each in mine.items()})
@@ -163,6 +159,13 @@ class Receipts:
         """Let go of the files; they stay."""
         self._log.close()
         self._places, self._seen, self._news = _Places(), BEGINNING, []
+
+    @contextmanager
+    def _alone(self) -> Iterator[Tail]:
+        """The log while nobody else adds to it, with note taken of all that others have."""
+        with self._log.alone() as log:
+            self._read(log)
+            yield log
 
     def _read(self, log: ReceiptLog | Tail) -> None:
         """Take note of what other processes have added."""

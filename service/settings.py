@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from fraud.ksqldb import KsqldbSettings
 from schemas.errors import SettingsError
-from schemas.kafka import KafkaSettings
+from schemas.kafka import LAST_PORT, KafkaSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
 from schemas.topics import TopicSettings
@@ -115,8 +115,8 @@ class ServiceSettings:
             )
         if not 0 <= self.linger_ms <= 1000:
             raise SettingsError("linger_ms must be between 0 and 1000")
-        if not 0 <= self.service_port <= 65_535:
-            raise SettingsError("service_port must be between 0 and 65535")
+        if not 0 <= self.service_port <= LAST_PORT:
+            raise SettingsError(f"service_port must be between 0 and {LAST_PORT}")
         if not self.queue_view.name:
             raise SettingsError(f"queue_view must name a file: {self.queue_view} is a folder")
         if self.workers > 1 and self.service_port == 0:
