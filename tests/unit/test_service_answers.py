@@ -59,31 +59,31 @@ async def counted(metrics: Metrics, route: str, status: int) -> None:
     await until(is_counted, 5)
 
 
-async def test_a_client_that_goes_away_within_its_body_is_no_error(
-    port: int, metrics: Metrics, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("request_line", "more", "first", "route"),
+    [
+        (b"POST /read", b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\nhalf", b"100 Continue\r\n\r\n", "/read"),
+        (b"GET /stream", b"\r\n", b"more", "/stream"),
+    ],
+    ids=["body", "answer"],
+)
+async def test_a_client_that_goes_away_within_its_body_or_its_answer_is_no_error(
+    port: int,
+    metrics: Metrics,
+    caplog: pytest.LogCaptureFixture,
+    request_line: bytes,
+    more: bytes,
+    first: bytes,
+    route: str,
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\nhalf")
-    await reader.readuntil(b"100 Continue\r\n\r\n")
-    await goes(writer, metrics, "/read")
-    assert caplog.text == ""
-
-
-async def test_a_client_that_goes_away_within_its_answer_is_no_error(
-    port: int, metrics: Metrics, caplog: pytest.LogCaptureFixture
-) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
-    await reader.readuntil(b"more")
-    await goes(writer, metrics, "/stream")
-    assert caplog.text == ""
-
-
-async def goes(writer: asyncio.StreamWriter, metrics: Metrics, route: str) -> None:
+    writer.write(request_line + b" HTTP/1.1\r\nHost: a\r\n" + more)
+    await reader.readuntil(first)
     with capture_logs() as logs:
         writer.transport.abort()
         await counted(metrics, route, 499)
     assert logs == []
+    assert caplog.text == ""
 
 
 async def test_an_answer_that_has_begun_is_broken_off_and_not_followed_by_another(
