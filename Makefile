@@ -37,7 +37,7 @@ soak: $(BIN)/.installed-test  ## payments for SECONDS (600) while something brea
 	SECONDS=$(SECONDS) RATE=$(RATE) SEED=$(or $(SEED),1) FAULT_EVERY=$(FAULT_EVERY) $(BIN)/python -m tests.soak
 
 fuzz: $(BIN)/.installed-test  ## every decoder and every address at length, and 100,000 records of garbage
-	FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest tests/unit/test_any_bytes.py -o timeout=1800
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest tests/unit/schemas/test_any_bytes.py -o timeout=1800
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),400) $(BIN)/python -m pytest tests/integration/test_openapi_fuzz.py -o timeout=1800
 	GARBAGE_RECORDS=100000 $(BIN)/python -m pytest tests/faults/test_garbage.py -o timeout=1800
 

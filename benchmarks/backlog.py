@@ -9,13 +9,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import RecordMetadata
 
-from fraud.keys import payor_key
+from fraud.detection.partition_keys import payor_key
 from schemas.codecs import PaymentCodec, payment_codecs
-from schemas.kafka import KafkaSettings
-from schemas.partitioning import partition_of
+from schemas.kafka.partitioning import partition_of
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import ALL_TOPICS, CONFIGS, PAYMENT_JSON
 from schemas.payment import Payment
 from schemas.registry import Registry
-from schemas.topics import ALL_TOPICS, CONFIGS, PAYMENT_JSON
 
 PARTITIONS = 6
 BATCH_BYTES = 1_000_000

@@ -7,7 +7,7 @@ import uvloop
 from aiohttp import web
 
 from schemas.codecs import AvroCodec, ProtobufCodec, decode_posted
-from service.payments import Receipt
+from service.payments.handlers import Receipt
 
 _encode = msgspec.json.Encoder().encode
 _decode = {

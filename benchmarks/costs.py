@@ -21,12 +21,12 @@ from benchmarks.edge import payments, service
 from benchmarks.generator import answered, request
 from benchmarks.servers import Servers, quiet, servers
 from benchmarks.workers import FraudWorker, await_read
-from fraud.detect import NAME as DETECT
-from fraud.keys import payor_key
+from fraud.detection.detect import NAME as DETECT
+from fraud.detection.partition_keys import payor_key
 from schemas.codecs import payment_codecs
+from schemas.kafka.topics import ALL_TOPICS, PAYMENT_JSON
 from schemas.payment import Payment, encode_json
 from schemas.registry import Registry
-from schemas.topics import ALL_TOPICS, PAYMENT_JSON
 
 PAYMENTS = 600_000
 DRIFT_SECONDS = 1800

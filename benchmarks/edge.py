@@ -25,9 +25,9 @@ from benchmarks.servers import Servers, servers
 from compose.addresses import free_port
 from compose.child import Child
 from schemas.codecs import AvroCodec, ProtobufCodec
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF
 from schemas.payment import Payment, encode_json
-from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF
 
 CONNECTIONS = 64
 ROUNDS = 5

@@ -13,8 +13,8 @@ from benchmarks.edge import service
 from benchmarks.results import Result, at_most
 from benchmarks.servers import servers
 from benchmarks.workers import FraudWorker, await_read
-from fraud.cases import case_id
-from fraud.detect import NAME as DETECT
+from fraud.detection.cases import case_id
+from fraud.detection.detect import NAME as DETECT
 from fraud.settings import FraudSettings
 from schemas.payment import Payment, encode_json
 

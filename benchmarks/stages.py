@@ -17,10 +17,10 @@ from benchmarks.peers.running import Peer, PeerFailed, PeerMissing, run
 from benchmarks.results import Result, at_least, at_least_times, skipped
 from benchmarks.servers import Servers, servers
 from benchmarks.workers import FraudWorker, await_read
-from fraud.detect import NAME as DETECT
-from fraud.normalise import NAME as NORMALISE
+from fraud.detection.detect import NAME as DETECT
+from fraud.detection.normalise import NAME as NORMALISE
+from schemas.kafka.topics import REVIEW_QUEUE
 from schemas.registry import Registry
-from schemas.topics import REVIEW_QUEUE
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 PAYMENTS = int(3_000_000 * SCALE)

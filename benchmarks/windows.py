@@ -9,8 +9,8 @@ from statistics import median
 from uuid import UUID
 
 from benchmarks.results import Result, at_least, at_most
-from fraud import state
-from fraud.packed import pack
+from fraud.detection import changelog
+from fraud.detection.packed import pack
 from fraud.rules import Rule, load
 from fraud.windows import RuleWindows
 from schemas.payment import Payment
@@ -64,20 +64,21 @@ def restored_per_second() -> list[Result]:
     """Windows per second from changelog records to open windows; the median of three restores."""
     windows = RuleWindows(structuring())
     filled(windows, WINDOWS)
-    changelog = [
-        (state.window_key("structuring", start, group), state.window_value(window)) for start, group, window in windows
+    records = [
+        (changelog.window_key("structuring", start, group), changelog.window_value(window))
+        for start, group, window in windows
     ]
-    changelog.append((state.stream_time_key("structuring"), state.stream_time_value(windows)))
+    records.append((changelog.stream_time_key("structuring"), changelog.stream_time_value(windows)))
     windows.clear()
-    rates = [WINDOWS / _restore(changelog) for _ in range(3)]
+    rates = [WINDOWS / _restore(records) for _ in range(3)]
     return [at_least("windows restored per second", median(rates), "windows/s", RESTORED_PER_SECOND)]
 
 
-def _restore(changelog: list[tuple[bytes, bytes]]) -> float:
+def _restore(records: list[tuple[bytes, bytes]]) -> float:
     windows = RuleWindows(structuring())
     began = time.perf_counter()
-    restoring = state.Restore({"structuring": windows})
-    for key, value in changelog:
+    restoring = changelog.Restore({"structuring": windows})
+    for key, value in records:
         restoring.take(key, value)
     restoring.finish()
     seconds = time.perf_counter() - began

@@ -6,15 +6,15 @@ import sys
 
 import cyclopts
 
-from fraud.account_commands import erase, export
-from fraud.compare_command import compare
-from fraud.detect import detect_stage
-from fraud.evaluate_command import evaluate
-from fraud.ksql_commands import ksql
-from fraud.normalise import normalise_stage
-from fraud.process import run_stages
+from fraud.commands.account import erase, export
+from fraud.commands.compare import compare
+from fraud.commands.evaluate import evaluate
+from fraud.commands.ksql import ksql
+from fraud.detection.detect import detect_stage
+from fraud.detection.normalise import normalise_stage
 from fraud.replay import replay
 from fraud.rules import load
+from fraud.run import run_stages
 from fraud.settings import Settings
 from schemas.errors import UndertenError
 from schemas.event_loop import loop_factory

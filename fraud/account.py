@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, Self
 import msgspec
 from aiokafka.structs import ConsumerRecord
 
-from fraud.keys import payee_key, payor_key
-from fraud.rows import Listed
-from schemas import wire
-from schemas.topics import PAYMENTS, PAYMENTS_BY_PAYEE
+from fraud.comparison.rows import Listed
+from fraud.detection.partition_keys import payee_key, payor_key
+from schemas import wire_format
+from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -52,7 +52,7 @@ class Account(NamedTuple):
 def json_of(record: ConsumerRecord) -> dict[str, Any] | None:
     """A record's JSON, with the wire format's header or without; None where it is none."""
     try:
-        return _decode(wire.without_header(record.value or b""))
+        return _decode(wire_format.without_header(record.value or b""))
     except _UNREADABLE:
         return None
 

@@ -25,7 +25,7 @@ from msgspec import Meta
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fraud.packed import pack, unpack
+from fraud.detection.packed import pack, unpack
 from fraud.rules import Emit, Rule, load
 from fraud.windows import Group, RuleWindows, Window
 from schemas.errors import PaymentError, SettingsError

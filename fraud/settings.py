@@ -7,10 +7,10 @@ from pathlib import Path
 from cyclopts import Parameter
 
 from schemas.errors import SettingsError
-from schemas.kafka import LAST_PORT, KafkaSettings
+from schemas.kafka.settings import LAST_PORT, KafkaSettings
+from schemas.kafka.topics import TopicSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
-from schemas.topics import TopicSettings
 
 
 @Parameter(name="*")

@@ -38,8 +38,9 @@ class Window(msgspec.Struct, gc=False, array_like=True):
     `distinct` holds the values seen so far while there are fewer than `min_distinct` asks for; it is None once there
     are enough, and for rules that do not ask. Sums and counts only grow, so nothing more is needed of them.
 
-    The listed payments are `sealed` and then `tail`, see `fraud.packed`. A segment never changes once it is sealed:
-    whoever keeps this state elsewhere writes each of them once, and for an update only the rest, which is bounded.
+    The listed payments are `sealed` and then `tail`, see `fraud.detection.packed`. A segment never changes once it
+    is sealed: whoever keeps this state elsewhere writes each of them once, and for an update only the rest, which is
+    bounded.
     """
 
     payment_count: int
@@ -98,8 +99,8 @@ class RuleWindows:
     def add(self, payment: Payment, at_ms: int, packed: bytes) -> Sequence[Outcome]:
         """Put a payment made at `at_ms` into its windows; what became of it in each, earliest window first.
 
-        `packed` is what the window lists (`fraud.packed.pack`). Nothing comes back for a payment that the rule's
-        filter leaves out: it does not move stream time either (1). No column of a payment is null (9).
+        `packed` is what the window lists (`fraud.detection.packed.pack`). Nothing comes back for a payment that the
+        rule's filter leaves out: it does not move stream time either (1). No column of a payment is null (9).
         """
         amount = payment.payment_amount
         if not self._from <= amount < self._below:

@@ -19,13 +19,13 @@ import fastavro
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from schemas import payment_pb2, wire
+from schemas import payment_pb2, wire_format
 from schemas.avro import writer_schema
-from schemas.descriptors import message_classes
 from schemas.errors import PaymentError, SchemaError, UndecodableError
+from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, REVIEW_QUEUE
 from schemas.payment import FIELDS, ForeignPayment, Payment, PostedPayment, encode_json, json_reader, to_payment
+from schemas.protobuf import message_classes
 from schemas.registry import Registry, SchemaType, WriterSchema
-from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, REVIEW_QUEUE
 
 decode_posted = json_reader(PostedPayment)
 """A payment from a JSON body; raises PaymentError that names the field, UndecodableError if it is no JSON."""
@@ -188,7 +188,7 @@ _CODECS: dict[SchemaType, Callable[[bytes], PaymentCodec]] = {
 
 async def case_header(registry: Registry) -> bytes:
     """What stands before a case on `review_queue`, its schema registered; raises SchemaError, RegistryUnavailable."""
-    return wire.header(await registry.register(f"{REVIEW_QUEUE}-value", CASE))
+    return wire_format.header(await registry.register(f"{REVIEW_QUEUE}-value", CASE))
 
 
 async def payment_codecs(registry: Registry) -> dict[str, PaymentCodec]:
@@ -197,7 +197,7 @@ async def payment_codecs(registry: Registry) -> dict[str, PaymentCodec]:
     for topic, schema in OURS.items():
         schema_id = await registry.register(f"{topic}-value", schema)
         kind = schema.schema_type
-        codecs[topic] = _CODECS[kind](wire.header(schema_id) + _HEADERS[kind])
+        codecs[topic] = _CODECS[kind](wire_format.header(schema_id) + _HEADERS[kind])
     return codecs
 
 
@@ -215,7 +215,7 @@ class PaymentReader:
 
     async def learn(self, values: Iterable[bytes | None]) -> None:
         """Make `read` ready for these values; raises RegistryUnavailable."""
-        ids = {wire.schema_id(value) for value in values if value and wire.is_framed(value)}
+        ids = {wire_format.schema_id(value) for value in values if value and wire_format.is_framed(value)}
         self._unreadable = {}
         await asyncio.gather(*(self._learn(schema_id) for schema_id in ids - self._decoders.keys()))
 
@@ -242,7 +242,7 @@ class PaymentReader:
             raise UndecodableError("null value")
         if topic == PAYMENT_JSON and value.startswith(b"{"):
             return _read_json(value)
-        schema_id = wire.schema_id(value)
+        schema_id = wire_format.schema_id(value)
         if schema_id in self._unreadable:
             raise UndecodableError(str(self._unreadable[schema_id]))
         kind, decode = self._decoders[schema_id]
@@ -258,10 +258,12 @@ async def _decoder(writer: WriterSchema, registry: Registry) -> Decoder:
     """What reads values that begin with this writer's id; raises SchemaError if its schema makes no sense."""
     match writer.schema_type:
         case "JSON":
-            return "JSON", lambda value: _read_json(value[wire.HEADER_BYTES :])
+            return "JSON", lambda value: _read_json(value[wire_format.HEADER_BYTES :])
         case "AVRO":
             schema = writer_schema(writer.schema)
-            return "AVRO", lambda value: to_payment(_read_avro(value[wire.HEADER_BYTES :], schema), ForeignPayment)
+            return "AVRO", lambda value: to_payment(
+                _read_avro(value[wire_format.HEADER_BYTES :], schema), ForeignPayment
+            )
         case "PROTOBUF":
             message_class = await message_classes(writer, registry)
             return "PROTOBUF", lambda value: _read_protobuf(value, message_class)
@@ -275,5 +277,5 @@ def _refusing(reason: str) -> Callable[[bytes], Payment]:
 
 
 def _read_protobuf(value: bytes, message_class: Callable[[tuple[int, ...]], type[Message]]) -> Payment:
-    path, payload_at = wire.message_indexes(value)
+    path, payload_at = wire_format.message_indexes(value)
     return to_payment(_named(_parse(message_class(path), value[payload_at:])), ForeignPayment)

@@ -9,8 +9,8 @@
     └── BrokerError         Kafka did not answer, or refused
 
 What only one module can say stands there, in the same tree. Beside it are aiokafka's KafkaError and, under that,
-`schemas.reach.Unreachable`. The text of each is for a person: it names what was wrong and, where one is known, the
-way out.
+`schemas.kafka.connect.Unreachable`. The text of each is for a person: it names what was wrong and, where one is known,
+the way out.
 """
 
 

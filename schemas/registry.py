@@ -19,7 +19,7 @@ from cyclopts import Parameter
 from schema_registry.client import AsyncSchemaRegistryClient
 
 from schemas.errors import RegistryUnavailable, SchemaError, SettingsError
-from schemas.kafka import secret, trust, without_password
+from schemas.kafka.settings import secret, trust, without_password
 
 SchemaType = Literal["AVRO", "PROTOBUF", "JSON"]
 READABLE_FOREVER = "BACKWARD_TRANSITIVE"

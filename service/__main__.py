@@ -4,17 +4,17 @@ import sys
 
 import cyclopts
 
-from fraud.ksqldb import KsqldbSettings
+from fraud.ksqldb.client import KsqldbSettings
 from schemas.errors import UndertenError
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import TopicSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
-from schemas.topics import TopicSettings
-from service.access import Scope
-from service.access_file import new_token
-from service.access_settings import AccessSettings
+from service.access.authentication import Scope
+from service.access.opaque_tokens import new_token
+from service.access.settings import AccessSettings
 from service.settings import ServiceSettings, Settings
-from service.workers import serve_all
+from service.supervisor import serve_all
 
 cli = cyclopts.App(
     name="service",

@@ -2,34 +2,20 @@
 
 from aiohttp import web
 
-from schemas.topics import RAW_TOPICS
-from service import (
-    chart,
-    comparison,
-    contexts,
-    desk,
-    docs,
-    events,
-    export,
-    gauges,
-    health,
-    login,
-    page,
-    payments,
-    request_ids,
-    review_queue,
-    scrape,
-    security_headers,
-    status,
-)
-from service.access import Scope
-from service.answers import answers
-from service.client_connections import Connections
-from service.guard import guard
-from service.keys import CONNECTIONS, METRICS, RATES, SETTINGS
-from service.metrics import Metrics
-from service.rates import Rates
-from service.settings import Settings
+from schemas.kafka.topics import RAW_TOPICS
+from service import contexts
+from service.access import login
+from service.access.authentication import Scope
+from service.access.guard import guard
+from service.http import docs, pages, request_ids, security_headers
+from service.http.connections import CONNECTIONS, Connections
+from service.http.middleware import answers
+from service.metrics import METRICS, Metrics
+from service.monitoring import gauges, health, scrape, status
+from service.payments import handlers
+from service.payments.rate_limit import RATES, Rates
+from service.review import cases, chart, comparison, decide, events, export
+from service.settings import SETTINGS, Settings
 
 
 def make_app(settings: Settings) -> web.Application:
@@ -58,30 +44,30 @@ def routes_by_scope() -> dict[Scope | None, list[web.RouteDef]]:
     """Every address by the scope that it takes; None: anybody may come. The pages have no data in them."""
     return {
         "payments:write": [
-            *(web.post(f"/{topic}", payments.post_payment(topic)) for topic in RAW_TOPICS),
+            *(web.post(f"/{topic}", handlers.post_payment(topic)) for topic in RAW_TOPICS),
             # No HEAD: it would produce a payment that nobody sees.
-            *(web.get(f"/{topic}", payments.get_sample(topic), allow_head=False) for topic in RAW_TOPICS),
+            *(web.get(f"/{topic}", handlers.get_sample(topic), allow_head=False) for topic in RAW_TOPICS),
         ],
         "reviews:read": [
-            web.get("/review-queue", review_queue.list_cases),
+            web.get("/review-queue", cases.list_cases),
             web.get("/review-queue.csv", export.export_cases, allow_head=False),
-            web.get("/review-queue/counts", review_queue.count_cases),
+            web.get("/review-queue/counts", cases.count_cases),
             web.get("/review-queue/events", events.follow, allow_head=False),
-            web.get("/review-queue/{case_id}", review_queue.show_case),
+            web.get("/review-queue/{case_id}", cases.show_case),
             web.get("/review-queue/{case_id}/chart.svg", chart.show_chart, allow_head=False),
             web.get("/comparison", comparison.show_comparison),
             web.get("/status", status.show_status),
             web.get("/session", login.show_session),
         ],
         "reviews:write": [
-            web.post("/review-queue/decisions", desk.decide_many),
-            web.post("/review-queue/{case_id}/decisions", desk.decide),
+            web.post("/review-queue/decisions", decide.decide_many),
+            web.post("/review-queue/{case_id}/decisions", decide.decide),
         ],
         "metrics:read": [web.get("/metrics", scrape.show_metrics)],
         None: [
-            web.get("/", page.queue),
-            web.get("/comparison.html", page.comparison),
-            web.get("/web/{file}", page.asset),
+            web.get("/", pages.queue),
+            web.get("/comparison.html", pages.comparison),
+            web.get("/web/{file}", pages.asset),
             web.get("/login", login.show_login),
             web.post("/login", login.sign_in),
             web.post("/logout", login.sign_out),

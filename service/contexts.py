@@ -15,42 +15,26 @@ from fraud.rules import load
 from schemas.codecs import PaymentReader
 from schemas.errors import SettingsError
 from schemas.registry import Registry
-from service.access import Access
-from service.access_file import OpaqueTokens
-from service.bodies import BodyBudget
-from service.catch_up import CatchUp
-from service.connection import ProducerConnection
-from service.decision_log import DecisionLog
-from service.formats import Formats
-from service.jwk_set import FetchedKeys, KeyFile
-from service.jwts import Jwts
-from service.keys import (
-    ACCESS,
-    BODY_BUDGET,
-    CATCH_UP,
-    CONNECTION,
-    DECISION_LOG,
-    ENGINE_PROGRESS,
-    FORMATS,
-    JWT_KEYS,
-    ONCE,
-    PRODUCER,
-    QUEUE_READER,
-    QUEUE_VIEW,
-    RULES,
-    SETTINGS,
-    STOPPING,
-    TRAFFIC,
-)
-from service.once import Once
-from service.own_file import own_file
-from service.owners import Owners, forget_folders
-from service.producer import PaymentProducer
-from service.progress import EngineProgress
-from service.queue_reader import QueueReader
-from service.queue_view import QueueView
-from service.receipts import FORMAT, Receipts
-from service.traffic import Traffic
+from service.access.authentication import ACCESS, Access
+from service.access.jwk_set import JWT_KEYS, FetchedKeys, KeyFile
+from service.access.jwts import Jwts
+from service.access.opaque_tokens import OpaqueTokens
+from service.http.bodies import BODY_BUDGET, BodyBudget
+from service.idempotency.deduplicator import ONCE, Once
+from service.idempotency.processes import Owners, forget_folders
+from service.idempotency.receipts import FORMAT, Receipts
+from service.idempotency.recovery import CATCH_UP, CatchUp
+from service.monitoring.traffic import TRAFFIC, Traffic
+from service.payments.codecs import FORMATS, Formats
+from service.producer.connection import CONNECTION, ProducerConnection
+from service.producer.payment_producer import PRODUCER, PaymentProducer
+from service.queue.claimed_file import own_file
+from service.queue.consumer import QUEUE_READER, QueueReader
+from service.queue.decision_log import DECISION_LOG, DecisionLog
+from service.queue.engine_progress import ENGINE_PROGRESS, EngineProgress
+from service.queue.view import QUEUE_VIEW, QueueView
+from service.review.events import STOPPING
+from service.settings import RULES, SETTINGS
 
 
 async def access(app: web.Application) -> AsyncIterator[None]:

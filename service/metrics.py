@@ -4,11 +4,12 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping
 
+from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 import schemas
-from schemas.topics import RAW_TOPICS
+from schemas.kafka.topics import RAW_TOPICS
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Set from time to time and not asked for at a scrape: with several workers, a scrape reaches only one. Of what each
@@ -147,6 +148,9 @@ class Metrics:
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
+
+
+METRICS = web.AppKey("metrics", Metrics)
 
 
 _PROCESS = CollectorRegistry()

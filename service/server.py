@@ -12,11 +12,11 @@ from aiohttp import web
 
 from schemas.event_loop import loop_factory
 from schemas.logs import configure_logs
-from service.access_log import AccessLogger, ErrorAccessLogger
 from service.app import make_app
-from service.client_connections import Runner, room_for_connections
-from service.health import check_all, missing_of
-from service.keys import CONNECTIONS, FORMATS
+from service.http.connections import CONNECTIONS, Runner, room_for_connections
+from service.http.request_log import AccessLogger, ErrorAccessLogger
+from service.monitoring.health import check_all, missing_of
+from service.payments.codecs import FORMATS
 from service.settings import Settings
 
 BACKLOG = 1024

@@ -1,5 +1,5 @@
 """Every setting of the service, in one place: each field is a flag and an environment variable (`service_port` is
---service-port and SERVICE_PORT). Secrets have no flag: see `schemas.kafka` and `schemas.registry`.
+--service-port and SERVICE_PORT). Secrets have no flag: see `schemas.kafka.settings` and `schemas.registry`.
 """
 
 import math
@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from aiohttp import web
 from cyclopts import Parameter
 
-from fraud.ksqldb import KsqldbSettings
+from fraud.ksqldb.client import KsqldbSettings
+from fraud.rules import Rule
 from schemas.errors import SettingsError
-from schemas.kafka import LAST_PORT, KafkaSettings
+from schemas.kafka.settings import LAST_PORT, KafkaSettings
+from schemas.kafka.topics import TopicSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
-from schemas.topics import TopicSettings
-from service.access_settings import AccessSettings, is_loopback
+from service.access.settings import AccessSettings, is_loopback
 
 MIB = 1024 * 1024
 
@@ -170,3 +172,7 @@ class Settings:
                 "what; `python -m service token` makes a file's entries. Where the network lets in only who may: "
                 "open_access"
             )
+
+
+SETTINGS = web.AppKey("settings", Settings)
+RULES = web.AppKey("rules", tuple[Rule, ...])

@@ -10,7 +10,7 @@ from compose.addresses import free_port
 from compose.child import Child
 from compose.kafka import Listener, start_kafka
 from compose.registry import API, start_registry
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
 from schemas.registry import RegistrySettings
 
 PARTS = Path(".local/parts").resolve()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
 
 PARTITIONS = 6
 COUNT_SECONDS = 120

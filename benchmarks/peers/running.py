@@ -17,7 +17,7 @@ import msgspec
 from benchmarks.peers import cases
 from compose.child import Child, ChildDied
 from schemas.errors import UndertenError
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
 
 TIMEOUT_SECONDS = 900.0
 

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
 from tests.browser.conftest import Visitors
 from tests.integration.serving import case, payor_of_this_test, put_cases
 

@@ -6,9 +6,9 @@ import pytest
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, expect
 
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
 from schemas.registry import RegistrySettings
-from service.access import COOKIE
+from service.access.authentication import COOKIE
 from service.app import make_app
 from tests.browser.conftest import Visitors
 from tests.integration.processes import until_ready

@@ -10,8 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidTimestampError
 
-from schemas.kafka import KafkaSettings
-from schemas.topics import PAYMENT_JSON, PAYMENTS
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENT_JSON, PAYMENTS
 from tests.conftest import Servers
 from tests.integration.bursts import burst, serving, works
 from tests.integration.processes import make_topics, producer, read_all, running, until
@@ -25,7 +25,7 @@ async def test_a_clock_far_ahead_is_named_in_the_answer_and_a_clock_set_back_is_
 ) -> None:
     ahead = 0.0
     clock = SimpleNamespace(time=lambda: time.time() + ahead)
-    monkeypatch.setattr("service.producer.time", clock)
+    monkeypatch.setattr("service.producer.payment_producer.time", clock)
     async with serving(servers.kafka_settings, servers.registry_settings, tmp_path / "view.sqlite") as client:
         await ready(client)
         before = await end_offsets(servers.kafka_settings, PAYMENT_JSON)

@@ -19,12 +19,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer import message_accumulator, producer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
-from schemas import wire
+from schemas import wire_format
 from schemas.codecs import PaymentCodec, payment_codecs
-from schemas.kafka import KafkaSettings
-from schemas.payment import FIELDS, Payment
-from schemas.registry import Registry, RegistrySettings
-from schemas.topics import (
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import (
     FRAUD_STATE,
     PAYMENT_LATE,
     PAYMENT_REJECTED,
@@ -34,6 +32,8 @@ from schemas.topics import (
     REVIEW_DECISIONS,
     REVIEW_QUEUE,
 )
+from schemas.payment import FIELDS, Payment
+from schemas.registry import Registry, RegistrySettings
 from service.app import make_app
 from tests.conftest import Servers
 from tests.integration.processes import Json, cases, make_topics, read_all, running, until
@@ -84,7 +84,7 @@ def good(codecs: dict[str, PaymentCodec], some: random.Random) -> Iterator[Recor
 def bad_value(codecs: dict[str, PaymentCodec], topic: str, some: random.Random) -> bytes | None:
     payment = Payment(str(UUID(int=some.getrandbits(128))), "First National", 200, 6000.0, "ACH", 1)
     whole = codecs[topic].encode(payment)
-    ours = whole[: wire.HEADER_BYTES]
+    ours = whole[: wire_format.HEADER_BYTES]
     fields = {name: getattr(payment, name) for name in FIELDS}
     wrong = {**fields, some.choice(FIELDS): some.choice([None, [], {}, True, "\ud800", -1, 1e400])}
     too_small = Payment(payment.id, "First National", 200, -1.0, "ACH", 1)
@@ -94,7 +94,7 @@ def bad_value(codecs: dict[str, PaymentCodec], topic: str, some: random.Random) 
             some.randbytes(some.randrange(1, 300)),
             some.randbytes(50_000 if some.random() < 0.02 else 40),
             whole[: some.randrange(len(whole) // 2)],
-            wire.header(some.randrange(1_000, 1_020)) + whole[wire.HEADER_BYTES :],
+            wire_format.header(some.randrange(1_000, 1_020)) + whole[wire_format.HEADER_BYTES :],
             codecs[another].encode(payment),
             codecs[topic].encode(too_small),
             some.choice([None, b"", b"\0", b"{", b"null", b"[]"]),

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from fraud.engines import python_lag
+from fraud.comparison.engines import python_lag
 from schemas.codecs import PaymentCodec, payment_codecs
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENTS, RAW_TOPICS
 from schemas.payment import Payment
 from schemas.registry import Registry
-from schemas.topics import PAYMENTS, RAW_TOPICS
 from tests.conftest import Servers
 from tests.integration.processes import Json, cases, make_topics, producer, read_all, running, until
 

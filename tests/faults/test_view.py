@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from schemas.topics import REVIEW_QUEUE
-from service.keys import QUEUE_VIEW
+from schemas.kafka.topics import REVIEW_QUEUE
+from service.queue.view import QUEUE_VIEW
 from tests.conftest import Servers
 from tests.integration.bursts import serving, works
 from tests.integration.processes import all_are_ready, producer, service_process, until

@@ -8,16 +8,17 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from fraud import detect, metrics
-from fraud import task as tasks
-from fraud.normalise import normalise_stage
+from fraud import metrics
+from fraud.detection import detect
+from fraud.detection.normalise import normalise_stage
 from fraud.rules import load
 from fraud.settings import FraudSettings
-from fraud.stage import Stage
-from fraud.task import Stalled, Task, open_task
-from fraud.worker import Worker
+from fraud.streams import task as tasks
+from fraud.streams.stage import Stage
+from fraud.streams.task import Stalled, Task, open_task
+from fraud.streams.worker import Worker
+from schemas.kafka.topics import FRAUD_STATE, PAYMENT_JSON
 from schemas.registry import Registry
-from schemas.topics import FRAUD_STATE, PAYMENT_JSON
 from tests.conftest import Servers
 from tests.integration.processes import make_topics, producer, read_all, until
 from tests.link import Link

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import aiohttp
 from aiohttp.test_utils import TestClient, TestServer
 
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENT_JSON
 from schemas.registry import RegistrySettings
-from schemas.topics import PAYMENT_JSON
 from service.app import make_app
 from tests.integration.serving import Client, Json, payment, records, settings
 

@@ -8,8 +8,8 @@ from typing import Any, Self
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from fraud.ksqldb.statements import statements
 from fraud.rules import load
-from fraud.statements import statements
 
 READ = {"kafkaTopic": "t", "offsets": [{"partition": 0, "logStartOffset": 0, "logEndOffset": 9, "consumerOffset": 9}]}
 

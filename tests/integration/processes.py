@@ -15,9 +15,9 @@ from aiokafka.structs import ConsumerRecord
 
 from compose.addresses import free_port
 from compose.child import Child
-from schemas import wire
-from schemas.kafka import KafkaSettings
-from schemas.topics import ALL_TOPICS, CONFIGS, REVIEW_QUEUE
+from schemas import wire_format
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import ALL_TOPICS, CONFIGS, REVIEW_QUEUE
 from tests.conftest import Servers
 
 Json = dict[str, Any]
@@ -136,5 +136,5 @@ async def cases(kafka: KafkaSettings) -> dict[str, Json]:
     """The last version of each case on `review_queue`."""
     last: dict[str, Json] = {}
     for record in await read_all(kafka, REVIEW_QUEUE):
-        last[record.key.decode()] = json.loads(record.value[wire.HEADER_BYTES :])
+        last[record.key.decode()] = json.loads(record.value[wire_format.HEADER_BYTES :])
     return last

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from compose.addresses import free_port
 from compose.kafka import Listener, start_kafka
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
 from tests.conftest import PARTS
 
 USER, PASSWORD = "underten", "Kafka's=own;secret 7f3a"

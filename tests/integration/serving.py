@@ -12,11 +12,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from schemas import wire
-from schemas.kafka import KafkaSettings
+from schemas import wire_format
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import REVIEW_QUEUE
 from schemas.registry import RegistrySettings
-from schemas.topics import REVIEW_QUEUE
-from service.access_settings import AccessSettings
+from service.access.settings import AccessSettings
 from service.settings import ServiceSettings, Settings
 from tests.integration.processes import READY_SECONDS, until
 
@@ -123,7 +123,7 @@ async def put_cases(kafka: KafkaSettings, *cases: Json, abort: bool = False) -> 
     async with AIOKafkaProducer(**kafka.client_options(), transactional_id=f"test-{uuid.uuid4()}") as producer:
         await producer.begin_transaction()
         for case in cases:
-            value = None if case.get("gone") else wire.header(7) + json.dumps(case).encode()
+            value = None if case.get("gone") else wire_format.header(7) + json.dumps(case).encode()
             await producer.send(REVIEW_QUEUE, value, key=case["case_id"].encode())
         await (producer.abort_transaction() if abort else producer.commit_transaction())
 

@@ -16,14 +16,14 @@ from aiohttp.test_utils import TestClient, TestServer
 from compose.addresses import free_port
 from compose.stack import StackSettings
 from schemas.errors import SettingsError
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
 from schemas.registry import RegistrySettings
-from service.access import COOKIE, SCOPES
-from service.access_file import new_token
-from service.access_settings import AccessSettings
+from service.access.authentication import COOKIE, SCOPES
+from service.access.jwk_set import JWT_KEYS
+from service.access.jwts import LEEWAY_SECONDS
+from service.access.opaque_tokens import new_token
+from service.access.settings import AccessSettings
 from service.app import make_app, routes_by_scope
-from service.jwts import LEEWAY_SECONDS
-from service.keys import JWT_KEYS
 from service.settings import ServiceSettings, Settings
 from tests.conftest import Servers
 from tests.integration.processes import running, until
@@ -76,7 +76,7 @@ async def client(
 @pytest.fixture
 def token(kind: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """A new token with these scopes; the file is read again at once."""
-    monkeypatch.setattr("service.live_file.LOOK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("service.access.reloaded_file.LOOK_AGAIN_SECONDS", 0.0)
 
     def make(*scopes: str, name: str = "ann") -> str:
         if kind == "jwt":
@@ -139,7 +139,7 @@ async def test_keys_that_cannot_be_had_are_said_and_had_as_soon_as_they_can(
     published: Published,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.jwk_set.ASK_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr("service.access.jwk_set.ASK_AGAIN_SECONDS", 0.1)
     published.status = 500
     async with published.address() as address:
         app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", access=trusting(address)))
@@ -258,7 +258,7 @@ async def test_no_other_site_signs_anybody_in_or_out(client: Client, token: Call
 async def test_who_follows_the_queue_is_told_nothing_once_the_token_has_expired(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.events.PERMIT_SECONDS", 0.1)
+    monkeypatch.setattr("service.review.events.PERMIT_SECONDS", 0.1)
     token = KEY.token("reviews:read", exp=int(time.time()) + 2 - LEEWAY_SECONDS)
     async with client.get("/review-queue/events", headers=bearer(token)) as response:
         assert response.status == 200

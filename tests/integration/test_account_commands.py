@@ -12,10 +12,10 @@ from uuid import uuid4
 import pytest
 
 from schemas.codecs import payment_codecs
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_REJECTED, PAYMENTS, REVIEW_DECISIONS, REVIEW_QUEUE
 from schemas.payment import Payment
 from schemas.registry import Registry, RegistrySettings
-from schemas.topics import PAYMENT_AVRO, PAYMENT_REJECTED, PAYMENTS, REVIEW_DECISIONS, REVIEW_QUEUE
 from tests.conftest import Servers
 from tests.integration.processes import Json, make_topics, producer, read_all, running, until
 

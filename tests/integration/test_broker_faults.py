@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from compose.addresses import free_port
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENT_JSON
 from schemas.registry import RegistrySettings
-from schemas.topics import PAYMENT_JSON
 from tests.conftest import Servers
 from tests.integration.bursts import (
     DEADLINE,

@@ -12,11 +12,10 @@ import pytest
 from aiohttp import web
 
 from compose.addresses import free_port
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
 from schemas.registry import RegistrySettings
 from service.app import make_app
-from service.client_connections import Runner, room_for_connections
-from service.keys import CONNECTIONS
+from service.http.connections import CONNECTIONS, Runner, room_for_connections
 from tests.integration.processes import until
 from tests.integration.serving import settings
 

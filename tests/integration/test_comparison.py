@@ -15,18 +15,18 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from compose.addresses import free_port
-from fraud.compare import Comparison
-from fraud.compare_command import compare_engines
-from fraud.engines import python_lag
-from fraud.ksqldb import KsqldbSettings
-from fraud.rows import SINK
+from fraud.commands.compare import compare_engines
+from fraud.comparison.compare import Comparison
+from fraud.comparison.engines import python_lag
+from fraud.comparison.rows import SINK
+from fraud.ksqldb.client import KsqldbSettings
 from fraud.rules import DAY_MS, Rule, load
 from schemas.codecs import payment_codecs
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENT_LATE, REVIEW_QUEUE
 from schemas.registry import Registry
-from schemas.topics import PAYMENT_LATE, REVIEW_QUEUE
-from service import gauges
 from service.app import make_app
+from service.monitoring import gauges
 from service.settings import ServiceSettings, Settings
 from tests.conftest import Servers
 from tests.golden import HERE, lines, payments

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import REVIEW_DECISIONS
 from schemas.registry import RegistrySettings
-from schemas.topics import REVIEW_DECISIONS
 from service.app import make_app
-from service.keys import QUEUE_VIEW
+from service.queue.view import QUEUE_VIEW
 from tests.integration.processes import read_all, until
 from tests.integration.serving import (
     Client,

@@ -14,10 +14,10 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from schemas import payment_pb2
 from schemas.codecs import schema_text
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, RAW_TOPICS
 from schemas.payment import FIELDS
 from schemas.registry import RegistrySettings
-from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, RAW_TOPICS
 from service.app import make_app
 from tests.integration.processes import Json, make_topics, read_all
 from tests.integration.serving import payment, post, ready, settings

@@ -13,8 +13,8 @@ import stamina
 
 from compose.addresses import free_port
 from compose.child import Child
-from service.access import COOKIE
-from service.access_file import new_token
+from service.access.authentication import COOKIE
+from service.access.opaque_tokens import new_token
 from tests.conftest import Servers
 from tests.integration.processes import running
 from tests.integration.secured import PASSWORD, Secured, environment

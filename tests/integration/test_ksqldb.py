@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fraud.deployment import deploy, health
-from fraud.engines import ksqldb_lag
-from fraud.ksqldb import Ksqldb, KsqldbSettings, KsqldbUnavailable, StatementError, connect
+from fraud.comparison.engines import ksqldb_lag
+from fraud.ksqldb.client import Ksqldb, KsqldbSettings, KsqldbUnavailable, StatementError, connect
+from fraud.ksqldb.deployment import deploy, health
+from fraud.ksqldb.statements import Statement, statements
 from fraud.rules import load
-from fraud.statements import Statement, statements
 from schemas.errors import SettingsError
-from schemas.kafka import KafkaSettings
-from schemas.topics import PAYMENT_AVRO
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENT_AVRO
 from tests.integration.ksqldb_answers import Answers, answering
 from tests.integration.processes import make_topics, producer
 

@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 from compose.addresses import free_port
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
 from tests.conftest import Servers
 from tests.integration.processes import make_topics, running, until_ready
 

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import allow_header_conformance, positive
 from compose.addresses import free_port
 from schemas.codecs import AvroCodec, ProtobufCodec
 from schemas.payment import Payment, encode_json
-from service.docs import description
+from service.http.docs import description
 from tests.conftest import Servers
 from tests.integration.processes import running, until_ready
 from tests.integration.serving import case as case_of

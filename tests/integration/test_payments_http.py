@@ -15,11 +15,11 @@ import pytest
 
 from schemas import payment_pb2
 from schemas.codecs import AVRO_SCHEMA, PaymentReader
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, RAW_TOPICS
 from schemas.registry import Registry, RegistrySettings
-from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, RAW_TOPICS
 from service.app import make_app
-from service.samples import BANKS
+from service.payments.samples import BANKS
 from tests.integration.processes import until
 from tests.integration.serving import Client, Json, end_offsets, payment, post, post_lines, ready, records, settings
 

@@ -11,10 +11,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from schemas.codecs import PaymentCodec, payment_codecs
-from schemas.kafka import KafkaSettings
-from schemas.payment import FIELDS, Payment
-from schemas.registry import Registry, RegistrySettings
-from schemas.topics import (
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import (
     PAYMENT_AVRO,
     PAYMENT_JSON,
     PAYMENT_PROTOBUF,
@@ -23,6 +21,8 @@ from schemas.topics import (
     RAW_TOPICS,
     REVIEW_QUEUE,
 )
+from schemas.payment import FIELDS, Payment
+from schemas.registry import Registry, RegistrySettings
 from tests.conftest import Servers
 from tests.integration.processes import Json, cases, make_topics, producer, read_all, running, until
 

@@ -5,11 +5,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 
 from compose.addresses import free_port
-from schemas import reading
-from schemas.kafka import KafkaSettings
-from schemas.reach import Unreachable
-from schemas.reading import end_offsets, offsets_at, read_to_end
-from schemas.topics import PAYMENTS
+from schemas.kafka import reading
+from schemas.kafka.connect import Unreachable
+from schemas.kafka.reading import end_offsets, offsets_at, read_to_end
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENTS
 from tests.conftest import Servers
 from tests.integration.processes import make_topics, producer
 from tests.link import Link

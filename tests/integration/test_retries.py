@@ -15,13 +15,13 @@ import pytest
 
 from compose.addresses import free_port
 from compose.child import Child
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON
 from schemas.registry import RegistrySettings
-from schemas.topics import PAYMENT_AVRO, PAYMENT_JSON
 from service.app import make_app
-from service.keys import ONCE
-from service.owners import Owners
-from service.receipts import FORMAT
+from service.idempotency.deduplicator import ONCE
+from service.idempotency.processes import Owners
+from service.idempotency.receipts import FORMAT
 from tests.conftest import Servers
 from tests.integration.processes import running, until, until_ready
 from tests.integration.serving import Client, Json, end_offsets, payment, post, post_lines, ready, records, settings

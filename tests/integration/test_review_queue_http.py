@@ -11,9 +11,9 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import CONFIGS, REVIEW_QUEUE
 from schemas.registry import RegistrySettings
-from schemas.topics import CONFIGS, REVIEW_QUEUE
 from service.app import make_app
 from tests.integration.processes import until
 from tests.integration.serving import Client, Json, case, payor_of_this_test, put_cases, queue, ready, settings

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fraud.packed import pack, unpack
+from fraud.detection.packed import pack, unpack
 from fraud.rules import Emit, Rule, parse
 from fraud.windows import Group, RuleWindows, Window, exact_cents, key_bytes
 from schemas.payment import Payment

@@ -8,15 +8,15 @@ from collections import Counter
 import aiohttp
 import msgspec
 
-from fraud.engines import python_lag
-from schemas import wire
+from fraud.comparison.engines import python_lag
+from schemas import wire_format
 from schemas.codecs import PaymentReader
 from schemas.errors import UndertenError
-from schemas.kafka import KafkaSettings
+from schemas.kafka.reading import read_to_end
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENTS, RAW_TOPICS, REVIEW_QUEUE
 from schemas.payment import Payment
-from schemas.reading import read_to_end
 from schemas.registry import Registry
-from schemas.topics import PAYMENTS, RAW_TOPICS, REVIEW_QUEUE
 from tests.conftest import Servers
 from tests.soak.installation import WORKERS, Installation
 from tests.soak.verdict import Case, Raw
@@ -51,7 +51,7 @@ async def cases_on_topic(kafka: KafkaSettings) -> dict[str, Case]:
     """The last version of each case."""
     found: dict[str, Case] = {}
     async for records in read_to_end(kafka, [REVIEW_QUEUE]):
-        found |= {record.key.decode(): json.loads(record.value[wire.HEADER_BYTES :]) for record in records}
+        found |= {record.key.decode(): json.loads(record.value[wire_format.HEADER_BYTES :]) for record in records}
     return found
 
 

@@ -5,8 +5,8 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from schemas.kafka.topics import RAW_TOPICS
 from schemas.payment import Payment
-from schemas.topics import RAW_TOPICS
 
 SPLIT = 0.03
 """Share of payments that are a third of a sum just above the line, each pair of accounts used once."""

@@ -16,16 +16,16 @@ from load_settings import LoadSettings
 from compose.commands import cli as compose_cli
 from compose.stack import StackSettings
 from fraud.__main__ import cli as fraud_cli
-from fraud.compare_command import CompareSettings
-from fraud.evaluate_command import EvaluateSettings
-from fraud.ksqldb import KsqldbSettings
+from fraud.commands.compare import CompareSettings
+from fraud.commands.evaluate import EvaluateSettings
+from fraud.ksqldb.client import KsqldbSettings
 from fraud.settings import FraudSettings
-from schemas.kafka import KafkaSettings
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import ALL_TOPICS, TopicSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
-from schemas.topics import ALL_TOPICS, TopicSettings
 from service.__main__ import cli as service_cli
-from service.access_settings import AccessSettings
+from service.access.settings import AccessSettings
 from service.settings import ServiceSettings
 
 README = Path("README.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import pytest
 
 from fraud.settings import FraudSettings
 from schemas.errors import SettingsError
-from schemas.kafka import KafkaSettings, secret
+from schemas.kafka.settings import KafkaSettings, secret
 from schemas.registry import RegistrySettings
 
 

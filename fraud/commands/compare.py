@@ -1,0 +1,173 @@
+"""`python -m fraud compare`: ksqlDB against Python, as a table or as JSON."""
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from aiokafka.errors import KafkaError
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from fraud.comparison.compare import KINDS, Comparison, aligned, difference
+from fraud.comparison.engines import Rows, StreamTimes, ksqldb_lag, python_lag, read_rows
+from fraud.comparison.rows import SINK
+from fraud.detection.detect import HOT_CASES_EVERY_SECONDS
+from fraud.ksqldb.client import KsqldbSettings, KsqldbUnavailable, StatementError
+from fraud.rules import Rule, load
+from schemas.errors import BrokerError
+from schemas.kafka.reading import end_offsets
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import RAW_TOPICS, kept_ms
+from schemas.logs import LogSettings, configure_logs
+
+SHOWN = 20
+DIFFERENT = 1
+COULD_NOT = 2
+MOST_WAITS = 5
+ASK_AGAIN_SECONDS = 1.0
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings:
+    """What to compare, and where it is."""
+
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    ksqldb: KsqldbSettings = field(default_factory=KsqldbSettings)
+
+    fraud_app: str = "underten"
+    """Name of the installation, as the fraud processes have it."""
+
+    fraud_rules: Path | None = None
+    """File with the rules; without it those that are shipped."""
+
+
+def compare(
+    settings: CompareSettings | None = None,
+    *,
+    form: Annotated[Literal["table", "json"], Parameter(name="--format")] = "table",
+    wait: float = 0.0,
+) -> int:
+    """Compare the two engines window by window.
+
+    Exit status 0 if all windows are equal, 1 if not, 2 if it could not compare: an engine cannot be reached, or has not
+    read everything yet.
+
+    Parameters
+    ----------
+    form
+        A table for people, or one JSON object.
+    wait
+        Seconds to wait for an engine that has not read everything, counted anew whenever there is less left to read; at
+        most five times as long altogether.
+    """
+    known = settings or CompareSettings()
+    configure_logs(LogSettings(log_level="critical"))
+    try:
+        comparison, caught_up = asyncio.run(_compare_when_caught_up(known, wait))
+    except (KafkaError, BrokerError, KsqldbUnavailable, StatementError) as error:
+        Console(stderr=True).print(f"could not compare: {error}", markup=False)
+        return COULD_NOT
+    found = comparison.as_json(caught_up=caught_up)
+    if form == "json":
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        _show(found)
+    if not caught_up:
+        return COULD_NOT
+    return 0 if comparison.agree else DIFFERENT
+
+
+async def _compare_when_caught_up(settings: CompareSettings, wait: float) -> tuple[Comparison, bool]:
+    """The comparison, and whether both engines had read everything: what one has not read is no difference."""
+    rules = load(settings.fraud_rules)
+    patience = Patience(wait, time.monotonic())
+    while True:
+        before = await end_offsets(settings.kafka, RAW_TOPICS)
+        behind = await _behind(settings, rules)
+        if not behind:
+            comparison = await compare_engines(settings.kafka, rules)
+            if comparison.agree:
+                return comparison, True
+            # Cases of hot windows come a moment after their payments were read.
+            await asyncio.sleep(2 * HOT_CASES_EVERY_SECONDS)
+            comparison = await compare_engines(settings.kafka, rules)
+            if comparison.agree or await end_offsets(settings.kafka, RAW_TOPICS) == before:
+                return comparison, True
+        if patience.ends(behind, time.monotonic()):
+            return Comparison(), False
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
+
+
+class Patience:
+    """How long to wait for somebody who is behind: as long as he catches up, but not for ever."""
+
+    def __init__(self, seconds: float, now: float) -> None:
+        """`now` in seconds, by any clock."""
+        self._seconds = seconds
+        self._until = now + seconds
+        self._at_last = now + MOST_WAITS * seconds
+        self._least: int | None = None
+
+    def ends(self, behind: int, now: float) -> bool:
+        """Whether it is over, now that so much is left."""
+        if self._least is None or behind < self._least:
+            self._least = behind
+            self._until = now + self._seconds
+        return now > min(self._until, self._at_last)
+
+
+async def _behind(settings: CompareSettings, rules: Sequence[Rule]) -> int:
+    """Records that one of the engines has not read; asked twice, because what is read may lead to more."""
+    for _ in range(2):
+        python = await python_lag(settings.kafka, settings.fraud_app)
+        if lag := python + await ksqldb_lag(settings.kafka, settings.ksqldb, rules):
+            return lag
+    return 0
+
+
+async def compare_engines(kafka: KafkaSettings, rules: Sequence[Rule]) -> Comparison:
+    """All windows of these rules, as they stand on the topics now; raises KafkaError."""
+    comparison, times = Comparison(), StreamTimes(rules)
+    kept = await kept_ms(kafka, [SINK + rule.name for rule in rules])
+    now = time.time() * 1000
+    with Rows() as rows:
+        await times.read(kafka)
+        await read_rows(kafka, rules, rows)
+        comparison.not_understood = rows.not_understood
+        for where, theirs, ours in aligned(rows.sorted("ksqldb"), rows.sorted("python")):
+            # A row is as old as its last payment, which may be the window's first.
+            if theirs is None and where.window_start + kept.get(SINK + where.rule, math.inf) <= now:
+                comparison.expired += 1
+                continue
+            found = difference(where, theirs, ours, rows.late(where))
+            comparison.add(where, found, closed=times.closed(where))
+    return comparison
+
+
+def _show(found: dict[str, Any]) -> None:
+    screen = Console()
+    if not found["caught_up"]:
+        screen.print("not compared: an engine has not read everything yet; --wait SECONDS waits for it")
+        return
+    table = Table("rule", *KINDS)
+    for rule, counts in found["rules"].items():
+        table.add_row(rule, *(str(counts[kind]) for kind in KINDS))
+    screen.print(table)
+    screen.print(f"{found['settled']} windows are settled, {found['provisional']} still open")
+    if found["expired"]:
+        screen.print(f"{found['expired']} are not compared: ksqlDB's topics keep nothing that old")
+    if found["not_understood"]:
+        screen.print(f"{found['not_understood']} records of the topics are no rows, and were left out")
+    for each in found["differences"][:SHOWN]:
+        screen.print(f"{each['kind']}: {each['rule']} {each['group']} from {each['window_start']}", highlight=False)
+        for name, values in each["fields"].items():
+            screen.print(f"    {name}: ksqlDB {values['ksqldb']}, Python {values['python']}", highlight=False)
+    if len(found["differences"]) > SHOWN:
+        screen.print(f"... and {len(found['differences']) - SHOWN} more; --format json has them")

@@ -1,0 +1,1 @@
+"""The rows of both engines, laid side by side."""

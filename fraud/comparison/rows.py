@@ -1,0 +1,121 @@
+"""Both engines' records, read as rows that can be compared. Pure: bytes in, rows out, or RowError."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from fraud.comparison.compare import Place, Row, place
+from fraud.rules import Rule
+from schemas import wire_format
+from schemas.errors import UndertenError
+from schemas.payment import Time
+
+SINK = "ksqldb_"
+"""What the names of ksqlDB's sink topics begin with; the rule's name follows."""
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class RowError(UndertenError):
+    """A record is no row of the engine that its topic belongs to."""
+
+
+class _Sunk(msgspec.Struct, rename="upper"):
+    """A row as ksqlDB writes it."""
+
+    window_end: Time
+    payment_count: Count
+    total_amount: Decimal
+    max_amount: float
+    payment_ids: list[str]
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A payment of a case, as far as it matters which one it is."""
+
+    id: str
+
+
+class _Window(msgspec.Struct):
+    rule: str
+    group: dict[str, int | str]
+    window_start: Time
+
+
+class _Case(_Window):
+    """What of a case is compared."""
+
+    window_end: Time
+    payment_count: Count
+    total_amount: Decimal
+    max_amount: float
+    payments: list[Listed]
+
+
+_decode_columns = msgspec.json.Decoder(dict[str, int | str] | int | str).decode
+_decode_sunk = msgspec.json.Decoder(_Sunk).decode
+_decode_late = msgspec.json.Decoder(_Window).decode
+_decode_case = msgspec.json.Decoder(_Case).decode
+_NO_ROW = (msgspec.MsgspecError, ValueError, KeyError, ArithmeticError, RecursionError)
+
+
+def of_ksqldb(rule: Rule, key: bytes | None, value: bytes | None) -> tuple[Place, Row | None]:
+    """A record of a sink topic; raises RowError.
+
+    Its key: columns named `K_...`, or one bare value; then the window's start, 8 bytes.
+    """
+    try:
+        where = _place(rule, key or b"")
+        return where, None if value is None else _row(_decode_sunk(value))
+    except _NO_ROW as error:
+        raise RowError(f"not a row of ksqlDB's: {error!r}") from None
+
+
+def of_python(value: bytes) -> tuple[Place, Row]:
+    """A record of `review_queue`: a case, with the wire format's header or without; raises RowError."""
+    try:
+        case = _decode_case(wire_format.without_header(value))
+        return place(case.rule, case.window_start, case.group), Row(
+            case.window_end,
+            case.payment_count,
+            _cents(case.total_amount),
+            case.max_amount,
+            tuple(sorted(payment.id for payment in case.payments)),
+        )
+    except _NO_ROW as error:
+        raise RowError(f"not a case: {error!r}") from None
+
+
+def place_of_late(value: bytes | None) -> Place:
+    """The window that a record of `payment_late` came too late for; raises RowError."""
+    try:
+        late = _decode_late(value or b"")
+    except _NO_ROW as error:
+        raise RowError(f"not a late payment: {error!r}") from None
+    return place(late.rule, late.window_start, late.group)
+
+
+def _place(rule: Rule, key: bytes) -> Place:
+    columns = _decode_columns(key[:-8])
+    values = [columns[f"K_{name.upper()}"] for name in rule.group_by] if isinstance(columns, Mapping) else [columns]
+    return place(rule.name, int.from_bytes(key[-8:], "big", signed=True), dict(zip(rule.group_by, values, strict=True)))
+
+
+def _row(sunk: _Sunk) -> Row:
+    return Row(
+        sunk.window_end,
+        sunk.payment_count,
+        _cents(sunk.total_amount),
+        sunk.max_amount,
+        tuple(sorted(sunk.payment_ids)),
+    )
+
+
+def _cents(amount: Decimal) -> Decimal:
+    """Dollars with two places; raises ValueError for what is no amount."""
+    if not amount.is_finite():
+        raise ValueError(f"an amount of {amount}")
+    return amount.quantize(Decimal("0.01"))

@@ -1,0 +1,1 @@
+"""From payments to cases: records read, windows kept, cases written."""

@@ -1,0 +1,1 @@
+"""The rules as SQL on a ksqlDB server: client, statements, deployment."""

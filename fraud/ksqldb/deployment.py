@@ -1,0 +1,141 @@
+"""Putting the SQL of `ksql/` on a ksqlDB server, and seeing how it is doing there.
+
+Deployment is idempotent: what is missing is created, what is the same is left alone, what differs is named, or replaced
+if that is asked for. Replacing drops a table with its topic (the stream that all tables read: with all of them), and
+reads the payments from their beginning.
+"""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fraud.ksqldb.client import Ksqldb, Query, StatementError
+from fraud.ksqldb.statements import Statement
+
+_WORDS = re.compile(r"'[^']*'|[\w.]+|[<>=+*/-]+")
+_OPTIONS = re.compile(r"\bWITH\s*\([^)]*\)", re.IGNORECASE)
+
+Did = Literal["created", "unchanged", "replaced", "differs"]
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What became of one statement."""
+
+    statement: Statement
+    did: Did
+
+    @property
+    def name(self) -> str:
+        """What it creates, or the query that it starts."""
+        return " ".join(self.statement.creates or ("QUERY", self.statement.query_id or ""))
+
+
+@dataclass(frozen=True)
+class QueryHealth:
+    """A persistent query on the server; `lag` are records that it has not read, None before it has committed any."""
+
+    id: str
+    state: str
+    lag: int | None
+
+
+def meaning(sql: str) -> list[str]:
+    """What is left of a statement when everything is gone that ksqlDB rewrites: options, aliases' AS, qualifiers."""
+    words = [word.upper() for word in _WORDS.findall(_OPTIONS.sub("", sql))]
+    bare = [word if word[0].isdigit() else word.rpartition(".")[2] for word in words if word != "AS"]
+    same = ["STRING" if word == "VARCHAR" else word for word in bare]
+    return [word for word, before in zip(same, ["", *same], strict=False) if word != before]
+
+
+async def deploy(server: Ksqldb, statements: Sequence[Statement], *, replace: bool) -> AsyncIterator[Deployed]:
+    """Run what is missing, in order; raises StatementError with file and line, KsqldbUnavailable."""
+    differing = await _differing(server, statements)
+    again = _dependents(statements, differing) if replace else []
+    for statement in reversed(again):
+        await _drop(server, statement)
+    sources, queries = await server.sources(), {query.id for query in await server.queries()}
+    for statement in statements:
+        if statement in differing and not replace:
+            yield Deployed(statement, "differs")
+        elif _is_there(statement, sources, queries):
+            yield Deployed(statement, "unchanged")
+        else:
+            await _execute(server, statement)
+            yield Deployed(statement, "replaced" if statement in again else "created")
+
+
+async def _differing(server: Ksqldb, statements: Sequence[Statement]) -> list[Statement]:
+    """The statements of which the server has another version, or a table or stream that no query writes any more."""
+    sources, queries = await server.sources(), {query.id: query for query in await server.queries()}
+    found = []
+    for statement in statements:
+        # A stream without SELECT takes its columns from the registry: what the server has of it is more than we said.
+        if statement.query is None or not _is_there(statement, sources, queries):
+            continue
+        running = next((queries[each] for each in queries if re.fullmatch(statement.query, each)), None)
+        if running is None or meaning(await _theirs(server, statement, running)) != meaning(statement.text):
+            found.append(statement)
+    return found
+
+
+async def _theirs(server: Ksqldb, statement: Statement, running: Query) -> str:
+    """The server's version of a statement."""
+    return (await server.describe(statement.creates[1])).statement if statement.creates else running.query_string
+
+
+def _is_there(statement: Statement, sources: Any, queries: Any) -> bool:
+    return statement.query_id in queries if statement.creates is None else statement.creates[1] in sources
+
+
+def _dependents(statements: Sequence[Statement], differing: Sequence[Statement]) -> list[Statement]:
+    """What has to go for those to change: a rule's table alone; where it is what all tables read, every query."""
+    if all(statement.creates and statement.creates[0] == "TABLE" for statement in differing):
+        return list(differing)
+    return [statement for statement in statements if statement.query]
+
+
+async def _drop(server: Ksqldb, statement: Statement) -> None:
+    """End the queries that write it and drop it, with its topic unless others write that; missing is fine."""
+    if statement.creates is None:
+        if statement.query_id in {query.id for query in await server.queries()}:
+            await server.execute(f"TERMINATE {statement.query_id};")
+        return
+    kind, name = statement.creates
+    if name not in await server.sources():
+        return
+    for query in (await server.describe(name)).write_queries:
+        await server.execute(f"TERMINATE {query.id};")
+    # Whether it is written now does not matter: an attempt before this one may have ended the query and no more.
+    await server.execute(f"DROP {kind} {name}{' DELETE TOPIC' if statement.query else ''};")
+
+
+async def _execute(server: Ksqldb, statement: Statement) -> None:
+    try:
+        done = await server.execute(statement.text)
+    except StatementError as error:
+        raise StatementError(f"{statement.file}, line {statement.line}: {error.reason}", statement.text) from None
+    if done.status == "ERROR":
+        raise StatementError(f"{statement.file}, line {statement.line}: {done.message}", statement.text)
+
+
+async def health(server: Ksqldb) -> list[QueryHealth]:
+    """The persistent queries, and how far each is behind; raises KsqldbUnavailable."""
+    lags: dict[str, int] = {}
+    queries = await server.queries()
+    for sink in sorted({sink for query in queries for sink in query.sinks}):
+        for summary in (await server.describe(sink)).query_offset_summaries:
+            offsets = [offsets for topic in summary.topic_summaries for offsets in topic.offsets]
+            if offsets:
+                lags[summary.group_id] = sum(
+                    max(0, each.log_end_offset - max(each.log_start_offset, each.consumer_offset)) for each in offsets
+                )
+    return [
+        QueryHealth(
+            query.id,
+            query.state,
+            next((lag for group, lag in lags.items() if group.endswith(f"query_{query.id}")), None),
+        )
+        for query in sorted(queries, key=lambda query: query.id)
+    ]

@@ -1,0 +1,1 @@
+"""Exactly-once processing on aiokafka, in Kafka Streams' words: stages, tasks, workers, partition groups."""

@@ -1,0 +1,69 @@
+"""What a stage is: a name, its input topics, and what to do with a task's records.
+
+A stage knows nothing of Kafka's protocol: records in, records out. The loop around it (`task`, `worker`) makes each
+batch one transaction.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+from aiokafka.structs import ConsumerRecord
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Output(msgspec.Struct, frozen=True, gc=False):
+    """A record to write. `timestamp` is ms since the epoch, None for now."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    timestamp: int | None = None
+    headers: Headers = ()
+
+
+class Processor(Protocol):
+    """A stage's work in one task. Its state is this task's alone, and as of the last committed batch."""
+
+    async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
+        """Whatever has to be waited for before `process`, such as schemas that are not known yet."""
+
+    def process(self, records: Sequence[ConsumerRecord], now: float) -> list[Output]:
+        """What to write for these records. `now` is a monotonic clock's seconds."""
+
+    def restore(self, changelog: Iterable[tuple[bytes | None, bytes | None]]) -> None:
+        """Take in the task's changelog, a chunk at a time, in order."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether `process` has something to write even if no record comes. A task opens by writing all of it."""
+
+    def committed(self) -> None:
+        """Count what the last `process` did, once its transaction has ended."""
+
+    def closed(self) -> None:
+        """The task is no longer here: its gauges go, too."""
+
+
+Partitions = dict[str, int]
+"""How many partitions each topic has."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a payment's way."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    processor: Callable[[int, Partitions], Processor]
+    """Makes the processor of a task, given its partition number."""
+
+    changelog: str | None = None
+    """Compacted topic with the task's state, in the partition of the task's number."""
+
+    drift_ms: int | None = None
+    """How much event time one batch may span where several partitions go into one (see `partition_group`)."""

@@ -1,0 +1,301 @@
+"""A worker: a member of a stage's consumer group that runs the tasks assigned to it.
+
+Work goes in sessions. A session joins the group, opens its tasks, and commits a batch of each per commit interval;
+whatever fails ends the session, and the next one begins from what was committed. There is no other recovery, so it is
+the path that is always exercised: a crash, a fenced producer, a rebalance and a restarted broker all end in it.
+"""
+
+import asyncio
+import math
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
+from enum import Enum, auto
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord, TopicPartition
+
+from fraud import metrics
+from fraud.settings import FraudSettings
+from fraud.streams.assignor import TaskAssignor
+from fraud.streams.partition_group import Alignment
+from fraud.streams.stage import Stage
+from fraud.streams.task import STALLED_AFTER_SECONDS, Stalled, Task, open_task
+from schemas.errors import BrokerError, RegistryUnavailable
+from schemas.event_loop import being_cancelled
+from schemas.kafka.connect import Unreachable, start_client
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.stop import stop_consumer
+
+MOST_RECORDS = 20_000
+FETCH_WAIT_MS = 50
+LONGEST_WAIT_SECONDS = 5.0
+COMMIT_SECONDS = 60.0
+PING_SECONDS = 2.0
+RECOVERABLE = (KafkaError, BrokerError, RegistryUnavailable, TimeoutError, AssertionError, OSError, RuntimeError)
+"""What ends a session but not the worker.
+
+aiokafka asserts where a fenced producer is used on; uvloop raises RuntimeError where a closed connection is written to.
+"""
+
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Runs a stage until it is stopped."""
+
+    def __init__(self, stage: Stage, kafka: KafkaSettings, settings: FraudSettings) -> None:
+        self.stage = stage
+        self.settings = settings
+        self.tasks: dict[int, Task] = {}
+        self.stopping = asyncio.Event()
+        self._kafka = kafka
+        self._client_options = kafka.client_options()
+        self._group = f"{settings.fraud_app}-{stage.name}"
+        self._session: _Session | None = None
+        self._reason = "it has not joined its group yet"
+
+    async def missing(self) -> str | None:
+        """What keeps the stage from its work at this moment, Kafka asked; None if nothing does."""
+        return self._reason if self._session is None else await self._session.missing()
+
+    async def run(self) -> None:
+        """Work, session after session, until `stopping` is set."""
+        pause = self.settings.fraud_retry_seconds
+        while not self.stopping.is_set():
+            try:
+                async with self._joined() as session:
+                    while not self.stopping.is_set():
+                        await session.step()
+                        pause = self.settings.fraud_retry_seconds
+                    await session.finish()
+            except Unreachable as error:
+                reason = str(error)
+            except RECOVERABLE as error:
+                reason = f"{type(error).__name__}: {error}"
+            except asyncio.CancelledError:
+                if being_cancelled():
+                    raise
+                reason = "a client of Kafka ended"
+            else:
+                break
+            self._reason = f"it starts over after an error: {reason}"
+            log.warning("session ended; starting over", stage=self.stage.name, reason=reason, pause_seconds=pause)
+            await _wait(self.stopping, pause)
+            pause = min(2 * pause, 30.0)
+
+    @asynccontextmanager
+    async def _joined(self) -> AsyncIterator["_Session"]:
+        consumer = AIOKafkaConsumer(
+            **self._client_options,
+            client_id=self._group,
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            partition_assignment_strategy=[TaskAssignor],
+            session_timeout_ms=self.settings.fraud_session_timeout_ms,
+            heartbeat_interval_ms=self.settings.fraud_session_timeout_ms // 5,
+            rebalance_timeout_ms=60_000,
+            max_poll_interval_ms=600_000,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+        )
+        session = _Session(self, consumer)
+        metrics.SESSIONS.labels(self.stage.name).inc()
+        try:
+            await start_client(consumer, self._kafka)
+            consumer.subscribe(self.stage.inputs, listener=session)
+            self._session = session
+            yield session
+        finally:
+            self._session = None
+            await asyncio.gather(*(task.close() for task in self.tasks.values()))
+            self.tasks.clear()
+            metrics.TASKS.labels(self.stage.name).set(0)
+            metrics.LAG.remove_by_labels({"stage": self.stage.name})
+            await stop_consumer(consumer)
+
+    async def open_task(self, number: int, consumer: AIOKafkaConsumer) -> Task:
+        """See `task.open_task`."""
+        return await open_task(
+            self.stage,
+            number,
+            app=self.settings.fraud_app,
+            group=self._group,
+            client_options=self._client_options,
+            consumer=consumer,
+        )
+
+
+class _State(Enum):
+    JOINING = auto()
+    ASSIGNED = auto()
+    RUNNING = auto()
+
+
+class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
+    """A membership in the group, from joining it to the first error.
+
+    Every rebalance goes from RUNNING to JOINING (revoked) to ASSIGNED; opening the assigned tasks leads to RUNNING.
+    """
+
+    def __init__(self, worker: Worker, consumer: AIOKafkaConsumer) -> None:
+        self._worker = worker
+        self._stage = worker.stage
+        self._tasks = worker.tasks
+        self._consumer = consumer
+        self._alignment = Alignment(worker.stage.drift_ms)
+        self._state = _State.JOINING
+        self._assigned: set[TopicPartition] = set()
+        self._committing = asyncio.Lock()
+        self._catching_up = False
+        self._received_at = time.monotonic()
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Before the group rebalances: let the batch under way finish, so that its work is not lost."""
+        async with self._committing:
+            self._state = _State.JOINING
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """After a rebalance. Tasks open outside of this callback: restoring may take longer than the group waits."""
+        self._assigned = set(assigned)
+        self._consumer.pause(*self._assigned)
+        self._state = _State.ASSIGNED
+
+    async def missing(self) -> str | None:
+        """What this session still waits for. Having joined and been given no tasks is well: others have them all."""
+        if self._state is not _State.RUNNING:
+            joining = self._state is _State.JOINING
+            return "it is joining its group" if joining else "its tasks get their state back"
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await self._consumer.topics()
+        except (KafkaError, TimeoutError) as error:
+            return f"Kafka does not answer: {str(error) or 'nothing came in time'}"
+        return None
+
+    async def step(self) -> None:
+        """At most one commit interval: collect records, and commit a batch of each task that has any."""
+        interval = self._worker.settings.fraud_commit_interval_ms / 1000
+        until = time.monotonic() + interval
+        if self._state is _State.ASSIGNED:
+            await _unless(self._worker.stopping, self._open_tasks(frozenset(self._assigned)))
+        if self._state is _State.RUNNING and self._assigned:
+            records = await self._collect(until)
+            async with self._committing:
+                if self._state is _State.RUNNING:
+                    await self._commit(records, time.monotonic())
+            await self._check_progress()
+        else:
+            with suppress(TimeoutError):  # what it may return is read again: opening tasks seeks
+                async with asyncio.timeout(interval):
+                    await self._consumer.getmany(timeout_ms=math.ceil(1000 * interval))
+
+    async def finish(self) -> None:
+        """Write what the tasks were still to write of what they have read: cases of hot windows."""
+        async with self._committing:
+            if self._state is _State.RUNNING:
+                await self._commit([], now=math.inf)
+
+    async def _open_tasks(self, assigned: frozenset[TopicPartition]) -> None:
+        """Close the tasks that went elsewhere, open those that came, and go on where each was committed."""
+        numbers = {partition.partition for partition in assigned}
+        gone = [self._tasks.pop(number) for number in list(self._tasks) if number not in numbers]
+        await asyncio.gather(*(task.close() for task in gone))
+        metrics.LAG.remove_by_labels({"stage": self._stage.name})
+        await _all(self._open(number) for number in numbers - self._tasks.keys())
+        if self._state is not _State.ASSIGNED or assigned != self._assigned:
+            return  # the next rebalance has begun, or ended, meanwhile
+        self._alignment.assign(assigned)
+        for partition in assigned:
+            self._consumer.seek(partition, self._tasks[partition.partition].positions[partition])
+        self._consumer.resume(*assigned)
+        self._received_at = time.monotonic()
+        self._state = _State.RUNNING
+        metrics.TASKS.labels(self._stage.name).set(len(numbers))
+        log.info("tasks assigned", stage=self._stage.name, tasks=sorted(numbers))
+
+    async def _open(self, number: int) -> None:
+        """Open a task, and keep it even if another one's opening fails: the end of the session closes it."""
+        self._tasks[number] = await self._worker.open_task(number, self._consumer)
+
+    async def _collect(self, until: float) -> list[ConsumerRecord]:
+        """Records in order of time: what comes until the interval is over, or at once what is there already."""
+        alignment = self._alignment
+        while self._state is _State.RUNNING:
+            if wanted := alignment.wanting(MOST_RECORDS):
+                wait_ms = 0 if self._catching_up else max(0, math.ceil(1000 * (until - time.monotonic())))
+                for partition, records in (await self._consumer.getmany(*wanted, timeout_ms=wait_ms)).items():
+                    alignment.add(partition, records)
+                    self._received_at = time.monotonic()
+            if self._catching_up or time.monotonic() >= until or alignment.buffered() >= MOST_RECORDS:
+                at_end = {partition for partition in self._assigned if await self._at_end(partition)}
+                taken = alignment.take(at_end, MOST_RECORDS)
+                self._catching_up = bool(taken) and alignment.buffered() > 0
+                return taken
+        return []
+
+    async def _at_end(self, partition: TopicPartition) -> bool:
+        """Whether the partition has been read to its end as far as is known; after a while of silence, in any case."""
+        end = self._consumer.last_stable_offset(partition)
+        if end is not None:
+            behind = max(0, end - await self._consumer.position(partition))
+            metrics.LAG.labels(self._stage.name, partition.topic, partition.partition).set(behind)
+            if not behind:
+                return True
+        return time.monotonic() - self._received_at > LONGEST_WAIT_SECONDS
+
+    async def _commit(self, records: Iterable[ConsumerRecord], now: float) -> None:
+        batches: dict[int, list[ConsumerRecord]] = defaultdict(list)
+        for record in records:
+            batches[record.partition].append(record)
+        async with asyncio.timeout(COMMIT_SECONDS):
+            await _all(
+                task.commit(batches[number], now)
+                for number, task in self._tasks.items()
+                if number in batches or task.processor.pending
+            )
+
+    async def _check_progress(self) -> None:
+        """Raise Stalled where nothing came for a while although there is something: consumers do fall silent."""
+        if time.monotonic() - self._received_at < STALLED_AFTER_SECONDS:
+            return
+        positions = {each: await self._consumer.position(each) for each in self._assigned}
+        ends = await self._consumer.end_offsets(list(positions))
+        behind = {
+            f"{each.topic}-{each.partition}": ends[each] - at for each, at in positions.items() if ends[each] > at
+        }
+        if behind:
+            raise Stalled(f"nothing received for {STALLED_AFTER_SECONDS:.0f} s, yet there is: {behind}")
+        self._received_at = time.monotonic()
+
+
+async def _all(awaitables: Iterable[Awaitable[None]]) -> None:
+    """Await all; every one has ended before the first error is raised, so that nothing goes on behind one's back."""
+    for result in await asyncio.gather(*awaitables, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+async def _unless(event: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Do the work, or cut it short as soon as the event is set: where Kafka is away, opening tasks does not end."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        working.cancel()
+        waiting.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Until the event is set, or for that long."""
+    if seconds > 0:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), seconds)

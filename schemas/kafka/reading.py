@@ -1,0 +1,143 @@
+"""Reading topics from their beginning to their end, outside of any group."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterable, Mapping
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaTimeoutError, for_code
+from aiokafka.protocol.offset import OffsetRequest
+from aiokafka.structs import ConsumerRecord, TopicPartition
+
+from schemas.event_loop import being_cancelled
+from schemas.kafka.connect import start_client
+from schemas.kafka.settings import KafkaSettings
+
+FETCH_MS = 500
+SILENT_SECONDS = 30.0
+"""How long Kafka may send nothing while there is more to read."""
+LATEST = -1
+DEBUGGING_REPLICA = -2
+"""ListOffsets in Kafka's protocol: the latest offset, and a replica's number that stands for no follower."""
+
+
+async def read_to_end(
+    kafka: KafkaSettings,
+    topics: Iterable[str],
+    since: Mapping[TopicPartition, int] | None = None,
+    *,
+    all_written: bool = False,
+) -> AsyncGenerator[list[ConsumerRecord], None]:
+    """All committed records up to the topics' ends at this moment, in batches, the last with what has come since.
+
+    A topic that is not there has none. `since` are the offsets to begin at; where it has none, the beginning.
+    `all_written`: also what no transaction has committed, and what a leader has written and its followers have not;
+    these are waited for. Raises KafkaError, also where Kafka falls silent before the ends are reached.
+    """
+    consumer = AIOKafkaConsumer(
+        **kafka.client_options(),
+        isolation_level="read_uncommitted" if all_written else "read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    try:
+        await start_client(consumer, kafka)
+        ends = await _ends(consumer, topics)
+        if all_written:
+            ends = await _ends_of_leaders(consumer, ends)
+        left = {partition for partition, end in ends.items() if end > (since or {}).get(partition, 0)}
+        if not left:
+            return
+        consumer.assign(list(left))
+        for partition in left:
+            if since and partition in since:
+                consumer.seek(partition, since[partition])
+        while left:
+            for records in await _next(consumer, left, ends):
+                yield records
+    finally:
+        await _stop(consumer)
+
+
+async def _next(
+    consumer: AIOKafkaConsumer, left: set[TopicPartition], ends: Mapping[TopicPartition, int]
+) -> list[list[ConsumerRecord]]:
+    """The next batches; takes away from `left` what has been read. Raises KafkaTimeoutError where nothing comes."""
+    before = len(left)
+    try:
+        async with asyncio.timeout(SILENT_SECONDS):
+            while True:
+                batches = list((await consumer.getmany(*left, timeout_ms=FETCH_MS)).values())
+                for partition in list(left):
+                    if await consumer.position(partition) >= ends[partition]:
+                        left.discard(partition)
+                        consumer.pause(partition)
+                if batches or len(left) < before:
+                    return batches
+    except TimeoutError:
+        names = ", ".join(sorted({partition.topic for partition in left}))
+        raise KafkaTimeoutError(f"nothing has come for {SILENT_SECONDS:g} s, and there is more of {names}") from None
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """Stop it. aiokafka lets the end of a fetch that failed out as CancelledError, and connections open."""
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        await consumer._client.close()  # noqa: SLF001 - nothing public closes what a stop has left
+        if being_cancelled():
+            raise
+
+
+async def offsets_at(kafka: KafkaSettings, topics: Iterable[str], milliseconds: int) -> dict[TopicPartition, int]:
+    """Each partition's first offset with a timestamp from then on, or else its end; raises KafkaError."""
+    consumer = AIOKafkaConsumer(**kafka.client_options(), isolation_level="read_committed", enable_auto_commit=False)
+    try:
+        await start_client(consumer, kafka)
+        ends = await _ends(consumer, topics)
+        found = await consumer.offsets_for_times(dict.fromkeys(ends, milliseconds)) if ends else {}
+        return {partition: found[partition].offset if found.get(partition) else end for partition, end in ends.items()}
+    finally:
+        await consumer.stop()
+
+
+async def end_offsets(kafka: KafkaSettings, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    """The end of each partition for readers of committed records; raises KafkaError."""
+    consumer = AIOKafkaConsumer(**kafka.client_options(), isolation_level="read_committed", enable_auto_commit=False)
+    try:
+        await start_client(consumer, kafka)
+        return await _ends(consumer, topics)
+    finally:
+        await consumer.stop()
+
+
+async def _ends(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    there = set(topics) & await consumer.topics()
+    if not there:
+        return {}
+    consumer.subscribe(there)
+    await consumer._client.force_metadata_update()  # noqa: SLF001 - nothing public waits for a topic's partitions
+    partitions = [
+        TopicPartition(topic, number) for topic in there for number in consumer.partitions_for_topic(topic) or ()
+    ]
+    consumer.unsubscribe()
+    return dict(await consumer.end_offsets(partitions)) if partitions else {}
+
+
+async def _ends_of_leaders(
+    consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Where leaders' logs end, followers or no: what ListOffsets tells whoever reads replicas to debug them."""
+    client = consumer._client  # noqa: SLF001 - nothing public asks as anybody but a consumer
+    asked: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
+    for topic, partition in partitions:
+        asked[client.cluster.leader_for_partition(TopicPartition(topic, partition))][topic].append((partition, LATEST))
+    ends = {}
+    for leader, topics in asked.items():
+        answer = await client.send(leader, OffsetRequest(DEBUGGING_REPLICA, 0, list(topics.items())))
+        for topic, found in answer.topics:
+            for partition, error, _, end in found:
+                if error:
+                    raise for_code(error)(f"where {topic}, partition {partition}, ends")
+                ends[TopicPartition(topic, partition)] = end
+    return ends

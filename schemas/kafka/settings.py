@@ -1,0 +1,137 @@
+"""How to reach Kafka: one set of settings for every client of this project."""
+
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from aiokafka.conn import collect_hosts
+from cyclopts import Parameter
+
+from schemas.errors import SettingsError
+from schemas.kafka.header_keys import tolerate_any
+
+tolerate_any()  # here, because no client of Kafka is made without this module
+
+
+LAST_PORT = 65_535
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class KafkaSettings:
+    """Where Kafka is and how to prove who we are. The password comes from KAFKA_PASSWORD or a file, never a flag."""
+
+    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    """Brokers to ask first, host:port, separated by commas."""
+
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How the connection is secured."""
+
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    """How to authenticate, with SASL_PLAINTEXT or SASL_SSL."""
+
+    kafka_username: str | None = None
+    """User name for SASL; the password is read from KAFKA_PASSWORD or --kafka-password-file."""
+
+    kafka_password_file: Path | None = None
+    """File that holds the SASL password."""
+
+    kafka_ca_file: Path | None = None
+    """PEM file of the authorities that sign the brokers' certificates; without it the system's own."""
+
+    kafka_certificate_file: Path | None = None
+    """PEM file of the certificate that shows the brokers who we are, where they ask for one, and what leads to its
+    authority."""
+
+    kafka_key_file: Path | None = None
+    """PEM file with that certificate's key, not encrypted; without it the key is in the certificate's file."""
+
+    def __post_init__(self) -> None:
+        """Raises SettingsError for a key to nothing, and for brokers that are none."""
+        try:
+            brokers = collect_hosts(self.kafka_bootstrap_servers)
+        except ValueError:
+            brokers = []
+        if not brokers or not all(host and 0 < port <= LAST_PORT for host, port, _ in brokers):
+            raise SettingsError("kafka_bootstrap_servers must be HOST:PORT, or several of them separated by commas")
+        if self.kafka_key_file and not self.kafka_certificate_file:
+            raise SettingsError("kafka_key_file is the key to a kafka_certificate_file, and there is none")
+
+    def client_options(self) -> dict[str, Any]:
+        """Keyword arguments for any aiokafka client; raises SettingsError."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.kafka_bootstrap_servers,
+            "security_protocol": self.kafka_security_protocol,
+        }
+        if "SSL" in self.kafka_security_protocol.split("_"):
+            options["ssl_context"] = trust(self.kafka_ca_file, "KAFKA_CA_FILE")
+            if self.kafka_certificate_file:
+                present(options["ssl_context"], self.kafka_certificate_file, self.kafka_key_file)
+        if self.kafka_security_protocol.startswith("SASL"):
+            if not self.kafka_username:
+                raise SettingsError(f"{self.kafka_security_protocol} needs a user name: set KAFKA_USERNAME")
+            options["sasl_mechanism"] = self.kafka_sasl_mechanism
+            options["sasl_plain_username"] = self.kafka_username
+            options["sasl_plain_password"] = secret("KAFKA_PASSWORD", self.kafka_password_file)
+        return options
+
+
+def trust(authorities: Path | None, setting: str) -> ssl.SSLContext:
+    """TLS to servers whose certificates these authorities sign, or else the system's; raises SettingsError."""
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"{setting}: {authorities}: {_wrong_with(error)}") from None
+
+
+def present(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    """Show a certificate to servers that ask for one; raises SettingsError."""
+
+    def no_password() -> str:
+        raise SettingsError(f"{key or certificate}: an encrypted key cannot be used")  # OpenSSL would ask the terminal
+
+    try:
+        context.load_cert_chain(certificate, key, no_password)
+    except (OSError, ssl.SSLError) as error:
+        files = f"{certificate}, {key}" if key else str(certificate)
+        raise SettingsError(f"KAFKA_CERTIFICATE_FILE, KAFKA_KEY_FILE: {files}: {_wrong_with(error)}") from None
+
+
+def _wrong_with(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "this is not PEM, or the key is not the certificate's"
+    return f"cannot be read: {error.strerror}"
+
+
+def without_password(setting: str, address: str) -> None:
+    """Raises SettingsError for what is no address of HTTP, and for one that names a user: it is logged, and a flag is
+    in the list of processes.
+    """
+    try:
+        parts = urlsplit(address)
+        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if address and not valid:
+        raise SettingsError(f"{setting} must be an address such as http://HOST:PORT")
+    if parts.username is not None:
+        raise SettingsError(f"{setting} must not hold a user name or password; there are settings for both")
+
+
+def secret(variable: str, file: Path | None) -> str:
+    """A secret from a file, or else from the environment; raises SettingsError that names both ways."""
+    if file is None:
+        value = os.environ.get(variable, "")
+    else:
+        try:
+            value = file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(f"{variable}_FILE: cannot read {file}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{variable}_FILE: {file} is not UTF-8") from None
+    if not value:
+        raise SettingsError(f"no password: set {variable}, or name a file that holds it in {variable}_FILE")
+    return value

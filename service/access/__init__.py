@@ -1,0 +1,1 @@
+"""From a request's credentials to an identity and its scopes."""

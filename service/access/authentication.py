@@ -1,0 +1,112 @@
+"""Who may do what: bearer tokens (RFC 6750) with scopes, opaque ones or JWTs, in a header or in a browser's cookie.
+
+No script can read the cookie, and what a browser sends with it is taken only from our own pages.
+"""
+
+from typing import Annotated, Literal, Protocol, get_args
+
+import msgspec
+from aiohttp import hdrs, web
+from msgspec import Meta
+from multidict import istr
+
+from service.http.problems import Problem
+
+Scope = Literal["payments:write", "reviews:read", "reviews:write", "metrics:read"]
+SCOPES: tuple[str, ...] = get_args(Scope)
+
+COOKIE = "underten_session"
+FETCH_SITE = istr("Sec-Fetch-Site")
+OWN_SITES = frozenset({"same-origin", "none"})
+NAME = r"\A(?=.*\S)[^\x00-\x1f\x7f\ud800-\udfff]+\Z"
+"""Not blank, and nothing in it that would break a line or cannot be written."""
+NEEDED = "a token is needed: Authorization: Bearer ..., or sign in at /login"
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Somebody with a token, and what it allows."""
+
+    name: Annotated[str, Meta(max_length=100, pattern=NAME)]
+    scopes: frozenset[Scope]
+
+
+class BadToken(Exception):
+    """A token that lets nobody in; the text says why, and repeats nothing of the token."""
+
+
+class Verifier(Protocol):
+    """One kind of tokens."""
+
+    async def identity(self, token: str) -> Identity:
+        """Whose token it is; raises BadToken, or Problem, 503, where that cannot be known now."""
+
+
+class Access:
+    """The kinds of tokens that are taken here."""
+
+    def __init__(self, opaque: Verifier | None, jwts: Verifier | None) -> None:
+        self._opaque = opaque
+        self._jwts = jwts
+
+    async def identity(self, token: str) -> Identity:
+        """Whose token it is; raises BadToken, or Problem, 503, where that cannot be known now."""
+        verifier = self._jwts if self._jwts is not None and token.count(".") == 2 else self._opaque
+        if verifier is None or not token.isascii():
+            raise BadToken("this is no token of a kind that is taken here")
+        return await verifier.identity(token)
+
+
+ACCESS = web.AppKey("access", Access)
+
+
+async def authenticate(access: Access, request: web.Request, *, changes: bool) -> Identity:
+    """Who sent a request.
+
+    `changes`: whether it may change anything. Raises Problem: 401; 403 for a change by cookie from a page that is not
+    ours; 503.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    by_header = scheme.lower() == "bearer"
+    token = token.strip() if by_header else request.cookies.get(COOKIE, "")
+    if not (token or by_header):
+        raise unauthorized(NEEDED)
+    try:
+        identity = await access.identity(token)
+    except BadToken as error:
+        raise unauthorized(f"{error}; {NEEDED}", ', error="invalid_token"') from None
+    if changes and not by_header and not _from_our_page(request):
+        raise Problem(403, "cross-site", "with a cookie, this is taken only from this service's own pages")
+    return identity
+
+
+def permit(identity: Identity, scope: str) -> None:
+    """Raises Problem, 403, for somebody without a scope."""
+    if scope not in identity.scopes:
+        challenge = f'Bearer realm="underten", error="insufficient_scope", scope="{scope}"'
+        detail = f"this token lacks the scope {scope}"
+        raise Problem(403, "insufficient-scope", detail, headers={"WWW-Authenticate": challenge})
+
+
+def unauthorized(detail: str, error: str = "") -> Problem:
+    """401 with its challenge (RFC 6750, section 3)."""
+    headers = {"WWW-Authenticate": f'Bearer realm="underten"{error}'}
+    return Problem(401, "unauthorized", detail, headers=headers)
+
+
+def from_another_site(request: web.Request) -> bool:
+    """Whether a browser says so (Fetch Metadata; Origin where it does not know of that); programs say nothing."""
+    site = request.headers.get(FETCH_SITE)
+    if site is not None:
+        return site not in OWN_SITES
+    origin = request.headers.get(hdrs.ORIGIN)
+    return origin is not None and origin.partition("://")[2] != request.host
+
+
+def _from_our_page(request: web.Request) -> bool:
+    """Whether a browser says so: pages cannot make it say anything else."""
+    says = FETCH_SITE in request.headers or hdrs.ORIGIN in request.headers
+    return says and not from_another_site(request)
+
+
+IDENTITY = web.RequestKey("identity", Identity)
+"""The sender of a request, where access is controlled."""

@@ -1,0 +1,109 @@
+"""JSON Web Tokens as bearer tokens (RFC 7519, RFC 9068; checked as RFC 8725 advises)."""
+
+import hashlib
+import time
+from typing import Any, NamedTuple
+
+import jwt
+import msgspec
+from jwt.exceptions import ExpiredSignatureError, InvalidAudienceError, InvalidIssuerError, PyJWTError
+
+from service.access.authentication import SCOPES, BadToken, Identity
+from service.access.jwk_set import KeySource, find
+from service.access.settings import AccessSettings
+from service.http.problems import unavailable
+
+LEEWAY_SECONDS = 10
+"""How far the issuer's clock may be from ours."""
+MOST_REMEMBERED = 10_000
+TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+"""Others are tokens for another purpose, such as logout+jwt (RFC 8725, section 3.11)."""
+SCOPE_CLAIMS = ("scope", "scp", "scopes")
+
+
+class _Verified(NamedTuple):
+    identity: Identity
+    until: float
+
+
+class Jwts:
+    """The tokens of one issuer for one audience."""
+
+    def __init__(self, settings: AccessSettings, source: KeySource) -> None:
+        self._settings = settings
+        self._source = source
+        self._keys = source.keys
+        # Checking a signature takes some 0.2 ms, a look here 1 us.
+        self._verified: dict[bytes, _Verified] = {}
+
+    async def identity(self, token: str) -> Identity:
+        """Whose token it is; raises BadToken, or Problem, 503, where its key cannot be had at the moment."""
+        keys = self._source.keys
+        if keys is not self._keys:
+            self._keys = keys
+            self._verified.clear()
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._verified.get(digest)
+        if known is not None and known.until > time.time():
+            return known.identity
+        claims = await self._claims(token)
+        identity = identity_of(claims, self._settings.jwt_name_claim)
+        if len(self._verified) >= MOST_REMEMBERED:
+            del self._verified[next(iter(self._verified))]
+        self._verified[digest] = _Verified(identity, int(claims["exp"]) + LEEWAY_SECONDS)
+        return identity
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        settings = self._settings
+        try:
+            header = jwt.get_unverified_header(token)
+            if str(header.get("typ", "JWT")).lower() not in TYPES:
+                raise BadToken("this JWT is of a type that is for something else")
+            key = await self._key(header.get("kid"), header.get("alg"))
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=settings.jwt_algorithms,
+                issuer=settings.jwt_issuer,
+                audience=settings.jwt_audience,
+                leeway=LEEWAY_SECONDS,
+                options={"require": ["exp", "iss", "aud"]},
+            )
+        except ExpiredSignatureError:
+            raise BadToken("this token has expired") from None
+        except InvalidIssuerError:
+            raise BadToken("this token is of another issuer than the one that is trusted here") from None
+        except InvalidAudienceError:
+            raise BadToken("this token is meant for somebody else: its audience is another") from None
+        except PyJWTError:  # its text may repeat what is in the token
+            raise BadToken("this is no JWT that can be verified here") from None
+        return claims
+
+    async def _key(self, key_id: str | None, algorithm: Any) -> jwt.PyJWK:
+        """The key that a token is to be signed with; raises BadToken, or Problem, 503."""
+        if algorithm not in self._settings.jwt_algorithms:
+            raise BadToken("this token is signed with an algorithm that is not taken here")
+        key = find(self._source.keys, key_id, algorithm)
+        if key is None:
+            await self._source.look_again()
+            key = find(self._source.keys, key_id, algorithm)
+        if key is None and self._source.failure:
+            detail = "whether this token is good cannot be said: its key cannot be fetched"
+            raise unavailable("keys-unavailable", detail, retry_after=10)
+        if key is None:
+            raise BadToken("the key that this token names is not one of its issuer's")
+        return key
+
+
+def identity_of(claims: dict[str, Any], name_claim: str) -> Identity:
+    """Who is meant by a token's claims; scopes that are not ours are left out. Raises BadToken."""
+    granted = next((claims[name] for name in SCOPE_CLAIMS if name in claims), ())
+    listed = granted.split() if isinstance(granted, str) else granted
+    scopes = [scope for scope in SCOPES if isinstance(listed, list | tuple) and scope in listed]
+    name = claims.get(name_claim, claims.get("sub"))
+    try:
+        return msgspec.convert({"name": name, "scopes": scopes}, Identity)
+    except msgspec.ValidationError:
+        raise BadToken(
+            f"this token does not say whose it is, in {name_claim} or sub, in 100 characters at most"
+        ) from None

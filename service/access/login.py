@@ -1,0 +1,67 @@
+"""Signing in at a browser: the token becomes a cookie that no script can read and no other site can send."""
+
+import msgspec
+from aiohttp import web
+
+from service.access.authentication import ACCESS, COOKIE, IDENTITY, BadToken, unauthorized
+from service.http import pages
+from service.http.bodies import read_body
+from service.http.middleware import json_answer
+from service.http.problems import Problem
+from service.http.security_headers import by_https
+from service.settings import SETTINGS
+
+MOST_BYTES = 16 * 1024
+LONGEST_COOKIE = 4000
+"""Browsers keep 4,096 bytes with the name (RFC 6265, section 6.1); a JWT may be longer than that."""
+
+
+class Posted(msgspec.Struct):
+    """What the page sends."""
+
+    token: str
+
+
+async def show_login(request: web.Request) -> web.Response:
+    """GET /login."""
+    return pages.answer("login.html")
+
+
+async def sign_in(request: web.Request) -> web.Response:
+    """POST /login: 204 with the cookie; 401 for a token that is nobody's, 422 for one that no cookie can hold."""
+    access = request.app.get(ACCESS)
+    if access is None:
+        raise Problem(404, "open", "this service asks nobody to sign in")
+    body = await read_body(request, MOST_BYTES, request.app[SETTINGS].service.body_timeout)
+    try:
+        token = msgspec.json.decode(body, type=Posted).token
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise Problem(400, "malformed-request", 'the body is {"token": "..."}') from None
+    try:
+        await access.identity(token)
+    except BadToken as error:
+        raise unauthorized(str(error)) from None
+    if len(token) > LONGEST_COOKIE:
+        raise Problem(422, "token-too-long", f"a browser's cookie holds {LONGEST_COOKIE} bytes, this token is longer")
+    response = web.Response(status=204)
+    response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=by_https(request), path="/")
+    return response
+
+
+async def sign_out(request: web.Request) -> web.Response:
+    """POST /logout."""
+    response = web.Response(status=204)
+    response.del_cookie(COOKIE, path="/")
+    return response
+
+
+async def show_session(request: web.Request) -> web.Response:
+    """GET /session: who is asking, without access control nobody in particular; and whether samples may be sent."""
+    identity = request.get(IDENTITY)
+    return json_answer(
+        {
+            "name": identity and identity.name,
+            "scopes": sorted(identity.scopes) if identity else [],
+            "samples": request.app[SETTINGS].service.samples,
+        }
+    )

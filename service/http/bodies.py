@@ -1,0 +1,80 @@
+"""Request bodies, read within limits of size and time, and what their Content-Type says they are."""
+
+import asyncio
+import functools
+from email.message import EmailMessage
+
+from aiohttp import web
+
+from service.http.problems import Problem, too_large
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+
+
+@functools.lru_cache(maxsize=256)
+def media_type(content_type: str) -> tuple[str, str]:
+    """A Content-Type header as (type, charset), both in lower case; charset is utf-8 where none is named."""
+    message = EmailMessage()
+    try:
+        message["Content-Type"] = content_type
+    except (IndexError, ValueError):
+        # What email says of a parameter that ends too early, such as `charset*`, and of Unicode's line breaks.
+        return "", ""
+    charset = message.get_param("charset", "utf-8")
+    return message.get_content_type(), str(charset).lower()
+
+
+async def read_body(request: web.Request, limit: int, seconds: float) -> bytes:
+    """The whole body. Raises Problem: 413 above `limit` bytes, 408 if it has not arrived within `seconds`."""
+    if (request.content_length or 0) > limit:
+        raise too_large(limit)
+    content = request.content
+    if content.is_eof():
+        body = content.read_nowait(-1)
+    else:
+        try:
+            async with asyncio.timeout(seconds):
+                body = await _read_at_most(request, limit)
+        except TimeoutError:
+            raise Problem(
+                408, "slow-body", f"the body did not arrive within {seconds:g} s; nothing was accepted"
+            ) from None
+    if len(body) > limit:
+        raise too_large(limit)
+    return body
+
+
+async def _read_at_most(request: web.Request, limit: int) -> bytes:
+    body = bytearray()
+    while chunk := await request.content.readany():
+        body += chunk
+        if len(body) > limit:
+            break
+    return bytes(body)
+
+
+class BodyBudget:
+    """How many bytes of large bodies may be in memory at once."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    def take(self, size: int) -> None:
+        """Raises Problem, 503 with Retry-After, where there is no room; give back what was taken."""
+        if size > self._left:
+            raise Problem(
+                503,
+                "too-many-in-flight",
+                "too many batches are being read; nothing of this one was accepted",
+                title="Too many payments in flight",
+                headers={"Retry-After": "1"},
+            )
+        self._left -= size
+
+    def give_back(self, size: int) -> None:
+        """Free what `take` took."""
+        self._left += size
+
+
+BODY_BUDGET = web.AppKey("body_budget", BodyBudget)

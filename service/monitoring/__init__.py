@@ -1,0 +1,1 @@
+"""The service's health, status and metrics, for those who operate it."""

@@ -1,0 +1,31 @@
+"""How things stand, in a line: for the page's strip."""
+
+from aiohttp import web
+
+from service.http.middleware import json_answer
+from service.monitoring.traffic import TRAFFIC
+from service.queue import reads
+from service.queue.consumer import QUEUE_READER
+from service.queue.engine_progress import ENGINE_PROGRESS
+from service.review.cases import read_view
+
+
+async def show_status(request: web.Request) -> web.Response:
+    """GET /status."""
+    app = request.app
+    progress = app.get(ENGINE_PROGRESS)
+    traffic = await app[TRAFFIC].figures()
+    comparison = {
+        "off": progress is None,
+        "caught_up": progress is not None and progress.caught_up,
+        "reason": progress.reason if progress else "no ksqlDB is connected: set KSQLDB_URL",
+        "differences": await read_view(app, reads.disagreements),
+    }
+    return json_answer(
+        {
+            "payments_per_second": round(traffic.rate, 1),
+            "cases_open": await read_view(app, reads.count, "open"),
+            "comparison": comparison,
+            "lag": {"review_queue": app[QUEUE_READER].lag, "fraud": traffic.unread},
+        }
+    )

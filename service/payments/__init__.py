@@ -1,0 +1,1 @@
+"""From a posted body to records of the three payment topics."""

@@ -1,0 +1,199 @@
+"""The aiokafka producer in use, and its replacement.
+
+An idempotent producer cannot go on after Kafka refused one of its batches: aiokafka has counted the batch's sequence
+numbers, the broker has not, and every later batch to that partition fails with OutOfOrderSequenceNumber. The way out is
+a new producer with a new id (KIP-98), while the old one delivers what it still holds.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import stamina
+import structlog
+from aiohttp import web
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
+
+from schemas.errors import BrokerError
+from schemas.kafka.connect import start_client
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENT_LATE, RAW_TOPICS, REVIEW_DECISIONS, REVIEW_QUEUE, TopicSettings, create_topics
+
+CONNECT_SECONDS = 10.0
+FAILED = (TimeoutError, KafkaError, RuntimeError)
+"""What stopping a producer in time raises: uvloop the last, where a connection that was closed is written to."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Wire:
+    """A producer that has reached Kafka."""
+
+    producer: AIOKafkaProducer
+
+
+class ProducerConnection:
+    """Keeps one producer connected, from now on until `close`."""
+
+    def __init__(
+        self, kafka: KafkaSettings, topics: TopicSettings, *, max_batch_bytes: int, abandon_after: float
+    ) -> None:
+        """`abandon_after`: seconds that a replaced producer gets to deliver what it still holds."""
+        self._kafka = kafka
+        self._topics = topics
+        self._max_batch_bytes = max_batch_bytes
+        self._abandon_after = abandon_after
+        self._wire: asyncio.Future[Wire] = asyncio.get_running_loop().create_future()
+        self._connecting = asyncio.create_task(self._connect())
+        self._retiring: set[asyncio.Task[None]] = set()
+        self.replaced = 0
+        self.partitions: dict[str, int] = {}
+        """How many partitions each raw topic had when Kafka was last reached; empty before."""
+        self.reason: str | None = "still connecting"
+
+    @property
+    def wire(self) -> Wire | None:
+        """The producer in use, if there is one at this moment."""
+        return self._wire.result() if self._wire.done() else None
+
+    async def get(self) -> Wire:
+        """The producer in use; waits until there is one."""
+        return await asyncio.shield(self._wire)
+
+    def replace(self, wire: Wire) -> None:
+        """Start a new producer in the place of this one; does nothing where that has been done."""
+        if self.wire is not wire:
+            return
+        self.replaced += 1
+        self._wire = asyncio.get_running_loop().create_future()
+        self._connecting = asyncio.create_task(self._connect())
+        retiring = asyncio.create_task(self._retire(wire.producer, self._wire))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+
+    async def ping(self, seconds: float) -> None:
+        """Ask Kafka for its metadata; raises BrokerError if no answer comes in time."""
+        wire = self.wire
+        if wire is None:
+            raise BrokerError(f"not connected to Kafka: {self.reason}")
+        try:
+            async with asyncio.timeout(seconds):
+                await wire.producer.client.fetch_all_metadata()
+        except (KafkaError, TimeoutError) as error:
+            raise BrokerError(f"Kafka does not answer: {str(error) or 'nothing came in time'}") from None
+
+    async def close(self, seconds: float) -> None:
+        """Deliver what is left, but no longer than that; then let go."""
+        self._connecting.cancel()
+        await asyncio.gather(self._connecting, return_exceptions=True)
+        if self.wire is not None:
+            await _stop(self.wire.producer, seconds)
+        for retiring in self._retiring:
+            retiring.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+
+    async def _connect(self) -> None:
+        wire = await self._open_until_it_works()
+        self.reason = None
+        self._wire.set_result(wire)
+
+    async def _open_until_it_works(self) -> Wire:
+        async for attempt in stamina.retry_context(
+            on=Exception, attempts=None, timeout=None, wait_max=2.0, wait_jitter=0.2
+        ):
+            with attempt:
+                try:
+                    return await self._open()
+                except Exception as error:
+                    reason = str(error) or type(error).__name__
+                    if reason != self.reason:  # else it would be said every two seconds
+                        log.warning("not connected to Kafka", reason=reason)
+                    self.reason = reason
+                    raise
+        raise AssertionError("unreachable: attempts have no limit")
+
+    async def _open(self) -> Wire:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            if self.replaced == 0:
+                await create_topics(
+                    self._kafka, self._topics, (*RAW_TOPICS, REVIEW_QUEUE, PAYMENT_LATE, REVIEW_DECISIONS)
+                )
+            largest = await self._largest_batch()
+        # aiokafka's own request timeout says when a silent connection is given up; sends are retried, never expire.
+        producer = AIOKafkaProducer(
+            **self._kafka.client_options(),
+            enable_idempotence=True,
+            acks="all",
+            max_batch_size=largest,
+            request_timeout_ms=10_000,
+            metadata_max_age_ms=60_000,
+        )
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await start_client(producer, self._kafka)
+                self.partitions = {topic: len(await producer.partitions_for(topic)) for topic in RAW_TOPICS}
+        except BaseException:
+            await _abandon(producer)
+            raise
+        log.info("producer connected", max_batch_bytes=largest)
+        return Wire(producer)
+
+    async def _largest_batch(self) -> int:
+        """The size that every raw topic takes."""
+        admin = AIOKafkaAdminClient(**self._kafka.client_options(), request_timeout_ms=5_000)
+        try:
+            await start_client(admin, self._kafka)
+            wanted = [
+                ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": None}) for topic in RAW_TOPICS
+            ]
+            answers = await admin.describe_configs(wanted)
+        finally:
+            await admin.close()
+        limits = [
+            int(value)
+            for answer in answers
+            for _, _, _, _, entries in answer.resources
+            for name, value, *_ in entries
+            if name == "max.message.bytes"
+        ]
+        return min([self._max_batch_bytes, *limits])
+
+    async def _retire(self, producer: AIOKafkaProducer, successor: asyncio.Future[Wire]) -> None:
+        """Let a replaced producer deliver what it holds. Its time runs from when Kafka is known to be there again."""
+        try:
+            stopping = asyncio.create_task(producer.stop())
+            await asyncio.wait([stopping, successor], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait_for(stopping, self._abandon_after)
+        except FAILED as error:
+            log.warning("producer abandoned", reason=str(error) or "it delivered nothing in time")
+            await _abandon(producer)
+        except asyncio.CancelledError:
+            await _abandon(producer)
+            raise
+
+
+CONNECTION = web.AppKey("connection", ProducerConnection)
+
+
+async def _stop(producer: AIOKafkaProducer, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(producer.stop(), seconds)
+    except FAILED:
+        await _abandon(producer)
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """End a producer that may never get its batches delivered; whoever awaits one gets BrokerError's kin.
+
+    aiokafka has no such call: `stop()` waits for Kafka to answer. Hence its parts, one by one.
+    """
+    producer._closed = True  # noqa: SLF001
+    producer._message_accumulator.fail_all(KafkaError("the producer was abandoned"))  # noqa: SLF001
+    await producer.client.close()
+    task = producer._sender.sender_task  # noqa: SLF001
+    if task is not None:
+        task.cancel()
+        await asyncio.wait([task], timeout=1.0)

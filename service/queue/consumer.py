@@ -1,0 +1,244 @@
+"""Reads `review_queue`, `review_decisions`, `payment_late`, and ksqlDB's sink topics if there is one, into the view."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import stamina
+import structlog
+from aiohttp import web
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.structs import ConsumerRecord
+
+from fraud.comparison.rows import SINK, RowError
+from fraud.rules import Rule
+from schemas.errors import BrokerError
+from schemas.event_loop import being_cancelled
+from schemas.kafka.connect import start_client
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topic_identity import TopicIdentity, topic_identity
+from schemas.kafka.topics import PAYMENT_LATE, REVIEW_DECISIONS, REVIEW_QUEUE
+from service.queue.agreement import KsqldbRow, read_ksqldb
+from service.queue.database import Damaged
+from service.queue.view import QueueView, Taken
+
+TOPICS = (REVIEW_QUEUE, REVIEW_DECISIONS, PAYMENT_LATE)
+POLL_MS = 500
+RECORDS_AT_A_TIME = 5_000
+CHECK_SECONDS = 5.0
+WAKE_SECONDS = 1.0
+"""How often snoozes are looked at whose time may be over."""
+
+PASSING = (KafkaError, BrokerError, OSError, TimeoutError, Damaged, sqlite3.OperationalError)
+"""What is tried again: Kafka is away, the file is made anew, the disk is full."""
+
+log = structlog.get_logger(__name__)
+
+
+class Silent(BrokerError):
+    """A topic has more than was read, and nothing comes: the consumer has to be replaced."""
+
+
+class QueueReader:
+    """Keeps a view up to date.
+
+    It reads all partitions without a consumer group: where it stands is kept in the view itself, in the transaction of
+    the cases, so that a restart goes on from there.
+    """
+
+    def __init__(self, kafka: KafkaSettings, view: QueueView, rules: Sequence[Rule] = ()) -> None:
+        """`rules` are those of which ksqlDB's rows are read as well; its topics may come later."""
+        self.caught_up = False
+        """Whether the view holds all that the topics did when reading began; under load there is always more."""
+        self.reason: str | None = "still reading the topic"
+        """Why the reader is not at work, or None if it is."""
+        self.lag = 0
+        """Records on the topics that are not in the view; as of the last check."""
+        self.applied = 0
+        self.bad = 0
+        self._kafka = kafka
+        self._view = view
+        self._sinks = {SINK + rule.name: rule for rule in rules}
+        self._source: dict[str, str] = {}
+        self._damaged = False
+        self._checks = 0
+        self._hurry = False
+        self._read_to: dict[TopicPartition, int] = {}
+        self._goal: dict[TopicPartition, int] = {}
+        self._moved = asyncio.Event()
+        self._reading = asyncio.create_task(self._read_for_ever())
+
+    def rebuild(self) -> None:
+        """Make the view anew: somebody who read it found it damaged."""
+        self._damaged = True
+
+    @property
+    def awaited(self) -> list[str]:
+        """Topics of ksqlDB's that are not there yet."""
+        return [sink for sink in self._sinks if sink not in self._source]
+
+    async def close(self) -> None:
+        """Stop reading."""
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def _read_for_ever(self) -> None:
+        async for attempt in stamina.retry_context(
+            on=Exception, attempts=None, timeout=None, wait_max=2.0, wait_jitter=0.2
+        ):
+            with attempt:
+                try:
+                    await self._read_until_it_fails()
+                except asyncio.CancelledError:
+                    if being_cancelled():
+                        raise
+                    # aiokafka lets the end of a task of its own out of stop(), if that had not run yet.
+                    raise BrokerError("the consumer ended") from None
+                except Exception as error:
+                    self._interrupted(error)
+                    raise
+
+    def _interrupted(self, error: Exception) -> None:
+        reason = str(error) or type(error).__name__
+        if not isinstance(error, PASSING):
+            log.error("reading the review queue failed", exc_info=error)
+        elif reason != self.reason:
+            log.warning("reading the review queue is interrupted", reason=reason)
+        self.reason = reason
+
+    async def _read_until_it_fails(self) -> None:
+        # Fetches return as soon as there is anything; the wait is only how long an idle one stays open.
+        consumer = AIOKafkaConsumer(
+            **self._kafka.client_options(),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=POLL_MS,
+            request_timeout_ms=10_000,
+            metadata_max_age_ms=60_000,
+        )
+        try:
+            await start_client(consumer, self._kafka)
+            await self._begin(consumer)
+            await self._follow(consumer)
+        except (OffsetOutOfRangeError, Damaged) as error:
+            log.warning("the review queue's view is made anew", reason=str(error) or type(error).__name__)
+            self.caught_up = False
+            self._damaged = False
+            await asyncio.to_thread(self._view.rebuild)
+            raise
+        finally:
+            await consumer.stop()
+
+    async def _begin(self, consumer: AIOKafkaConsumer) -> None:
+        identities = await self._identities(consumer)
+        partitions = [TopicPartition(topic, n) for topic, each in identities.items() for n in range(each.partitions)]
+        self._source = _source(identities)
+        read_to = await asyncio.to_thread(self._view.positions, self._source)
+        consumer.assign(partitions)
+        self._goal = await consumer.end_offsets(partitions)
+        beginnings = await consumer.beginning_offsets(partitions)
+        self._read_to = {each: max(read_to.get(each, 0), beginnings[each]) for each in partitions}
+        for partition, offset in self._read_to.items():
+            consumer.seek(partition, offset)
+
+    async def _identities(self, consumer: AIOKafkaConsumer) -> dict[str, TopicIdentity]:
+        """The topics that are there to be read; raises BrokerError where one that must be is not."""
+        there = await consumer.topics() if self._sinks else set()
+        wanted = [*TOPICS, *(sink for sink in self._sinks if sink in there)]
+        return {topic: await topic_identity(consumer, topic) for topic in wanted}
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        await self._check(consumer)
+        checked = heard = time.monotonic()
+        woken = -WAKE_SECONDS
+        while True:
+            if self._damaged:
+                raise Damaged("a reader found it so")
+            batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_AT_A_TIME)
+            now = time.monotonic()
+            if now - woken > WAKE_SECONDS:
+                await asyncio.to_thread(self._view.wake)
+                woken = now
+            if batches:
+                await self._apply(batches)
+                heard = now
+            # Until the view has caught up, every batch may be the one that completes it.
+            if now - checked > CHECK_SECONDS or self._hurry or not self.caught_up:
+                await self._check(consumer)
+                if now - checked > CHECK_SECONDS and self._sinks:
+                    await self._check_sinks(consumer)
+                checked = now
+                if self.lag and now - heard > 2 * CHECK_SECONDS:
+                    raise Silent(f"{self.lag} records of {' and '.join(TOPICS)} are not delivered")
+
+    async def _apply(self, batches: dict[TopicPartition, list]) -> None:  # type: ignore[type-arg]
+        taken: dict[str, list[Taken]] = {REVIEW_QUEUE: [], REVIEW_DECISIONS: []}
+        late: list[str] = []
+        ksqldb: list[KsqldbRow] = []
+        for partition, batch in batches.items():
+            if partition.topic in taken:
+                taken[partition.topic] += [Taken(each.partition, each.offset, each.key, each.value) for each in batch]
+            elif rule := self._sinks.get(partition.topic):
+                ksqldb += self._read_ksqldb(rule, batch)
+            else:
+                late += [each.key.decode(errors="replace") for each in batch if each.key is not None]
+        positions = {partition: batch[-1].offset + 1 for partition, batch in batches.items()}
+        cases, decisions = taken.values()
+        self.bad += await asyncio.to_thread(self._view.apply, cases, positions, late, ksqldb, decisions)
+        self.applied += len(cases)
+        self._read_to |= positions
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    def _read_ksqldb(self, rule: Rule, batch: list[ConsumerRecord]) -> Iterator[KsqldbRow]:
+        bad = []
+        for record in batch:
+            try:
+                yield read_ksqldb(rule, record.key, record.value, record.timestamp)
+            except RowError as error:
+                bad.append(f"{record.topic}, partition {record.partition}, offset {record.offset}: {error}")
+        if bad:
+            log.warning("not understood", count=len(bad), first=bad[0])
+            self.bad += len(bad)
+
+    async def _check_sinks(self, consumer: AIOKafkaConsumer) -> None:
+        """Begin anew where ksqlDB has made, or made again, a topic."""
+        await consumer._client.force_metadata_update()  # noqa: SLF001 - nothing public asks for topics that are new
+        if _source(await self._identities(consumer)) != self._source:
+            raise BrokerError("ksqlDB's topics have changed")
+
+    async def read_to(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Return when the view holds everything before these offsets."""
+        while any(self._read_to.get(partition, 0) < offset for partition, offset in offsets.items()):
+            await self._moved.wait()
+
+    async def check_now(self) -> None:
+        """Return when the view has held all that the topics did at this moment."""
+        before = self._checks
+        while self._checks < before + 2 or self.lag:
+            self._hurry = True
+            await asyncio.sleep(POLL_MS / 1000)
+
+    async def _check(self, consumer: AIOKafkaConsumer) -> None:
+        """How far the consumer is behind the topic's end."""
+        partitions = consumer.assignment()
+        ends = await consumer.end_offsets(partitions)
+        positions = {each: await consumer.position(each) for each in partitions}
+        self.lag = sum(max(0, ends[each] - positions[each]) for each in partitions)
+        self.reason = None
+        self._hurry = False
+        self._checks += 1
+        if all(positions[each] >= end for each, end in self._goal.items()):
+            self.caught_up = True
+
+
+QUEUE_READER = web.AppKey("queue_reader", QueueReader)
+
+
+def _source(identities: Mapping[str, TopicIdentity]) -> dict[str, str]:
+    """What the view is made from: the cluster, and the id of each topic."""
+    [cluster] = {each.cluster_id for each in identities.values()}
+    return {"cluster_id": cluster, **{topic: each.topic_id for topic, each in identities.items()}}

@@ -1,0 +1,100 @@
+"""How far both engines are, asked for as long as the service runs: what neither could have missed may be judged.
+
+A verdict needs three things in this order: both engines have read everything that is posted (their lag is 0), Python
+has had the moment that it takes to write the cases of hot windows, and the view holds what both have written.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import structlog
+from aiohttp import web
+from aiokafka.errors import KafkaError
+
+from fraud.comparison.engines import ksqldb_lag, python_lag
+from fraud.detection.detect import HOT_CASES_EVERY_SECONDS
+from fraud.ksqldb.client import KsqldbSettings
+from fraud.rules import Rule
+from schemas.errors import UndertenError
+from schemas.event_loop import being_cancelled
+from schemas.kafka.settings import KafkaSettings
+from service.queue.consumer import QueueReader
+from service.queue.view import QueueView
+
+ASK_AGAIN_SECONDS = 2.0
+LONGEST_SECONDS = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class EngineProgress:
+    """Moves the view's `compared_until` forward."""
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        app: str,
+        ksqldb: KsqldbSettings,
+        rules: Sequence[Rule],
+        view: QueueView,
+        reader: QueueReader,
+    ) -> None:
+        """`app` is the name of the installation, as the fraud processes have it."""
+        self.caught_up = False
+        """Whether both engines had read everything when they were asked last."""
+        self.reason: str | None = "the engines have not been asked yet"
+        """Why they are not, or cannot be asked; None if they are."""
+        self._kafka = kafka
+        self._app = app
+        self._ksqldb = ksqldb
+        self._rules = rules
+        self._view = view
+        self._reader = reader
+        view.compared_until = 0
+        self._asking = asyncio.create_task(self._ask_for_ever())
+
+    async def close(self) -> None:
+        """Stop asking."""
+        self._asking.cancel()
+        await asyncio.gather(self._asking, return_exceptions=True)
+
+    async def _ask_for_ever(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(LONGEST_SECONDS):
+                    reason = await self._ask()
+            except TimeoutError:
+                reason = f"the engines were not done within {LONGEST_SECONDS:g} seconds"
+            except (KafkaError, UndertenError, OSError) as error:
+                reason = str(error) or type(error).__name__
+            except asyncio.CancelledError:
+                if being_cancelled():
+                    raise
+                reason = "a client of Kafka ended"
+            except Exception:
+                log.exception("asking the engines failed")
+                reason = "the engines could not be asked; the log says why"
+            if reason != self.reason:
+                log.info("comparison of the engines", caught_up=reason is None, reason=reason)
+            self.caught_up, self.reason = reason is None, reason
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+
+    async def _ask(self) -> str | None:
+        if awaited := self._reader.awaited:
+            return f"ksqlDB has not made {', '.join(awaited)} yet: `python -m fraud ksql deploy` does"
+        asked_at = int(time.time() * 1000)
+        for _ in range(2):  # what is read may lead to more
+            if lag := await python_lag(self._kafka, self._app):
+                return f"Python has {lag} records to read"
+            if lag := await ksqldb_lag(self._kafka, self._ksqldb, self._rules):
+                return f"ksqlDB has {lag} records to read"
+        if lag := self._reader.lag:
+            return f"the queue has {lag} records to take in"
+        await asyncio.sleep(1.5 * HOT_CASES_EVERY_SECONDS)
+        await self._reader.check_now()
+        await asyncio.to_thread(self._view.compared, asked_at)
+        return None
+
+
+ENGINE_PROGRESS = web.AppKey("engine_progress", EngineProgress)

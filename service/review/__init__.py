@@ -1,0 +1,1 @@
+"""From the view to the reviewer's page, and from the reviewer's decision to its topic."""

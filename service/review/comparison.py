@@ -1,0 +1,56 @@
+"""ksqlDB against Python, as the view has it: GET /comparison."""
+
+import time
+from collections import Counter
+from typing import Any
+
+from aiohttp import web
+
+from fraud.comparison.compare import KINDS
+from fraud.rules import Rule
+from service.http.middleware import json_answer
+from service.queue import reads
+from service.queue.engine_progress import ENGINE_PROGRESS
+from service.queue.view import QueueView
+from service.review.cases import read_view
+from service.settings import RULES
+
+MOST_DIFFERENCES = 1000
+_KINDS = {"agree": "equal", "differ": "different"}
+"""Kinds of `fraud.comparison.compare`, where they have another name than a case's agreement."""
+
+
+async def show_comparison(request: web.Request) -> web.Response:
+    """GET /comparison."""
+    app = request.app
+    progress = app.get(ENGINE_PROGRESS)
+    if progress is None:
+        state = {"caught_up": False, "reason": "no ksqlDB is connected: set KSQLDB_URL"}
+        return json_answer({"rules": {}, "settled": 0, "provisional": 0, "pending": 0, "differences": []} | state)
+    found = await read_view(app, compared, app[RULES])
+    state = {"caught_up": progress.caught_up}
+    if progress.reason is not None:
+        state["reason"] = progress.reason
+    return json_answer(found | state)
+
+
+def compared(view: QueueView, rules: tuple[Rule, ...]) -> dict[str, Any]:
+    """Counts by rule and kind. A window is settled once no payment that is posted now could fall into it."""
+    now = int(time.time() * 1000)
+    counts: dict[str, dict[str, int]] = {}
+    total: Counter[str] = Counter()
+    for rule in rules:
+        judged = reads.judged(view, rule.name, now - rule.grace_ms("changes"))
+        total["pending"] += judged.pop("pending", (0, 0))[0]
+        kinds = {_KINDS.get(name, name): count for name, (count, _) in judged.items()}
+        if kinds:
+            counts[rule.name] = {kind: kinds.get(kind, 0) for kind in KINDS}
+        total["windows"] += sum(count for count, _ in judged.values())
+        total["settled"] += sum(settled for _, settled in judged.values())
+    return {
+        "rules": dict(sorted(counts.items())),
+        "settled": total["settled"],
+        "provisional": total["windows"] - total["settled"],
+        "pending": total["pending"],
+        "differences": reads.differences(view, MOST_DIFFERENCES),
+    }

@@ -1,0 +1,198 @@
+"""Metrics, alerts, dashboard and the operator's page agree with each other, and with what the processes expose."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import promql_parser
+import pytest
+import yaml
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Metric
+from prometheus_client.samples import Sample
+
+import fraud.metrics
+from fraud.detection.detect import Detect
+from fraud.detection.normalise import Normalise
+from fraud.rules import load
+from schemas.codecs import PaymentReader
+from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE, RAW_TOPICS
+from schemas.registry import Registry, RegistrySettings
+from service.metrics import Metrics
+from service.producer.outcomes import NotDelivered
+from tests.unit.compose.test_files import LOCAL, container, listeners
+
+ALERTS = yaml.safe_load(Path("compose/prometheus/alerts.yml").read_text(encoding="utf-8"))["groups"]
+RULES = [rule for group in ALERTS for rule in group["rules"]]
+DASHBOARD = json.loads(Path("compose/grafana/dashboards/underten.json").read_text(encoding="utf-8"))
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+PAGE = Path("docs/operations.md").read_text(encoding="utf-8")
+BY_PROMETHEUS = {"up"}
+"""Series that Prometheus makes itself."""
+ADDED = {"job", "instance", "le"}
+"""Labels that Prometheus adds, and those of every histogram."""
+
+
+class Known(NamedTuple):
+    """A metric of a process of ours."""
+
+    metric: Metric
+    labels: frozenset[str]
+    names: frozenset[str]
+
+
+def known(registry: CollectorRegistry) -> Iterator[Known]:
+    """What a registry exposes; of labels also those of metrics that have no series yet."""
+    endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+    for collector in list(registry._collector_to_names):
+        for metric in collector.collect():
+            names = frozenset(metric.name + ending for ending in endings.get(metric.type, ("",)))
+            yield Known(metric, frozenset(getattr(collector, "_labelnames", ())), names)
+
+
+EXPOSED = [*known(REGISTRY), *known(Metrics()._registry)]
+OURS = [each for each in EXPOSED if each.metric.name.startswith("underten_")]
+LABELS: dict[str, set[str]] = {name: set() for each in EXPOSED for name in each.names}
+for each in EXPOSED:
+    for name in each.names:
+        LABELS[name] |= each.labels
+EXPRESSIONS = [
+    *((f"alert {rule['alert']}", rule["expr"]) for rule in RULES),
+    *((f"panel {panel['title']}", target["expr"]) for panel in PANELS for target in panel["targets"]),
+]
+
+
+def test_every_metric_has_a_help_text_and_a_name_as_prometheus_wants_it() -> None:
+    assert OURS
+    for each in OURS:
+        assert len(each.metric.documentation.split()) >= 2, each.metric.name
+        assert re.fullmatch(r"underten(_[a-z]+)+", each.metric.name)
+        assert not re.search(r"_(ms|millis\w*|minutes|kb|mb|percent|total)$", each.metric.name)
+
+
+def selectors(expression: str) -> list[Any]:
+    """The series that an expression reads; raises ValueError where it is no PromQL."""
+    found: list[Any] = []
+
+    def visit(node: Any) -> None:
+        if isinstance(node, promql_parser.VectorSelector):
+            found.append(node)
+
+    promql_parser.walk(promql_parser.parse(expression.replace("$__rate_interval", "1m")), visit)
+    return found
+
+
+@pytest.mark.parametrize(("where", "expression"), EXPRESSIONS)
+def test_each_expression_is_promql_of_series_and_labels_that_there_are(where: str, expression: str) -> None:
+    read = selectors(expression)
+    assert read
+    for each in read:
+        assert each.name in LABELS or each.name in BY_PROMETHEUS, where
+        used = {matcher.name for matcher in each.matchers.matchers}
+        assert used <= LABELS.get(each.name, set()) | ADDED, where
+    grouped = {label.strip() for found in re.findall(r"by \(([^)]*)\)", expression) for label in found.split(",")}
+    assert grouped <= set().union(*(LABELS.get(each.name, set()) for each in read)) | ADDED, where
+
+
+def test_a_wrong_expression_or_series_would_be_found() -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        selectors("sum by (stage) (rate(underten_commits_total[5m])")
+    assert next(each.name for each in selectors("rate(underten_commits[1m])")) not in LABELS
+
+
+def test_each_alert_has_what_an_alert_needs_and_a_name_of_its_own() -> None:
+    names = [rule["alert"] for rule in RULES]
+    assert len(names) == len(set(names))
+    for rule in RULES:
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+        assert rule["labels"]["severity"] in {"page", "ticket"}
+        assert rule["annotations"]["summary"].endswith(".")
+        labels = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
+        assert labels <= set().union(*(LABELS.get(each.name, set()) for each in selectors(rule["expr"]))) | ADDED
+        kept = re.match(r"sum by \((\w+)\)", rule["expr"])
+        assert kept is None or labels <= {kept[1]}
+
+
+def test_what_alerts_watch_for_increases_begins_at_0() -> None:
+    Normalise(PaymentReader(Registry(RegistrySettings())), {})
+    Detect(0, load(), Registry(RegistrySettings()), {})
+    rejected = {sample.labels["topic"] for sample in samples(fraud.metrics.REJECTED)}
+    assert rejected >= {*RAW_TOPICS, PAYMENTS, PAYMENTS_BY_PAYEE}
+    for counter in (fraud.metrics.LATE, fraud.metrics.CASES):
+        assert {sample.labels["rule"] for sample in samples(counter)} >= {rule.name for rule in load()}
+    outcomes = {sample.labels["outcome"] for sample in samples(Metrics()._payments)}
+    kinds = {NotDelivered}
+    while more := {sub for kind in kinds for sub in kind.__subclasses__()} - kinds:
+        kinds |= more
+    assert outcomes >= {kind.kind for kind in kinds}
+
+
+def samples(counter: Counter) -> list[Sample]:
+    return [sample for metric in counter.collect() for sample in metric.samples]
+
+
+def test_each_alert_has_a_section_and_each_section_is_an_alert() -> None:
+    chapter = PAGE.partition("\n## Alerts\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^### (\w+)$", chapter, re.MULTILINE) == [rule["alert"] for rule in RULES]
+
+
+def test_each_metric_in_the_pages_is_there() -> None:
+    for page in (PAGE, Path("README.md").read_text(encoding="utf-8")):
+        named = set(re.findall(r"\bunderten_[a-z_]+\b", page)) - {"underten_session"}
+        assert named <= {*LABELS, *(each.metric.name for each in OURS if each.metric.type == "histogram")}
+
+
+def test_each_link_of_the_page_leads_somewhere() -> None:
+    titles = re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
+    headings = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+    for link in re.findall(r"\]\(([^)]+)\)", PAGE):
+        assert link[1:] in headings if link.startswith("#") else Path("docs", link).exists(), link
+
+
+def test_each_metric_is_on_the_dashboard() -> None:
+    shown = {each.name for _, expression in EXPRESSIONS for each in selectors(expression)}
+    assert [each.metric.name for each in OURS if not each.names & shown] == []
+
+
+def test_each_panel_says_what_it_shows_reads_the_data_source_that_is_made_and_overlaps_no_other() -> None:
+    [source] = provisioned("datasources/prometheus.yml")["datasources"]
+    taken: set[tuple[int, int]] = set()
+    for panel in PANELS:
+        assert panel["description"].endswith(".")
+        assert {panel["datasource"]["uid"], *(each["datasource"]["uid"] for each in panel["targets"])} == {
+            source["uid"]
+        }
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert max(x for x, _ in cells) < 24
+        assert not cells & taken
+        taken |= cells
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+
+
+def provisioned(name: str) -> Any:
+    return yaml.safe_load(Path("compose/grafana/provisioning", name).read_text(encoding="utf-8"))
+
+
+def test_prometheus_and_grafana_find_each_other_their_files_and_our_processes() -> None:
+    config = yaml.safe_load(Path("compose/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    targets = [at for job in config["scrape_configs"] for each in job["static_configs"] for at in each["targets"]]
+    [source] = provisioned("datasources/prometheus.yml")["datasources"]
+    for at in (*targets, source["url"].removeprefix("http://")):
+        host, _, port = at.partition(":")
+        assert int(port) in listeners(LOCAL, host)
+    assert {job["job_name"] for job in config["scrape_configs"]} == {"service", "fraud"}
+    inside = {mount.split(":")[1]: mount.split(":")[0] for mount in container(LOCAL, "prometheus")["volumes"]}
+    for file in (*config["rule_files"], container(LOCAL, "prometheus")["command"][0].partition("=")[2]):
+        assert Path("compose", inside["/etc/prometheus"], Path(file).name).is_file()
+    [provider] = provisioned("dashboards/underten.yml")["providers"]
+    inside = {mount.split(":")[1]: mount.split(":")[0] for mount in container(LOCAL, "grafana")["volumes"]}
+    assert Path("compose", inside[provider["options"]["path"]], "underten.json").is_file()
+
+
+def test_nobody_can_sign_in_to_grafana_with_a_password_that_everybody_knows() -> None:
+    told = container(LOCAL, "grafana")["environment"]
+    assert told["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == told["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+    assert told["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert "GF_SECURITY_ADMIN_PASSWORD" not in told

@@ -1,0 +1,123 @@
+"""A case carries what the design says, under an id that only rule, group and window decide."""
+
+import json
+from uuid import UUID, uuid5
+
+import jsonschema
+import msgspec
+import pytest
+
+from fraud.detection.cases import NAMESPACE, Case, case, case_id
+from fraud.detection.packed import ListedPayment, pack
+from fraud.rules import Rule, load
+from fraud.windows import RuleWindows
+from schemas.codecs import schema_text
+from schemas.payment import AMOUNT_MAX, INT32_MAX, Payment
+
+MIDNIGHT = 1_795_392_000_000 // 86_400_000 * 86_400_000
+RULES: dict[str, Rule] = {rule.name: rule for rule in load()}
+
+
+def structuring(payments: list[Payment]) -> Case:
+    """The case of these payments, a second apart, latest first."""
+    windows = RuleWindows(RULES["structuring"])
+    for number, payment in enumerate(reversed(payments)):
+        at = MIDNIGHT + 1000 * (len(payments) - number)
+        windows.add(payment, at, pack(payment, at, "payment_json"))
+    (place,) = windows
+    return case(windows.rule, *place)
+
+
+def payment(number: int, amount: float, method: str = "ACH") -> Payment:
+    return Payment(str(UUID(int=number)), "First National", 200, amount, method, 100)
+
+
+def test_a_case_as_it_stands_on_the_topic() -> None:
+    assert json.loads(msgspec.json.encode(structuring([payment(2, 9999.99), payment(1, 0.02)]))) == {
+        "case_id": str(uuid5(NAMESPACE, f"structuring|100|First National|200|{MIDNIGHT}")),
+        "rule": "structuring",
+        "group": {"payor_account_no": 100, "payee_bank": "First National", "payee_account_no": 200},
+        "window_start": MIDNIGHT,
+        "window_end": MIDNIGHT + 86_400_000,
+        "payment_count": 2,
+        "total_amount": "10000.01",
+        "max_amount": 9999.99,
+        "first_payment_at": MIDNIGHT + 1000,
+        "last_payment_at": MIDNIGHT + 2000,
+        "payments": [
+            {
+                "id": "00000000-0000-0000-0000-000000000001",
+                "payment_amount": 0.02,
+                "payment_method": "ACH",
+                "timestamp": MIDNIGHT + 2000,
+                "topic": "payment_json",
+            },
+            {
+                "id": "00000000-0000-0000-0000-000000000002",
+                "payment_amount": 9999.99,
+                "payment_method": "ACH",
+                "timestamp": MIDNIGHT + 1000,
+                "topic": "payment_json",
+            },
+        ],
+    }
+
+
+def test_the_fields_are_those_of_the_schema_in_its_order() -> None:
+    schema = json.loads(schema_text("review_case.schema.json"))
+    assert list(Case.__struct_fields__) == list(schema["properties"]) == schema["required"]
+    assert set(ListedPayment.__struct_fields__) == set(schema["properties"]["payments"]["items"]["required"])
+    jsonschema.validate(json.loads(msgspec.json.encode(structuring([payment(1, 5.0)]))), schema)
+
+
+def test_the_id_is_the_same_on_every_machine() -> None:
+    group = (100, "First National", 200)
+    assert case_id("structuring", 1_795_392_000_000, group) == "b0dc546e-7b33-508e-a526-a63aa3a6b382"
+
+
+@pytest.mark.parametrize(
+    ("rule", "start", "group"),
+    [
+        ("structuring_rolling", MIDNIGHT, (1, "A", 2)),
+        ("structuring", MIDNIGHT + 86_400_000, (1, "A", 2)),
+        ("structuring", MIDNIGHT, (1, "A", 3)),
+        ("structuring", MIDNIGHT, (2, "A", 2)),
+        ("structuring", MIDNIGHT, (1, "B", 2)),
+        ("structuring", MIDNIGHT, (1, "A|2", 2)),
+        ("structuring", MIDNIGHT, (1, "1|A", 2)),
+    ],
+)
+def test_another_rule_group_or_window_is_another_case(rule: str, start: int, group: tuple[int | str, ...]) -> None:
+    assert case_id(rule, start, group) != case_id("structuring", MIDNIGHT, (1, "A", 2))
+
+
+def test_more_payments_are_the_same_case() -> None:
+    assert structuring([payment(1, 5.0)]).case_id == structuring([payment(2, 6.0), payment(3, 7.0)]).case_id
+
+
+def test_a_case_of_any_rule_names_its_own_columns() -> None:
+    for rule in RULES.values():
+        windows = RuleWindows(rule)
+        made = payment(1, 9500.0)
+        outcomes = windows.add(made, MIDNIGHT, pack(made, MIDNIGHT, "payment_json"))
+        start, group, window = outcomes[-1]
+        assert window is not None
+        found = case(rule, start, group, window)
+        assert tuple(found.group) == rule.group_by
+        assert found.window_end - found.window_start == rule.size_ms
+
+
+@pytest.mark.parametrize("method", ["\U0001f4b8" * 35, "\x01" * 34 + "x", '"' * 35])
+def test_a_case_of_more_than_a_thousand_payments_stays_below_400_kilobytes(method: str) -> None:
+    payments = [
+        Payment(str(UUID(int=2**128 - 1 - number)), "\x01" * 139 + "x", INT32_MAX, AMOUNT_MAX - 0.01, method, INT32_MAX)
+        for number in range(1200)
+    ]
+    windows = RuleWindows(RULES["velocity"])
+    for each in payments:
+        windows.add(each, MIDNIGHT, pack(each, MIDNIGHT, "payment_protobuf"))
+    (place,) = windows
+    found = case(windows.rule, *place)
+    assert (found.payment_count, len(found.payments)) == (1200, 1000)
+    assert found.total_amount == "1199999999999988.00"
+    assert len(msgspec.json.encode(found)) < 400_000

@@ -1,0 +1,117 @@
+"""The SQL has a file a rule, takes its numbers from the rules alone, and is the same after ksqlDB rewrote it."""
+
+import re
+from importlib import resources
+
+import pytest
+
+from fraud.ksqldb.deployment import meaning
+from fraud.ksqldb.statements import render, statements
+from fraud.rules import load, parse
+from schemas.errors import SettingsError
+from schemas.payment import Payment
+
+AS_KSQLDB_KEEPS_IT = (
+    "CREATE TABLE KSQLDB_FAN_OUT WITH (CLEANUP_POLICY='compact,delete', KAFKA_TOPIC='ksqldb_fan_out', "
+    "KEY_FORMAT='JSON', PARTITIONS=6, REPLICAS=1, RETENTION_MS=604800000, VALUE_FORMAT='JSON') AS SELECT\n"
+    "  ALL_PAYMENTS.PAYOR_ACCOUNT_NO K_PAYOR_ACCOUNT_NO,\n"
+    "  AS_VALUE(ALL_PAYMENTS.PAYOR_ACCOUNT_NO) PAYOR_ACCOUNT_NO,\n"
+    "  WINDOWSTART WINDOW_START,\n  WINDOWEND WINDOW_END,\n  COUNT(*) PAYMENT_COUNT,\n"
+    "  SUM(CAST(ALL_PAYMENTS.PAYMENT_AMOUNT AS DECIMAL(18, 2))) TOTAL_AMOUNT,\n"
+    "  MAX(ALL_PAYMENTS.PAYMENT_AMOUNT) MAX_AMOUNT,\n  COLLECT_LIST(ALL_PAYMENTS.ID) PAYMENT_IDS\n"
+    "FROM ALL_PAYMENTS ALL_PAYMENTS\nWINDOW TUMBLING ( SIZE 24 HOURS , GRACE PERIOD 1 HOURS ) \n"
+    "WHERE ((ALL_PAYMENTS.PAYMENT_AMOUNT >= 3000.00) AND (ALL_PAYMENTS.PAYMENT_AMOUNT < 10000.00))\n"
+    "GROUP BY ALL_PAYMENTS.PAYOR_ACCOUNT_NO\n"
+    "HAVING ((SUM(CAST(ALL_PAYMENTS.PAYMENT_AMOUNT AS DECIMAL(18, 2))) > 10000.00) AND "
+    "(ARRAY_LENGTH(COLLECT_SET(((ALL_PAYMENTS.PAYEE_BANK + '/') + "
+    "CAST(ALL_PAYMENTS.PAYEE_ACCOUNT_NO AS STRING)))) >= 5))\n"
+    "EMIT CHANGES;"
+)
+
+
+def test_every_shipped_rule_has_its_table() -> None:
+    tables = {each.creates[1] for each in statements(load()) if each.creates and each.creates[0] == "TABLE"}
+    assert tables == {f"KSQLDB_{rule.name.upper()}" for rule in load()}
+
+
+def test_no_number_of_a_rule_stands_in_a_file() -> None:
+    for file in resources.files("ksql").iterdir():
+        if file.name.endswith(".sql"):
+            code = re.sub(r"--.*", "", file.read_text())
+            numbers = re.findall(
+                r"(?<![\w.])\d+(?:\.\d+)?", code.replace("DECIMAL(18, 2)", "").replace("PARTITIONS = 6", "")
+            )
+            assert numbers == [], file.name
+
+
+def test_the_rendered_sql_has_the_rules_numbers_and_no_placeholder() -> None:
+    sql = render(load())
+    assert "${" not in sql
+    assert "SIZE 72 HOURS, ADVANCE BY 24 HOURS, GRACE PERIOD 1 HOURS" in sql
+    assert "payment_amount < 10000.01" in sql
+    assert "SIZE 10 MINUTES" in sql
+    assert sql.startswith("SET 'auto.offset.reset' = 'earliest';")
+
+
+def test_a_statement_knows_where_it_stands() -> None:
+    for each in statements(load()):
+        lines = resources.files("ksql").joinpath(each.file.removeprefix("ksql/")).read_text().splitlines()
+        assert lines[each.line - 1].split()[0] == each.text.split()[0]
+
+
+def test_what_ksqldb_keeps_of_a_statement_means_the_same() -> None:
+    [ours] = [each for each in statements(load()) if each.creates == ("TABLE", "KSQLDB_FAN_OUT")]
+    assert meaning(ours.text) == meaning(AS_KSQLDB_KEEPS_IT)
+
+
+def test_what_ksqldb_keeps_of_an_insert_means_the_same() -> None:
+    [ours] = [each for each in statements(load()) if each.query_id == "INSERT_PAYMENT_AVRO"]
+    columns = ["PAYOR_KEY", *(name.upper() for name in Payment.__struct_fields__)]
+    theirs = (
+        "INSERT INTO ALL_PAYMENTS WITH (QUERY_ID='insert_payment_avro') SELECT\n"
+        + "".join(f"  PAYMENT_AVRO.{name} {name},\n" for name in columns)
+        + "  'payment_avro' SOURCE\nFROM PAYMENT_AVRO PAYMENT_AVRO\nEMIT CHANGES;"
+    )
+    assert meaning(ours.text) == meaning(theirs)
+
+
+@pytest.mark.parametrize("other", [("3000.00", "3000.01"), ("24 HOURS", "25 HOURS"), (">= 5", "> 5"), ("'/'", "'-'")])
+def test_another_number_or_operator_is_another_meaning(other: tuple[str, str]) -> None:
+    assert meaning(AS_KSQLDB_KEEPS_IT) != meaning(AS_KSQLDB_KEEPS_IT.replace(*other))
+
+
+def test_a_rule_without_a_file_is_an_error_that_names_it() -> None:
+    text = (
+        '[[rule]]\nname = "new_one"\ngroup_by = ["payor_account_no"]\nwindow = "1h"\ngrace = "0s"\nmin_payments = 2\n'
+    )
+    with pytest.raises(SettingsError, match="new_one"):
+        statements(parse(text, "rules.toml"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "column", "other"),
+    [
+        ("just_below", 'group_by = ["payor_account_no"]', 'group_by = ["payor_account_no", "payee_bank"]'),
+        ("fan_out", 'of = ["payee_bank", "payee_account_no"]', 'of = ["payee_bank"]'),
+        ("fan_in", 'of = ["payor_account_no"]', 'of = ["payor_account_no", "payee_bank"]'),
+    ],
+)
+def test_other_columns_than_the_files_are_an_error_that_names_them(rule: str, column: str, other: str) -> None:
+    shipped = resources.files("fraud").joinpath("rules.toml").read_text(encoding="utf-8").split("[[rule]]")
+    [text] = [each for each in shipped if f'"{rule}"' in each]
+    assert column in text
+    with pytest.raises(SettingsError, match=rf"{rule}\.sql has payee_account_no, payee_bank|{rule}\.sql has payor"):
+        statements(parse("[[rule]]" + text.replace(column, other), "rules.toml"))
+
+
+def test_an_amount_from_0_on_is_one_as_any_other() -> None:
+    shipped = resources.files("fraud").joinpath("rules.toml").read_text(encoding="utf-8")
+    sql = render(parse(shipped.replace("amount_from = 3000.00", "amount_from = 0"), "rules.toml"))
+    assert "payment_amount >= 0.00" in sql
+
+
+def test_a_number_that_the_file_does_not_ask_for_is_an_error() -> None:
+    text = '[[rule]]\nname = "velocity"\ngroup_by = ["payor_account_no"]\nwindow = "1h"\ngrace = "0s"\n'
+    text += "min_payments = 2\namount_below = 5"
+    with pytest.raises(SettingsError, match="amount_below"):
+        statements(parse(text, "rules.toml"))

@@ -1,0 +1,44 @@
+"""What a fraud process answers before it has reached Kafka; the rest is seen on a real one."""
+
+from typing import Any
+
+import pytest
+
+from fraud.detection.detect import detect_stage
+from fraud.detection.normalise import normalise_stage
+from fraud.rules import load
+from fraud.settings import FraudSettings
+from fraud.streams.health import make_app, served
+from fraud.streams.worker import Worker
+from schemas.errors import SettingsError
+from schemas.kafka.settings import KafkaSettings
+from schemas.registry import Registry, RegistrySettings
+
+
+def workers() -> list[Worker]:
+    registry = Registry(RegistrySettings())
+    stages = (normalise_stage(registry, 1000), detect_stage(load(), registry))
+    return [Worker(stage, KafkaSettings(), FraudSettings()) for stage in stages]
+
+
+async def test_it_lives_but_is_not_ready_and_says_of_each_stage_why(aiohttp_client: Any) -> None:
+    client = await aiohttp_client(make_app(workers()))
+    assert (await client.get("/health/live")).status == 200
+    async with client.get("/health/ready") as response:
+        assert response.status == 503
+        missing = {"ok": False, "reason": "it has not joined its group yet"}
+        assert await response.json() == {"status": "not ready", "checks": {"normalise": missing, "detect": missing}}
+
+
+async def test_its_metrics_name_the_version(aiohttp_client: Any) -> None:
+    client = await aiohttp_client(make_app([]))
+    async with client.get("/metrics") as response:
+        assert 'underten_build_info{version="' in await response.text()
+
+
+async def test_an_address_that_is_taken_is_said_with_the_setting(unused_tcp_port: int) -> None:
+    settings = FraudSettings(fraud_metrics_port=unused_tcp_port)
+    async with served([], settings):
+        with pytest.raises(SettingsError, match=f"{unused_tcp_port}.*FRAUD_METRICS_PORT"):
+            async with served([], settings):
+                pass

@@ -1,0 +1,242 @@
+"""The files with receipts, and who shares them."""
+
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from service.idempotency.processes import Owners, forget_folders
+from service.idempotency.receipt_log import ERRORS
+from service.idempotency.receipts import NOBODY, Kept, Receipts, record
+from service.producer.outcomes import Acknowledged
+
+KEY, OTHER = b"k" * 16, b"o" * 16
+PRINT = b"12345678"
+PLACE = Acknowledged(3, 2**40, 1_795_492_000_000)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 6000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def receipts(tmp_path: Path, clock: Clock) -> Receipts:
+    return Receipts(tmp_path, 600, clock)
+
+
+def keep(receipts: Receipts, key: bytes = KEY) -> None:
+    receipts.keep({key: record(PRINT, receipts.seconds(), NOBODY, PLACE)})
+
+
+def keep_at(folder: Path, now: float, key: bytes) -> None:
+    keep(Receipts(folder, 600, lambda: now), key)
+
+
+def keep_elsewhere(folder: Path, now: float, key: bytes) -> None:
+    """As another process of the service; LMDB opens a file once in each."""
+    other = multiprocessing.get_context("spawn").Process(target=keep_at, args=(folder, now, key))
+    other.start()
+    other.join()
+    assert other.exitcode == 0
+
+
+def never(_: int) -> bool:
+    return False
+
+
+def test_a_receipt_is_found_as_it_was_kept_and_again_by_the_next_process(tmp_path: Path, receipts: Receipts) -> None:
+    assert receipts.fresh
+    assert receipts.find([KEY]) == [None]
+    keep(receipts)
+    assert receipts.find([OTHER, KEY]) == [None, Kept(PRINT, 6000, NOBODY, PLACE)]
+    receipts.close()
+    again = Receipts(tmp_path, 600, receipts._clock)
+    assert not again.fresh
+    assert again.find([KEY]) == [Kept(PRINT, 6000, NOBODY, PLACE)]
+
+
+@pytest.mark.parametrize("sent_at", [6000.0, 6599.0])
+def test_it_is_kept_for_its_time_and_not_longer_and_its_file_goes(
+    tmp_path: Path, receipts: Receipts, clock: Clock, sent_at: float
+) -> None:
+    clock.now = sent_at
+    keep(receipts)
+    for _ in range(10):
+        clock.now += 60
+        keep(receipts, OTHER)
+        assert receipts.find([KEY]) != [None]
+    clock.now += 1
+    assert receipts.find([KEY]) == [None]
+    clock.now += 1200
+    keep(receipts, OTHER)
+    assert len(list(tmp_path.glob("*.lmdb"))) == 2
+    assert receipts.claim([(KEY, PRINT)], 7, never) == [None]
+
+
+def test_an_id_is_claimed_once_until_it_is_given_back_or_has_its_receipt(receipts: Receipts, clock: Clock) -> None:
+    assert receipts.claim([(KEY, PRINT)], 7, never) == [None]
+    [known] = receipts.claim([(KEY, PRINT)], 8, never)
+    assert known is not None
+    assert known.owner == 7
+    receipts.free([KEY], 8)
+    assert receipts.claim([(KEY, PRINT)], 8, never) != [None]
+    receipts.free([KEY], 7)
+    assert receipts.claim([(KEY, PRINT)], 8, never) == [None]
+    assert receipts.claim([(KEY, PRINT)], 9, lambda owner: owner == 8) == [None]
+    clock.now += 600
+    keep(receipts)
+    assert receipts.claim([(KEY, PRINT)], 9, lambda _: True) == [Kept(PRINT, 6600, NOBODY, PLACE)]
+
+
+def test_what_other_processes_write_is_seen_before_an_id_is_claimed_also_at_the_end_of_the_last_file(
+    tmp_path: Path, receipts: Receipts, clock: Clock
+) -> None:
+    keep(receipts, b"x" * 16)
+    keep_elsewhere(tmp_path, clock.now, KEY)
+    keep_elsewhere(tmp_path, clock.now + 599, OTHER)
+    clock.now += 600
+    keep_elsewhere(tmp_path, clock.now, b"y" * 16)
+    known = receipts.claim([(KEY, PRINT), (OTHER, PRINT), (b"y" * 16, PRINT), (b"z" * 16, PRINT)], 7, never)
+    assert [each and each.since for each in known] == [6000, 6599, 6600, None]
+
+
+def test_a_claim_that_is_renewed_counts_beyond_its_time(receipts: Receipts, clock: Clock) -> None:
+    receipts.claim([(KEY, PRINT), (OTHER, PRINT)], 7, never)
+    clock.now += 400
+    receipts.renew([(KEY, PRINT)], 7)
+    clock.now += 400
+    receipts.forget()
+    [known, gone] = receipts.claim([(KEY, PRINT), (OTHER, PRINT)], 8, never)
+    assert known is not None
+    assert (known.owner, gone) == (7, None)
+
+
+def test_whoever_follows_is_told_which_ids_others_have_written(
+    tmp_path: Path, receipts: Receipts, clock: Clock
+) -> None:
+    assert receipts.follow() == []
+    keep_elsewhere(tmp_path, clock.now, KEY)
+    assert receipts.follow() == [KEY]
+    assert receipts.follow() == []
+    assert receipts.find([KEY]) != [None]
+
+
+def test_an_entry_is_let_go_of_by_its_youngest_record(receipts: Receipts, clock: Clock) -> None:
+    ages = {1: 10.0, 2: 590.0}
+    found = [(KEY, PRINT, Acknowledged(0, 0, 1)), (OTHER, PRINT, Acknowledged(0, 1, 2))]
+    receipts.keep_first(found, ages.__getitem__)
+    clock.now += 300
+    receipts.forget()
+    assert [each is None for each in receipts.find([KEY, OTHER])] == [False, True]
+
+
+def test_what_is_too_old_is_let_go_of(receipts: Receipts, clock: Clock) -> None:
+    keep(receipts)
+    clock.now += 300
+    keep(receipts, OTHER)
+    clock.now += 301
+    receipts.forget()
+    assert [receipts._places.of(KEY), receipts.find([OTHER])[0] is None] == [None, False]
+
+
+def test_what_is_found_on_the_topics_takes_the_place_of_claims_and_of_nothing_else(receipts: Receipts) -> None:
+    later = Acknowledged(1, 1, 1)
+    keep(receipts)
+    receipts.claim([(OTHER, PRINT)], 7, never)
+    receipts.keep_first(
+        [(KEY, PRINT, later), (OTHER, PRINT, PLACE), (b"x" * 16, PRINT, later)],
+        lambda timestamp: 601.0 if timestamp == 1 else 10.0,
+    )
+    assert [each and each.receipt for each in receipts.find([KEY, OTHER, b"x" * 16])] == [PLACE, PLACE, None]
+
+
+def test_on_a_machine_that_has_just_come_up_older_payments_are_known_too(tmp_path: Path) -> None:
+    receipts = Receipts(tmp_path, 600, lambda: 5.0)
+    receipts.keep_first([(KEY, PRINT, PLACE)], lambda _: 500.0)
+    assert receipts.find([KEY]) != [None]
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut short"])
+def test_a_damaged_file_is_replaced_by_an_empty_one(tmp_path: Path, receipts: Receipts, damage: str) -> None:
+    receipts.keep({os.urandom(16): record(PRINT, 6000, NOBODY, PLACE) for _ in range(1000)})
+    receipts.close()
+    for file in tmp_path.glob("*.lmdb"):
+        if damage == "garbage":
+            file.write_bytes(b"nonsense" * 4096)
+        else:
+            os.truncate(file, file.stat().st_size // 2)
+    again = Receipts(tmp_path, 600, receipts._clock)
+    assert again.damaged
+    with pytest.raises(ERRORS):
+        keep(again)
+    again.throw_away()
+    keep(again)
+    assert again.find([KEY]) != [None]
+
+
+def test_files_that_another_process_threw_away_are_left_for_those_that_stand_there_now(
+    tmp_path: Path, receipts: Receipts
+) -> None:
+    keep(receipts)
+    assert not receipts.replaced()
+    for file in tmp_path.glob("*.lmdb*"):
+        file.unlink()
+    assert receipts.replaced()
+    receipts.reopen()
+    assert not receipts.replaced()
+    assert receipts.find([KEY]) == [None]
+
+
+def test_what_is_thrown_away_is_gone(receipts: Receipts) -> None:
+    keep(receipts)
+    receipts.throw_away()
+    assert receipts.find([KEY]) == [None]
+    keep(receipts)
+    assert receipts.find([KEY]) != [None]
+
+
+def test_a_full_file_is_an_error_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.idempotency.receipt_log.MOST_BYTES", 100_000)
+    receipts = Receipts(tmp_path, 600)
+    with pytest.raises(ERRORS):
+        receipts.keep({os.urandom(16): record(PRINT, 1, NOBODY, PLACE) for _ in range(5000)})
+
+
+def test_folders_of_other_settings_go_once_nobody_lives_in_them(tmp_path: Path) -> None:
+    ours, dead, alive = tmp_path / "1-600", tmp_path / "1-60", tmp_path / "0-600"
+    Owners(dead).leave()
+    living = Owners(alive)
+    Owners(ours)
+    forget_folders(ours)
+    assert sorted(tmp_path.iterdir()) == [alive, ours]
+    living.leave()
+
+
+def test_owners_know_who_is_alive_and_what_the_dead_left_unwritten(tmp_path: Path) -> None:
+    one, two = Owners(tmp_path), Owners(tmp_path)
+    assert one.alive(two.token)
+    assert not one.up_to_date()
+    two.mark(time.time())
+    assert one.up_to_date()
+    assert one.dead() == {}
+    two.mark(1_795_492_000.5)
+    two.leave()
+    assert not one.alive(two.token)
+    assert not one.forgotten(two.token)
+    assert not one.up_to_date()
+    assert list(one.dead().values()) == [1_795_492_000.5]
+    one.forget(one.dead())
+    assert one.forgotten(two.token)
+    assert one.dead() == {}
+    one.leave()

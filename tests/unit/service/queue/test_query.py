@@ -1,0 +1,81 @@
+"""What can be asked of the review queue, and how a bad question is answered."""
+
+import pytest
+
+from service.http.problems import Problem
+from service.queue.query import Cursor, cursor, parse_query
+
+
+def test_nothing_asked_means_the_latest_fifty() -> None:
+    query = parse_query({})
+    assert (query.sort, query.limit, query.after) == ("-last_payment_at", 50, None)
+    assert query.conditions() == ("", [])
+
+
+def test_all_filters_must_hold() -> None:
+    where, values = parse_query({"payor": "7", "rule": "structuring", "min_total": "10000.01"}).conditions()
+    assert where == " WHERE +rule IN (?) AND payor = ? AND +total_cents >= ?"
+    assert values == ["structuring", 7, 1_000_001]
+
+
+def test_one_of_several_values_must_hold() -> None:
+    where, values = parse_query({"status": "open,in_review", "payor": "7"}).conditions()
+    assert where == " WHERE +status IN (?, ?) AND payor = ?"
+    assert values == ["open", "in_review", 7]
+
+
+def test_a_page_begins_after_the_cursors_case_in_the_order_asked_for() -> None:
+    after = str(Cursor("-total", 5, "c"))
+    where, values = parse_query({"sort": "-total", "cursor": after}).conditions()
+    assert where == " WHERE (total_cents, case_id) < (?, ?)"
+    assert values == [5, "c"]
+    where, _ = parse_query({"sort": "total", "cursor": str(Cursor("total", 5, "c"))}).conditions()
+    assert where == " WHERE (total_cents, case_id) > (?, ?)"
+
+
+def test_a_cursor_survives_being_text() -> None:
+    for value in (0, 1, 2**53, -5):
+        before = Cursor("total", value, "035c4ea0-d73b-5bde-bd6f-c806b04f2ec3")
+        assert cursor(str(before)) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("payor", "x", 422),
+        ("payor", "", 422),
+        ("payor", "-1", 422),
+        ("payor", "1_0", 422),
+        ("payor", "٣", 422),
+        ("payor", "2147483648", 422),
+        ("payor", "9" * 5000, 422),
+        ("payee", "1.0", 422),
+        ("status", "", 422),
+        ("min_total", "NaN", 422),
+        ("min_total", "1e3", 422),
+        ("min_total", "1.005", 422),
+        ("min_total", "-1", 422),
+        ("max_total", "Infinity", 422),
+        ("max_total", "9" * 17, 422),
+        ("window_start_from", "yesterday", 422),
+        ("sort", "colour", 422),
+        ("sort", "--total", 422),
+        ("limit", "0", 422),
+        ("limit", "501", 422),
+        ("limit", "-1", 422),
+        ("cursor", "", 400),
+        ("cursor", "not base64!", 400),
+        ("cursor", "bm90IGpzb24", 400),
+        ("cursor", "ü", 400),
+        ("cursor", str(Cursor("total", 1, "a")), 400),
+        ("cursor", str(Cursor("-last_payment_at", 2**70, "a")), 400),
+        ("colour", "red", 400),
+    ],
+)
+def test_a_bad_parameter_is_named(name: str, value: str, status: int) -> None:
+    with pytest.raises(Problem) as caught:
+        parse_query({name: value})
+    assert caught.value.status == status
+    assert caught.value.body.field == name
+    assert caught.value.body.errors is not None
+    assert caught.value.body.errors[0].parameter == name

@@ -1,0 +1,117 @@
+"""The API's description says what the service does, and all of it."""
+
+import json
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+from aiohttp import web
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from schemas.codecs import OURS, AvroCodec, ProtobufCodec
+from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF
+from schemas.payment import PostedPayment, to_payment
+from service.app import routes, routes_by_scope
+from service.http.docs import ASSETS, _asset, description
+from service.queue.query import MOST, PARAMETERS, SORTS
+from service.review.cases import PAGE
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(description())
+    return loaded
+
+
+def test_it_is_valid_openapi(document: dict[str, Any]) -> None:
+    OpenAPIV31SpecValidator(document).validate()
+
+
+def test_every_route_is_described_and_every_description_has_a_route(document: dict[str, Any]) -> None:
+    app = web.Application()
+    app.add_routes(routes())
+    served = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
+    served -= {("HEAD", path) for _, path in served}
+    described = {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+        if method in {"get", "post", "put", "patch", "delete"}
+    }
+    assert described == served
+
+
+def test_every_address_says_which_scope_it_takes(document: dict[str, Any]) -> None:
+    for scope, guarded in routes_by_scope().items():
+        for route in guarded:
+            operation = document["paths"][route.path][route.method.lower()]
+            expected = [{}, {"bearer": [scope]}, {"cookie": [scope]}] if scope else None
+            assert operation.get("security") == expected, route
+            assert scope is None or {"401", "403"} <= set(operation["responses"])
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "cookie"}
+
+
+def test_a_sample_is_not_produced_by_head() -> None:
+    app = web.Application()
+    app.add_routes(routes())
+    heads = {route.resource.canonical for route in app.router.routes() if route.method == "HEAD" and route.resource}
+    assert not heads & {f"/{topic}" for topic in OURS}
+
+
+def test_every_error_is_a_problem(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                name = response.get("$ref", "").rpartition("/")[2]
+                content = (document["components"]["responses"][name] if name else response)["content"]
+                assert int(status) < 400 or list(content) == ["application/problem+json"], (path, status)
+
+
+def described_parameters(document: dict[str, Any], path: str) -> dict[str, Any]:
+    listed = document["paths"][path]["get"]["parameters"]
+    shared = document["components"]["parameters"]
+    parameters = [shared[each["$ref"].rpartition("/")[2]] if "$ref" in each else each for each in listed]
+    return {each["name"]: each["schema"] for each in parameters}
+
+
+def test_the_query_parameters_are_those_that_are_understood(document: dict[str, Any]) -> None:
+    parameters = described_parameters(document, "/review-queue")
+    assert set(parameters) == set(PARAMETERS)
+    for path, without in (("/review-queue.csv", {"limit", "cursor"}), ("/review-queue/counts", set(PAGE))):
+        assert set(described_parameters(document, path)) == set(PARAMETERS) - without
+    assert set(parameters["sort"]["enum"]) == {*SORTS, *(f"-{sort}" for sort in SORTS)}
+    assert parameters["limit"]["maximum"] == MOST
+
+
+@pytest.mark.parametrize(
+    ("topic", "binary"),
+    [
+        (PAYMENT_JSON, frozenset()),
+        (PAYMENT_AVRO, AvroCodec(b"").media_types),
+        (PAYMENT_PROTOBUF, ProtobufCodec(b"").media_types),
+    ],
+)
+def test_the_media_types_are_those_that_are_taken(document: dict[str, Any], topic: str, binary: frozenset[str]) -> None:
+    described = document["paths"][f"/{topic}"]["post"]["requestBody"]["content"]
+    assert set(described) == {"application/json", "application/x-ndjson", *binary}
+
+
+def test_the_payment_is_that_of_the_schema(document: dict[str, Any]) -> None:
+    described = document["components"]["schemas"]["Payment"]
+    registered = json.loads(OURS[PAYMENT_JSON].schema)
+    assert set(described["required"]) == set(registered["required"])
+    assert set(described["properties"]) == set(registered["properties"])
+
+
+def test_the_examples_hold(document: dict[str, Any]) -> None:
+    examples = document["components"]["examples"]
+    payment = examples["Payment"]["value"]
+    to_payment(payment, PostedPayment)
+    for line in examples["Batch"]["value"].splitlines():
+        to_payment(json.loads(line), PostedPayment)
+    schema = {"$ref": "#/components/schemas/Page", "components": document["components"]}
+    jsonschema.Draft202012Validator(schema).validate(examples["Page"]["value"])
+
+
+def test_the_pages_files_are_in_the_package_that_ships_them() -> None:
+    assert all(_asset(name) for name in ASSETS)
