@@ -1,1 +1,1 @@
-"""What Underten costs, measured: `make bench`."""
+"""Measurements of what Underten costs: `make bench`."""

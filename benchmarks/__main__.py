@@ -39,21 +39,21 @@ def main(*names: str) -> int:
     names
         Run these alone, and only show what they found.
     """
-    chosen = {each.__name__: each for each in BENCHMARKS}
+    chosen = {benchmark.__name__: benchmark for benchmark in BENCHMARKS}
     if unknown := set(names) - chosen.keys():
         SCREEN.print(f"no benchmark is called {min(unknown)}; there are {', '.join(chosen)}", highlight=False)
         return 2
-    found = [_measured(chosen[name]) for name in names or chosen]
-    results = [result for each in found for result in each or ()]
+    tables = [_measured(chosen[name]) for name in names or chosen]
+    results = [result for table in tables for result in table or ()]
     show(results)
-    failed = None in found
+    failed = None in tables
     if not (names or failed) and stages.SCALE == 1:
         keep(results)
     return int(failed)
 
 
 def _measured(benchmark: Callable[[], list[Result]]) -> list[Result] | None:
-    """What it found; None, and why, if it came to no end."""
+    """Results of a benchmark; None, and the reason on the screen, if it came to no end."""
     SCREEN.print(f"measuring {(benchmark.__doc__ or '').splitlines()[0]}", highlight=False)
     try:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=quiet) as process:

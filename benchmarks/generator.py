@@ -17,11 +17,11 @@ class Refused(UndertenError):
 
 
 class Connection(asyncio.Protocol):
-    """One connection: the next request goes out when the last one is answered."""
+    """A connection: the next request goes out when the last one is answered."""
 
     def __init__(self, requests: Iterator[bytes], until: float) -> None:
         self.answered = 0
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._requests = requests
         self._until = until
         self._received = b""
@@ -51,8 +51,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End, whoever closed it."""
-        if not self.done.done():
-            self.done.set_exception(exc or Refused("the connection was closed"))
+        if not self.end.done():
+            self.end.set_exception(exc or Refused("the connection was closed"))
 
     def _send(self) -> None:
         following = next(self._requests, None)
@@ -63,14 +63,14 @@ class Connection(asyncio.Protocol):
 
     def _end(self, error: Exception | None = None) -> None:
         if error is None:
-            self.done.set_result(None)
+            self.end.set_result(None)
         else:
-            self.done.set_exception(error)
+            self.end.set_exception(error)
         self._transport.close()
 
 
 def request(path: str, content_type: str, body: bytes) -> bytes:
-    """One POST, as it goes over the wire."""
+    """A POST as it goes over the wire."""
     head = f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Type: {content_type}", f"Content-Length: {len(body)}"
     return "\r\n".join([*head, "", ""]).encode() + body
 
@@ -83,11 +83,11 @@ async def rate(port: int, requests: Sequence[bytes], connections: int, seconds: 
 
 async def answered(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> int:
     """Answers from 127.0.0.1:`port` in that time, each request sent once; raises Refused, OSError."""
-    loop, left = asyncio.get_running_loop(), iter(requests)
+    loop, unsent = asyncio.get_running_loop(), iter(requests)
     began = time.monotonic()
     protocols = [
-        (await loop.create_connection(lambda: Connection(left, began + seconds), "127.0.0.1", port))[1]
+        (await loop.create_connection(lambda: Connection(unsent, began + seconds), "127.0.0.1", port))[1]
         for _ in range(connections)
     ]
-    await asyncio.gather(*(each.done for each in protocols))
-    return sum(each.answered for each in protocols)
+    await asyncio.gather(*(protocol.end for protocol in protocols))
+    return sum(protocol.answered for protocol in protocols)

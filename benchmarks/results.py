@@ -12,7 +12,7 @@ LATEST = Path("benchmarks/results/latest.json")
 
 
 class Result(msgspec.Struct, frozen=True):
-    """One row: what was measured, against what, and whether the goal was reached.
+    """A row: what was measured, against what, and whether the goal was reached.
 
     `ratio` is value / reference. `goal` reads as what the ratio has to be, such as ">= 1".
     """
@@ -45,8 +45,8 @@ def at_least_times(
     name: str, values: Sequence[float], against: str, references: Sequence[float], times: float
 ) -> Result:
     """The same, of the medians of several rounds."""
-    found = at_least(name, median(values), against, median(references), times)
-    return msgspec.structs.replace(found, spread=(max(values) - min(values)) / found.value)
+    result = at_least(name, median(values), against, median(references), times)
+    return msgspec.structs.replace(result, spread=(max(values) - min(values)) / result.value)
 
 
 def skipped(name: str, against: str, times: float, reason: str) -> Result:
@@ -63,13 +63,13 @@ def keep(results: Sequence[Result]) -> None:
 def show(results: Sequence[Result]) -> None:
     """The table."""
     table = Table("what", "value", "spread", "against", "reference", "ratio", "goal", "reached")
-    for each in results:
+    for result in results:
         numbers = (
-            f"{each.value:,.0f}",
-            f"{each.spread:.0%}",
-            each.against,
-            f"{each.reference:,.0f}",
-            f"{each.ratio:.2f}",
+            f"{result.value:,.0f}",
+            f"{result.spread:.0%}",
+            result.against,
+            f"{result.reference:,.0f}",
+            f"{result.ratio:.2f}",
         )
-        table.add_row(each.name, *numbers, each.goal, each.skipped or ("yes" if each.reached else "NO"))
+        table.add_row(result.name, *numbers, result.goal, result.skipped or ("yes" if result.reached else "NO"))
     Console().print(table)

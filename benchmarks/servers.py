@@ -22,7 +22,7 @@ PARTS = Path(".local/parts")
 
 @dataclass(frozen=True)
 class Servers:
-    """Where they are, and what is started beside them: `start` ends with them."""
+    """Addresses of the servers; programs that `start` starts beside them end with them."""
 
     home: Path
     kafka: KafkaSettings

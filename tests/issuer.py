@@ -47,9 +47,9 @@ class Key:
             "scope": " ".join(("openid", *scopes)),
             **claims,
         }
-        kept = {name: value for name, value in full.items() if value is not None}
+        claims = {name: value for name, value in full.items() if value is not None}
         headers = {"typ": "at+jwt", "kid": self.id, **(header or {})}
-        return jwt.encode(kept, self.private, algorithm=self.algorithm, headers=headers)
+        return jwt.encode(claims, self.private, algorithm=self.algorithm, headers=headers)
 
 
 def jwk_set(*keys: Key) -> bytes:
@@ -58,20 +58,20 @@ def jwk_set(*keys: Key) -> bytes:
 
 
 class Published:
-    """What the issuer's address answers, and how often it was asked."""
+    """The answers of the issuer's address, and the number of its requests."""
 
     def __init__(self, *keys: Key) -> None:
         self.text = jwk_set(*keys)
         self.status = 200
-        self.asked = 0
+        self.requests = 0
 
     async def _answer(self, request: web.Request) -> web.Response:
-        self.asked += 1
+        self.requests += 1
         return web.Response(body=self.text, status=self.status, content_type="application/jwk-set+json")
 
     @asynccontextmanager
     async def address(self) -> AsyncIterator[str]:
-        """It is served at this address."""
+        """Serve it at this address."""
         app = web.Application()
         app.router.add_get("/keys", self._answer)
         async with TestServer(app) as server:

@@ -1,1 +1,1 @@
-"""What others made for the same work, each a child process in an environment of its own."""
+"""Programs of others for the same work, each a child process in an environment of its own."""

@@ -19,7 +19,7 @@ def make_topics(kafka: KafkaSettings, application: str) -> None:
 
 
 def topic_of(application: str) -> str:
-    """Where a peer's cases go."""
+    """The topic that takes a peer's cases."""
     return f"{application}_cases"
 
 
@@ -44,7 +44,7 @@ async def _count(kafka: KafkaSettings, topic: str) -> int:
         consumer.assign(partitions)
         await consumer.seek_to_beginning()
         ends = await consumer.end_offsets(partitions)
-        while [each for each in partitions if await consumer.position(each) < ends[each]]:
-            found = await consumer.getmany(timeout_ms=100)
-            keys.update(record.key for records in found.values() for record in records)
+        while [partition for partition in partitions if await consumer.position(partition) < ends[partition]]:
+            batches = await consumer.getmany(timeout_ms=100)
+            keys.update(record.key for records in batches.values() for record in records)
     return len(keys)

@@ -17,15 +17,15 @@ def environment(name: str, home: Path = HOME) -> Path:
     """The Python that has what `NAME.txt` beside this module locks. Raises PeerMissing."""
     lock = LOCKS / f"{name}.txt"
     place = home / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    python, made = place.absolute() / "bin" / "python", place / "made"
+    python, complete = place.absolute() / "bin" / "python", place / "made"
     home.mkdir(parents=True, exist_ok=True)
     with (home / f"{name}.lock").open("w") as alone:
         fcntl.flock(alone, fcntl.LOCK_EX)
-        if not made.exists():
+        if not complete.exists():
             _run(name, [sys.executable, "-m", "venv", "--clear", str(place)])
             pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
             _run(name, [*pip, "--only-binary", ":all:", "--require-hashes", "--requirement", str(lock)])
-            made.touch()
+            complete.touch()
     return python
 
 
@@ -33,7 +33,7 @@ def _run(name: str, command: list[str]) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)  # noqa: S603
     except subprocess.CalledProcessError as error:
-        said = error.stderr.strip().splitlines() or ["it does not say why"]
-        raise PeerMissing(f"{name} cannot be installed: {said[-1]}") from error
+        complaint = error.stderr.strip().splitlines() or ["it does not say why"]
+        raise PeerMissing(f"{name} cannot be installed: {complaint[-1]}") from error
     except (subprocess.TimeoutExpired, OSError) as error:
         raise PeerMissing(f"{name} cannot be installed: {error}") from error

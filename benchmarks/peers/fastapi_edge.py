@@ -27,7 +27,7 @@ AccountNo = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class Payment(BaseModel):
-    """What is posted."""
+    """A payment as it is posted."""
 
     model_config = ConfigDict(extra="forbid", strict=False)
 

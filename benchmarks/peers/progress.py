@@ -1,4 +1,4 @@
-"""How far a peer in Python is, and its line of JSON at the end. Standard library only: it runs beside the peer."""
+"""Progress of a peer in Python, and its line of JSON at the end. Standard library only: it runs beside the peer."""
 
 import json
 import time

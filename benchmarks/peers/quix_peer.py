@@ -22,7 +22,7 @@ COMMIT_SECONDS = 0.1
 
 
 class Cents(Serializer):
-    """Of a pair and its cents, the cents: the pair is the key."""
+    """Cents alone: the pair is the key."""
 
     def __call__(self, value: tuple[str, int], ctx: SerializationContext) -> bytes:
         """A number, as JSON."""

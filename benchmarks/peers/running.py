@@ -31,7 +31,7 @@ class PeerFailed(UndertenError):
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """What a peer says of itself. CPU seconds are the whole process's, user and system."""
+    """Figures that a peer prints of itself. CPU seconds are the whole process's, user and system."""
 
     payments: int
     wall_seconds: float
@@ -74,7 +74,7 @@ def run(peer: Peer, kafka: KafkaSettings, payments: int, seconds: float = TIMEOU
 
 
 def result(name: str, command: Sequence[str], log: Path, seconds: float) -> Measured:
-    """What a peer says, of a child that has ended within so many seconds. Raises PeerFailed."""
+    """Figures of a peer, a child that has ended within so many seconds. Raises PeerFailed."""
     run_to_the_end(name, command, log, seconds)
     for line in reversed(log.read_bytes().splitlines()):
         if line.startswith(b'{"payments"'):

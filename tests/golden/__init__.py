@@ -1,4 +1,4 @@
-"""What a real ksqlDB made of payments, recorded; README.md says how. Never edit these files."""
+"""Payments and a real ksqlDB's rows of them, recorded; README.md says how. Never edit these files."""
 
 import gzip
 import json
@@ -90,24 +90,24 @@ Row = dict[str, Any]
 @cache
 def recorded(name: str) -> dict[tuple[str, str, str], list[Row]]:
     """The rows that ksqlDB wrote, in order, by window, emit mode and rule; a row has the fields of `fraud replay`."""
-    found: dict[tuple[str, str, str], list[Row]] = {}
+    rows: dict[tuple[str, str, str], list[Row]] = {}
     for row in map(msgspec.json.decode, lines(f"{name}.ksqldb")):
-        found.setdefault((row.pop("window"), row.pop("emit"), row["rule"]), []).append(row)
-    return found
+        rows.setdefault((row.pop("window"), row.pop("emit"), row["rule"]), []).append(row)
+    return rows
 
 
 def last_rows_of_three_formats() -> dict[tuple[Any, ...], tuple[Any, ...]]:
     """Last row of each window that ksqlDB wrote: (count, total, largest, sorted ids, end) by (rule, group, start)."""
-    found = {}
+    rows = {}
     for record in map(msgspec.json.decode, lines("three-formats.ksqldb")):
         row = json.loads(record["value"], parse_float=Decimal)
         key = json.loads(bytes.fromhex(record["key_hex"])[:-8])
         group = tuple(key.values()) if isinstance(key, dict) else (key,)
-        found[record["topic"].removeprefix("ksqldb_"), group, row["WINDOW_START"]] = (
+        rows[record["topic"].removeprefix("ksqldb_"), group, row["WINDOW_START"]] = (
             row["PAYMENT_COUNT"],
             str(row["TOTAL_AMOUNT"]),
             float(row["MAX_AMOUNT"]),
             sorted(row["PAYMENT_IDS"]),
             row["WINDOW_END"],
         )
-    return found
+    return rows

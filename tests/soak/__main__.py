@@ -35,7 +35,7 @@ cli = cyclopts.App(
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class SoakSettings:
-    """How long, how much, and what breaks."""
+    """Length, rate and faults of a soak."""
 
     seconds: float = 600.0
     """How long payments are sent."""
@@ -91,8 +91,8 @@ async def soak(settings: SoakSettings, folder: Path) -> Verdict:
 
 
 async def _break(installation: Installation, settings: SoakSettings) -> list[str]:
-    """Which faults there were."""
-    chance, done = random.Random(settings.seed), list[str]()
+    """The names of the faults that there were."""
+    chance, names = random.Random(settings.seed), list[str]()
     end = time.monotonic() + settings.seconds - settings.fault_every
     for name in _in_turn(list(settings.faults), chance):
         await asyncio.sleep(settings.fault_every / 2)
@@ -104,11 +104,11 @@ async def _break(installation: Installation, settings: SoakSettings) -> list[str
             await FAULTS[name](installation, chance)
         except (TimeoutError, UndertenError, OSError) as error:
             installation.complaints.append(f"{name}: {type(error).__name__} {error}")
-        done.append(name)
+        names.append(name)
         took = time.monotonic() - began
         say(f"fault: {name} is over after {took:.0f} s")
         await asyncio.sleep(max(0.0, settings.fault_every / 2 - took))
-    return done
+    return names
 
 
 def _in_turn(names: list[str], chance: random.Random) -> Iterator[str]:
@@ -128,7 +128,7 @@ async def _report(client: Client) -> None:
 async def _verdict(installation: Installation, client: Client) -> Verdict:
     say(f"sent again, by reason: {dict(client.again)}")
     kafka = installation.servers.kafka_settings
-    complaints = [*installation.complaints, *(f"{each}: {answer}" for each, answer in client.refused.items())]
+    complaints = [*installation.complaints, *(f"{reason}: {answer}" for reason, answer in client.refused.items())]
     if not await everything_detected(kafka, SETTLE_SECONDS):
         complaints.append(f"fraud was not done after {SETTLE_SECONDS:.0f} s")
     cases = await cases_on_topic(kafka)

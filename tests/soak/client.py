@@ -52,7 +52,7 @@ class Client:
             while due > 0 and len(self._requests) < MOST_REQUESTS:
                 request = next(traffic)
                 due -= len(request.payments)
-                self.sent |= {each.id: (request.topic, each) for each in request.payments}
+                self.sent |= {payment.id: (request.topic, payment) for payment in request.payments}
                 task = asyncio.create_task(self._deliver(request))
                 self._requests.add(task)
                 task.add_done_callback(self._requests.discard)
@@ -73,18 +73,18 @@ class Client:
     async def _deliver(self, request: Request) -> None:
         """Until every payment has its answer."""
         pause = FIRST_PAUSE
-        left = request.payments
-        while left:
+        unanswered = request.payments
+        while unanswered:
             try:
-                left = await self._post(request.topic, left, batch=request.batch)
+                unanswered = await self._post(request.topic, unanswered, batch=request.batch)
             except (aiohttp.ClientError, TimeoutError) as error:
-                self.again[type(error).__name__] += len(left)
-            if left:
+                self.again[type(error).__name__] += len(unanswered)
+            if unanswered:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _post(self, topic: str, payments: tuple[Payment, ...], *, batch: bool) -> tuple[Payment, ...]:
-        """One attempt; returns the payments that have no definite answer."""
+        """Make an attempt; returns the payments that have no definite answer."""
         kind = "application/x-ndjson" if batch else "application/json"
         body = b"\n".join(map(msgspec.json.encode, payments))
         async with self._session.post(f"{self._url}/{topic}", data=body, headers={"Content-Type": kind}) as response:

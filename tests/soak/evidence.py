@@ -1,4 +1,4 @@
-"""What can be seen when all is over: the topics, read committed, and the service's queue."""
+"""Evidence when all is over: the topics, read committed, and the service's queue."""
 
 import asyncio
 import json
@@ -30,29 +30,29 @@ HOT_SECONDS = 3.0
 async def raw_payments(servers: Servers) -> list[Raw]:
     """Every payment on the three topics, each read by the schema that it was written with."""
     reader = PaymentReader(Registry(servers.registry_settings))
-    found: list[Raw] = []
+    payments: list[Raw] = []
     async for records in read_to_end(servers.kafka_settings, RAW_TOPICS):
         await reader.learn(record.value for record in records)
-        for each in records:
-            payment = Payment(*msgspec.structs.astuple(reader.read(each.topic, each.value)))
-            found.append(Raw(each.topic, each.timestamp, payment))
-    return found
+        for record in records:
+            payment = Payment(*msgspec.structs.astuple(reader.read(record.topic, record.value)))
+            payments.append(Raw(record.topic, record.timestamp, payment))
+    return payments
 
 
 async def normalised_ids(kafka: KafkaSettings) -> Counter[str]:
-    """How often each payment is on `payments`."""
-    found: Counter[str] = Counter()
+    """Records of each payment on `payments`, by its id."""
+    counts: Counter[str] = Counter()
     async for records in read_to_end(kafka, [PAYMENTS]):
-        found.update(json.loads(record.value)["id"] for record in records)
-    return found
+        counts.update(json.loads(record.value)["id"] for record in records)
+    return counts
 
 
 async def cases_on_topic(kafka: KafkaSettings) -> dict[str, Case]:
     """The last version of each case."""
-    found: dict[str, Case] = {}
+    cases: dict[str, Case] = {}
     async for records in read_to_end(kafka, [REVIEW_QUEUE]):
-        found |= {record.key.decode(): json.loads(record.value[wire_format.HEADER_BYTES :]) for record in records}
-    return found
+        cases |= {record.key.decode(): json.loads(record.value[wire_format.HEADER_BYTES :]) for record in records}
+    return cases
 
 
 async def everything_detected(kafka: KafkaSettings, seconds: float) -> bool:
@@ -69,8 +69,8 @@ async def everything_detected(kafka: KafkaSettings, seconds: float) -> bool:
     return False
 
 
-async def cases_shown(installation: Installation, wanted: dict[str, Case], seconds: float) -> dict[str, Case]:
-    """What the service shows, once each worker shows what is wanted, or else when the time is over.
+async def cases_shown(installation: Installation, expected: dict[str, Case], seconds: float) -> dict[str, Case]:
+    """The cases that the service shows, once each worker shows those expected, or else when the time is over.
 
     A new connection is dealt to a worker by chance: in one of a thousand times, one of two was never asked.
     """
@@ -80,7 +80,7 @@ async def cases_shown(installation: Installation, wanted: dict[str, Case], secon
             shown = await _all_pages(installation.url)
         except (aiohttp.ClientError, TimeoutError):
             shown = {}
-        if _same(wanted, shown):
+        if _same(expected, shown):
             agreed += 1
         elif time.monotonic() < end:
             agreed = 0
@@ -90,21 +90,21 @@ async def cases_shown(installation: Installation, wanted: dict[str, Case], secon
     return shown
 
 
-def _same(wanted: dict[str, Case], shown: dict[str, Case]) -> bool:
-    return wanted.keys() == shown.keys() and all(
-        case["payment_count"] == shown[case_id]["payment_count"] for case_id, case in wanted.items()
+def _same(expected: dict[str, Case], shown: dict[str, Case]) -> bool:
+    return expected.keys() == shown.keys() and all(
+        case["payment_count"] == shown[case_id]["payment_count"] for case_id, case in expected.items()
     )
 
 
 async def _all_pages(url: str) -> dict[str, Case]:
-    """One worker's queue: all pages by one connection."""
-    found: dict[str, Case] = {}
+    """A worker's queue: all pages by one connection."""
+    cases: dict[str, Case] = {}
     query = {"limit": str(PAGE)}
     async with aiohttp.ClientSession(raise_for_status=True) as session:
         while True:
             async with session.get(f"{url}/review-queue", params=query) as response:
                 page = await response.json()
-            found |= {item["case_id"]: item for item in page["items"]}
+            cases |= {item["case_id"]: item for item in page["items"]}
             if page["next_cursor"] is None:
-                return found
+                return cases
             query["cursor"] = page["next_cursor"]

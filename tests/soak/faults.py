@@ -35,13 +35,13 @@ async def registry_killed(at: Installation, chance: random.Random) -> None:
 
 async def fraud_restarted_without_registry(at: Installation, chance: random.Random) -> None:
     at.servers.children["registry"].kill()
-    at.ours[chance.choice(FRAUD_PROCESSES)].kill()
+    at.children[chance.choice(FRAUD_PROCESSES)].kill()
     await asyncio.sleep(WHILE)
     await at.start_registry()
 
 
 async def service_killed(at: Installation, chance: random.Random) -> None:
-    at.ours["service"].kill()
+    at.children["service"].kill()
 
 
 async def worker_killed(at: Installation, chance: random.Random) -> None:
@@ -49,7 +49,7 @@ async def worker_killed(at: Installation, chance: random.Random) -> None:
 
 
 async def service_rolled(at: Installation, chance: random.Random) -> None:
-    before = at.ours["service"]
+    before = at.children["service"]
     await at.listening(at.start_service())
     await at.end("service", before)
 
@@ -60,7 +60,7 @@ async def service_restarted(at: Installation, chance: random.Random) -> None:
 
 
 async def fraud_killed(at: Installation, chance: random.Random) -> None:
-    at.ours[chance.choice(FRAUD_PROCESSES)].kill()
+    at.children[chance.choice(FRAUD_PROCESSES)].kill()
 
 
 async def fraud_rolled(at: Installation, chance: random.Random) -> None:
@@ -71,7 +71,7 @@ async def fraud_rolled(at: Installation, chance: random.Random) -> None:
 
 
 async def fraud_frozen(at: Installation, chance: random.Random) -> None:
-    frozen = at.ours[chance.choice(FRAUD_PROCESSES)]
+    frozen = at.children[chance.choice(FRAUD_PROCESSES)]
     frozen.process.send_signal(signal.SIGSTOP)
     await asyncio.sleep(SESSION_SECONDS + MOMENT)
     at.wake(frozen)

@@ -1,6 +1,6 @@
 """Underten on this machine, as it would be run: Kafka, the registry, two fraud processes, a service of two workers.
 
-Whatever ends without having been asked to is started again, as any supervisor does. The service reaches Kafka through
+A process that ends by itself is started again, as any supervisor does. The service reaches Kafka through
 a link that can be cut.
 """
 
@@ -36,7 +36,7 @@ class Installation:
         self.servers = Servers(folder)
         self.link = Link(self.servers.link_port, self.servers.far_port)
         self.folder = folder
-        self.ours: dict[str, Child] = {}
+        self.children: dict[str, Child] = {}
         self.complaints: list[str] = []
         """What processes did that they should not have done, whoever broke what."""
         self.url = f"http://127.0.0.1:{(port := free_port())}"
@@ -62,7 +62,7 @@ class Installation:
         finally:
             if supervising is not None:
                 supervising.cancel()
-            for child in self.ours.values():
+            for child in self.children.values():
                 self.wake(child)
                 await asyncio.to_thread(child.stop)
             self.servers.stop()
@@ -77,7 +77,7 @@ class Installation:
         await asyncio.get_running_loop().run_in_executor(self._starter, self.servers.start_registry)
 
     def start_fraud(self, name: str) -> None:
-        """One process with both stages."""
+        """A process with both stages."""
         changes = {"FRAUD_METRICS_PORT": str(free_port()), "FRAUD_SESSION_TIMEOUT_MS": str(SESSION_SECONDS * 1000)}
         self._start(name, ["fraud", "run"], changes)
 
@@ -103,7 +103,7 @@ class Installation:
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def is_ready(self) -> bool:
-        """Whether whichever worker is asked says so."""
+        """Ask any worker for its readiness."""
         try:
             async with aiohttp.ClientSession() as session, session.get(f"{self.url}/health/ready") as response:
                 return response.status == 200
@@ -112,7 +112,7 @@ class Installation:
 
     async def end(self, name: str, child: Child | None = None) -> None:
         """Ask a process to end (SIGTERM), and expect that it does so, in order and in time."""
-        child = child or self.ours.pop(name)
+        child = child or self.children.pop(name)
         child.process.send_signal(signal.SIGTERM)
         try:
             status = await asyncio.to_thread(child.process.wait, DRAIN_SECONDS)
@@ -124,7 +124,7 @@ class Installation:
 
     def workers(self) -> list[int]:
         """Process ids of the service's workers."""
-        supervisor = self.ours["service"].process.pid
+        supervisor = self.children["service"].process.pid
         children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
         return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
@@ -149,12 +149,12 @@ class Installation:
         self._started += 1
         log = self.folder / f"{name.replace(' ', '-')}.{self._started}.log"
         env = {**self.servers.environment, **changes}
-        self.ours[name] = Child(name, [sys.executable, "-m", *module], log, env)
-        return self.ours[name]
+        self.children[name] = Child(name, [sys.executable, "-m", *module], log, env)
+        return self.children[name]
 
     async def _start_again_what_ended(self) -> None:
         while True:
-            for name, child in list(self.ours.items()):
+            for name, child in list(self.children.items()):
                 status = child.process.poll()
                 if status is not None:
                     self._say(f"{name} ended with status {status}; it is started again")

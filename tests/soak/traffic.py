@@ -1,4 +1,4 @@
-"""What the soak sends: ordinary payments, pairs that split sums, and a few pairs that pay again and again."""
+"""Traffic of the soak: ordinary payments, pairs that split sums, and a few pairs that pay again and again."""
 
 import random
 import uuid

@@ -1,4 +1,4 @@
-"""What went wrong, computed from what was sent, what is on the topics, and what the service shows. No I/O here."""
+"""The verdict on a soak, from what was sent, what is on the topics, and what the service shows. No I/O here."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ class Verdict:
 
     @property
     def good(self) -> bool:
-        """Whether everything was taken, once, and led to what it should."""
+        """True if every payment was taken, once, and led to the cases that it should."""
         return self.sent == self.acknowledged and not (self.lost or self.doubled or self.wrong)
 
 
@@ -59,16 +59,19 @@ def judge(
 ) -> Verdict:
     """`normalised` counts ids on `payments`; by case id, `cases` are the topic's, `shown` the service's."""
     raw = list(raw)
-    on_topics = Counter(each.payment.id for each in raw)
+    on_topics = Counter(record.payment.id for record in raw)
     return Verdict(
         sent=len(sent),
         acknowledged=len(acknowledged),
         lost=sorted(acknowledged - (on_topics.keys() & normalised.keys())),
-        doubled=sorted(each for each, times in on_topics.items() if times > 1),
+        doubled=sorted(payment_id for payment_id, times in on_topics.items() if times > 1),
         wrong=[
             *complaints,
             *_altered(sent, raw),
-            *(f"{each} is on payments another number of times" for each in sorted((normalised - on_topics).keys())),
+            *(
+                f"{payment_id} is on payments another number of times"
+                for payment_id in sorted((normalised - on_topics).keys())
+            ),
             *_wrong_cases(raw, cases),
             *_wrongly_shown(cases, shown),
         ],
@@ -83,13 +86,13 @@ def _altered(sent: Mapping[str, tuple[str, Payment]], raw: Iterable[Raw]) -> Ite
 
 def _wrong_cases(raw: Iterable[Raw], cases: Mapping[str, Case]) -> Iterable[str]:
     due = _due(raw)
-    found = {
+    shown = {
         (*case["group"].values(), case["window_start"]): case
         for case in cases.values()
         if case["rule"] == "structuring"
     }
-    for key in due.keys() | found.keys():
-        payments, case = due.get(key), found.get(key)
+    for key in due.keys() | shown.keys():
+        payments, case = due.get(key), shown.get(key)
         if payments is None or case is None:
             yield f"case {key} {'is missing' if case is None else 'should not be'}"
         elif (wrong := _differences(payments, case)) is not None:
@@ -97,7 +100,7 @@ def _wrong_cases(raw: Iterable[Raw], cases: Mapping[str, Case]) -> Iterable[str]
 
 
 def _due(raw: Iterable[Raw]) -> dict[tuple[Any, ...], list[Payment]]:
-    """What the rule `structuring` says, put as plainly as can be: by payor, payee and UTC day."""
+    """The rule `structuring` put as plainly as can be: by payor, payee and UTC day."""
     together: dict[tuple[Any, ...], list[Payment]] = defaultdict(list)
     for _, timestamp, payment in raw:
         if payment.payment_amount < LINE:
@@ -107,16 +110,16 @@ def _due(raw: Iterable[Raw]) -> dict[tuple[Any, ...], list[Payment]]:
 
 
 def _total(payments: Iterable[Payment]) -> Decimal:
-    return sum((Decimal(str(each.payment_amount)) for each in payments), Decimal(0))
+    return sum((Decimal(str(payment.payment_amount)) for payment in payments), Decimal(0))
 
 
 def _differences(payments: list[Payment], case: Case) -> str | None:
-    """Which figures of a case are not those of its payments; of its list, whether it holds them, the first 1,000."""
+    """Figures of a case that are not those of its payments; of its list, whether it holds them, the first 1,000."""
     due = {"payment_count": len(payments), "total_amount": f"{_total(payments):.2f}"}
     if wrong := {name: case[name] for name, value in due.items() if case[name] != value}:
         return f"{wrong}, not {due}"
-    listed = Counter(each["id"] for each in case["payments"])
-    if listed.total() != min(len(payments), MOST_LISTED) or not listed <= Counter(each.id for each in payments):
+    listed = Counter(listed_payment["id"] for listed_payment in case["payments"])
+    if listed.total() != min(len(payments), MOST_LISTED) or not listed <= Counter(payment.id for payment in payments):
         return "it lists other payments"
     return None
 

@@ -205,9 +205,9 @@ async def test_a_flood_of_unknown_key_ids_is_no_flood_of_requests() -> None:
         tokens = [KEY.token(header={"kid": f"made up {number}"}) for number in range(100)]
         refused = await asyncio.gather(*map(verifier.identity, tokens), return_exceptions=True)
         assert {type(each) for each in refused} == {BadToken}
-        assert published.asked == 1
+        assert published.requests == 1
         await verifier.identity(KEY.token())
-        assert published.asked == 1
+        assert published.requests == 1
 
 
 async def test_keys_that_were_had_are_kept_while_their_address_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +235,7 @@ async def test_keys_are_fetched_again_and_again(monkeypatch: pytest.MonkeyPatch)
     async with fetching(published) as (_, source):
         keeping = asyncio.create_task(source.keep_fresh())
         async with asyncio.timeout(10):
-            while published.asked < 3:
+            while published.requests < 3:
                 await asyncio.sleep(0.01)
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
