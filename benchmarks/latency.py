@@ -13,9 +13,9 @@ from benchmarks.edge import service
 from benchmarks.results import Result, at_most
 from benchmarks.servers import servers
 from benchmarks.workers import FraudWorker, await_read
-from fraud.detection.cases import case_id
 from fraud.detection.detect import NAME as DETECT
 from fraud.settings import FraudSettings
+from schemas.case import case_id
 from schemas.payment import Payment, encode_json
 
 INTERVAL_MS = FraudSettings().fraud_commit_interval_ms

@@ -10,19 +10,13 @@ from typing import Any, NamedTuple, Self
 import msgspec
 from aiokafka.structs import ConsumerRecord
 
-from fraud.comparison.rows import Listed
 from fraud.detection.partition_keys import payee_key, payor_key
 from schemas import wire_format
+from schemas.case import CaseError, decode_case
 from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
-
-class _Case(msgspec.Struct, frozen=True):
-    group: dict[str, int | str]
-    window_end: int
-    payments: tuple[Listed, ...]
 
 
 class Account(NamedTuple):
@@ -75,10 +69,10 @@ class Cases:
         for known in (self.own, self.listing, self.open_until):
             known.pop(record.key, None)
         try:
-            case = msgspec.convert(json_of(record), _Case)
-        except msgspec.ValidationError:
+            case = decode_case(record.value)
+        except CaseError:
             return
-        if self._account.names(case.group):
+        if self._account.names(msgspec.to_builtins(case.group)):
             self.own[record.key] = record
             self.open_until[record.key] = case.window_end
         elif any(payment.id in self._ids for payment in case.payments):

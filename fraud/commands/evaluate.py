@@ -16,11 +16,9 @@ from rich.table import Table
 
 from fraud import evaluation
 from fraud.comparison.engines import python_lag
-from fraud.comparison.rows import Listed
-from fraud.detection.cases import case_id
 from fraud.evaluation import Cases, Evaluation, Score, decode_truth
 from fraud.replay import File, Row, opened
-from schemas import wire_format
+from schemas.case import CaseError, case_id, decode_case
 from schemas.errors import SettingsError
 from schemas.kafka.reading import read_to_end
 from schemas.kafka.settings import KafkaSettings
@@ -128,17 +126,6 @@ async def _queue(settings: EvaluateSettings, wait: float) -> Cases:
     return await read_queue(read_to_end(settings.kafka, [REVIEW_QUEUE]))
 
 
-class _Queued(msgspec.Struct):
-    """What matters here of a `Case`."""
-
-    rule: str
-    payments: tuple[Listed, ...]
-
-
-_decode_queued = msgspec.json.Decoder(_Queued).decode
-_NO_CASE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
-
 async def read_queue(batches: AsyncIterator[list[ConsumerRecord]]) -> Cases:
     """The cases in records of `review_queue`; what is none is counted, and said."""
     cases = Cases()
@@ -150,8 +137,8 @@ async def read_queue(batches: AsyncIterator[list[ConsumerRecord]]) -> Cases:
                 cases.discard(name)
                 continue
             try:
-                case = _decode_queued(wire_format.without_header(record.value))
-            except _NO_CASE:
+                case = decode_case(record.value)
+            except CaseError:
                 bad += 1
             else:
                 cases.add(name, case.rule, (payment.id for payment in case.payments), record.timestamp)

@@ -2,21 +2,18 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import to_builtins
 
 from fraud.comparison.compare import Place, Row, place
 from fraud.rules import Rule
-from schemas import wire_format
+from schemas.case import Case, CaseError, Count, decode_case
 from schemas.errors import UndertenError
 from schemas.payment import Time
 
 SINK = "ksqldb_"
 """What the names of ksqlDB's sink topics begin with; the rule's name follows."""
-
-Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class RowError(UndertenError):
@@ -33,32 +30,17 @@ class _Sunk(msgspec.Struct, rename="upper"):
     payment_ids: list[str]
 
 
-class Listed(msgspec.Struct, frozen=True):
-    """A payment of a case, as far as it matters which one it is."""
+class _LateWindow(msgspec.Struct):
+    """What of a late payment says which window it missed."""
 
-    id: str
-
-
-class _Window(msgspec.Struct):
     rule: str
     group: dict[str, int | str]
     window_start: Time
 
 
-class _Case(_Window):
-    """What of a case is compared."""
-
-    window_end: Time
-    payment_count: Count
-    total_amount: Decimal
-    max_amount: float
-    payments: list[Listed]
-
-
 _decode_columns = msgspec.json.Decoder(dict[str, int | str] | int | str).decode
 _decode_sunk = msgspec.json.Decoder(_Sunk).decode
-_decode_late = msgspec.json.Decoder(_Window).decode
-_decode_case = msgspec.json.Decoder(_Case).decode
+_decode_late = msgspec.json.Decoder(_LateWindow).decode
 _NO_ROW = (msgspec.MsgspecError, ValueError, KeyError, ArithmeticError, RecursionError)
 
 
@@ -75,18 +57,23 @@ def of_ksqldb(rule: Rule, key: bytes | None, value: bytes | None) -> tuple[Place
 
 
 def of_python(value: bytes) -> tuple[Place, Row]:
-    """A record of `review_queue`: a case, with the wire format's header or without; raises RowError."""
+    """A record of `review_queue`; raises RowError."""
     try:
-        case = _decode_case(wire_format.without_header(value))
-        return place(case.rule, case.window_start, case.group), Row(
-            case.window_end,
-            case.payment_count,
-            _cents(case.total_amount),
-            case.max_amount,
-            tuple(sorted(payment.id for payment in case.payments)),
-        )
-    except _NO_ROW as error:
-        raise RowError(f"not a case: {error!r}") from None
+        case = decode_case(value)
+    except CaseError as error:
+        raise RowError(str(error)) from None
+    return place(case.rule, case.window_start, to_builtins(case.group)), row_of(case)
+
+
+def row_of(case: Case) -> Row:
+    """What of a case is compared."""
+    return Row(
+        case.window_end,
+        case.payment_count,
+        Decimal(case.total_amount),
+        case.max_amount,
+        tuple(sorted(payment.id for payment in case.payments)),
+    )
 
 
 def place_of_late(value: bytes | None) -> Place:

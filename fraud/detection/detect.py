@@ -18,12 +18,13 @@ from aiokafka.structs import ConsumerRecord
 
 from fraud import metrics
 from fraud.detection import changelog
-from fraud.detection.cases import case, case_id
+from fraud.detection.cases import case
 from fraud.detection.packed import pack
 from fraud.detection.rejected import carried, check_time, rejected
 from fraud.rules import Rule
 from fraud.streams.stage import Headers, Output, Partitions, Processor, Stage
 from fraud.windows import SEGMENT_PAYMENTS, Group, RuleWindows, Window
+from schemas.case import case_id, encode_case
 from schemas.codecs import case_header
 from schemas.errors import PaymentError
 from schemas.kafka.partitioning import partition_of
@@ -215,7 +216,7 @@ class Detect:
         self._counts["case", windows.rule.name] += 1
         self._written.append((windows.rule.name, window.last_at))
         found = case(windows.rule, start, group, window)
-        return self._keyed(REVIEW_QUEUE, found.case_id, self._case_header + encode_json(found), change.headers)
+        return self._keyed(REVIEW_QUEUE, found.case_id, self._case_header + encode_case(found), change.headers)
 
     def _late(
         self, windows: RuleWindows, start: int, group: Group, payment: NormalisedPayment, record: ConsumerRecord

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from schemas.case import ListedPayment, uuid_text
 from schemas.payment import Payment
 
 _SOURCES = ("payment_json", "payment_avro", "payment_protobuf")
@@ -18,16 +19,6 @@ _PLACES: dict[str, int | str] = {topic: place for place, topic in enumerate(_SOU
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
-
-
-class ListedPayment(msgspec.Struct, frozen=True, gc=False):
-    """What a window remembers of a payment; `timestamp` is ms since the epoch, `topic` the one that it came in on."""
-
-    id: str
-    payment_amount: float
-    payment_method: str
-    timestamp: int
-    topic: str
 
 
 def pack(payment: Payment, at_ms: int, source: str) -> bytes:
@@ -61,9 +52,3 @@ def unpack(pieces: Iterable[bytes], count: int) -> list[ListedPayment]:
         )
         for packed_id, amount, at_ms, method, source in packed
     ]
-
-
-def uuid_text(raw: bytes) -> str:
-    """The canonical text of a UUID's 16 bytes; `str(UUID(bytes=raw))` at a third of the time."""
-    digits = raw.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

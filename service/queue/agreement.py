@@ -11,8 +11,9 @@ import msgspec
 
 from fraud.comparison.compare import Group, Row, difference, place
 from fraud.comparison.rows import of_ksqldb, of_python
-from fraud.detection.cases import case_id
 from fraud.rules import Rule
+from schemas import case
+from schemas.case import Case, ListedPayment, case_id
 
 Verdict = Literal["agree", "differ", "only_python", "only_ksqldb"]
 AGREEMENTS = (*get_args(Verdict), "pending", "off")
@@ -48,23 +49,22 @@ def verdict(ksqldb: Row | None, python_case: bytes | None) -> Verdict:
     return "differ" if difference(where, ksqldb, row) else "agree"
 
 
-def case_of(found: KsqldbRow) -> bytes:
-    """A case that only ksqlDB has found, as JSON. It knows the payments by their ids, and of their times the last."""
+def case_of(found: KsqldbRow) -> Case:
+    """A case that only ksqlDB has found. It knows the payments by their ids, and of their times the last."""
     assert found.row is not None
-    case = {
-        "case_id": found.case_id,
-        "rule": found.rule,
-        "group": found.group,
-        "window_start": found.window_start,
-        "window_end": found.row.window_end,
-        "payment_count": found.row.payment_count,
-        "total_amount": f"{found.row.total_amount:.2f}",
-        "max_amount": found.row.max_amount,
-        "first_payment_at": None,
-        "last_payment_at": found.timestamp,
-        "payments": [{"id": each} for each in found.row.payment_ids],
-    }
-    return msgspec.json.encode(case)
+    return Case(
+        case_id=found.case_id,
+        rule=found.rule,
+        group=msgspec.convert(found.group, case.Group),
+        window_start=found.window_start,
+        window_end=found.row.window_end,
+        payment_count=found.row.payment_count,
+        total_amount=f"{found.row.total_amount:.2f}",
+        max_amount=found.row.max_amount,
+        first_payment_at=None,
+        last_payment_at=found.timestamp,
+        payments=tuple(map(ListedPayment, found.row.payment_ids)),
+    )
 
 
 def difference_of(ksqldb: KsqldbRow | None, python_case: bytes | None, late: int) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta
 
+from schemas.case import Group
 from schemas.payment import Time
 
 Kind = Literal["claim", "assign", "clear", "escalate", "reopen", "snooze", "note"]
@@ -122,7 +123,7 @@ class NotPossible(Exception):
     """A decision that this case does not allow as it stands."""
 
 
-def subject(rule: str, group: dict[str, int | str]) -> str:
+def subject(rule: str, group: Group | dict[str, int | str]) -> str:
     """What a snooze silences: a rule for a group, as one text."""
     return f"{rule}|{msgspec.json.encode(group, order='sorted').decode()}"
 

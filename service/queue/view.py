@@ -7,16 +7,15 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import structlog
 from aiohttp import web
 from aiokafka import TopicPartition
-from msgspec import Meta
 
 from schemas import wire_format
-from schemas.payment import AccountNo, Time
+from schemas.case import Case, CaseError, decode_case, encode_case
 from service.queue.agreement import KsqldbRow, Verdict, case_of, verdict
 from service.queue.database import ViewFile
 from service.queue.decisions import Decision, Figures, review_of, subject
@@ -60,41 +59,7 @@ class Taken(NamedTuple):
     value: bytes | None
 
 
-class Group(msgspec.Struct):
-    """Those of a group's columns that can be searched; a rule has some of them."""
-
-    payor_account_no: AccountNo | None = None
-    payee_bank: str | None = None
-    payee_account_no: AccountNo | None = None
-
-
-class Listed(msgspec.Struct):
-    """A payment of a case; of one that only ksqlDB has found, just the id is known."""
-
-    id: str
-    payment_amount: float | None = None
-    payment_method: str | None = None
-    timestamp: Time | None = None
-
-
-class SearchedCase(msgspec.Struct):
-    """What the view must understand of a case in order to find it again, and what its readers rely on."""
-
-    case_id: str
-    rule: str
-    group: dict[str, int | str]
-    window_start: Time
-    window_end: Time
-    payment_count: Annotated[int, Meta(ge=0, le=2**53)]
-    total_amount: Annotated[str, Meta(pattern=r"\A[0-9]{1,15}\.[0-9]{2}\Z")]
-    max_amount: float
-    first_payment_at: Time | None
-    last_payment_at: Time
-    payments: tuple[Listed, ...]
-
-
 _decode_ksqldb = msgspec.msgpack.Decoder(KsqldbRow).decode
-_decode_case = msgspec.json.Decoder(SearchedCase).decode
 _decode_decision = msgspec.json.Decoder(Decision).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -206,7 +171,8 @@ class QueueView(ViewFile):
             self._delete(file, record.key.decode())
             return
         # A case has one partition, so its offset there grows with each change and is the same in every process.
-        self._store(file, wire_format.without_header(record.value), record.offset + 1)
+        body = wire_format.without_header(record.value)
+        self._store(file, decode_case(body), body, record.offset + 1)
 
     def _apply_decision(self, file: sqlite3.Connection, record: Taken) -> None:
         if record.value is None:
@@ -238,16 +204,16 @@ class QueueView(ViewFile):
 
     def _review(self, file: sqlite3.Connection, case_id: str) -> None:
         """Set where the review of a case stands."""
-        case = file.execute("SELECT subject, body FROM cases JOIN bodies USING (id) WHERE case_id = ?", [case_id])
-        found = case.fetchone()
+        rows = file.execute("SELECT subject, body FROM cases JOIN bodies USING (id) WHERE case_id = ?", [case_id])
+        found = rows.fetchone()
         if found is None:
             return  # decisions may be read before the case they are about
         rows = file.execute("SELECT body FROM decisions WHERE case_id = ? AND took_effect ORDER BY number", [case_id])
         decisions = [_decode_decision(body) for (body,) in rows]
         sql = "SELECT until FROM snoozes WHERE subject = ? AND until > ?"
         until = file.execute(sql, [found[0], self._now]).fetchone()
-        searched = _decode_case(found[1])
-        figures = Figures(searched.payment_count, searched.total_amount)
+        case = decode_case(found[1])
+        figures = Figures(case.payment_count, case.total_amount)
         review = review_of(decisions, figures, snoozed=until is not None)
         reopened = _encode(review.reopened).decode() if review.reopened else None
         columns = (review.status, review.reviewer, review.outcome, review.decided_at, review.number, reopened)
@@ -271,7 +237,8 @@ class QueueView(ViewFile):
             self._delete(file, case_id)
             return
         if ours is None:
-            self._store(file, case_of(_decode_ksqldb(theirs[0])), record=0)
+            case = case_of(_decode_ksqldb(theirs[0]))
+            self._store(file, case, encode_case(case), record=0)
             return
         said = verdict(_decode_ksqldb(theirs[0]).row if theirs else None, ours[0])
         sql = "UPDATE cases SET agreement = ?, changed_at = ?, updated_at = ?, change = ? WHERE case_id = ?"
@@ -284,17 +251,15 @@ class QueueView(ViewFile):
         theirs = file.execute("SELECT body FROM ksqldb WHERE case_id = ?", (case_id,)).fetchone()
         return verdict(_decode_ksqldb(theirs[0]).row if theirs else None, body)
 
-    def _store(self, file: sqlite3.Connection, body: bytes, record: int) -> None:
-        case = _decode_case(body)
-        group = msgspec.convert(case.group, Group)
+    def _store(self, file: sqlite3.Connection, case: Case, body: bytes, record: int) -> None:
         dollars, _, cents = case.total_amount.partition(".")
         row = {
             "case_id": case.case_id,
             "rule": case.rule,
             "subject": subject(case.rule, case.group),
-            "payor": group.payor_account_no,
-            "payee": group.payee_account_no,
-            "payee_bank": group.payee_bank,
+            "payor": case.group.payor_account_no,
+            "payee": case.group.payee_account_no,
+            "payee_bank": case.group.payee_bank,
             "total_cents": int(dollars + cents),
             "payment_count": case.payment_count,
             "window_start": case.window_start,
@@ -316,7 +281,7 @@ class QueueView(ViewFile):
     def _delete(self, file: sqlite3.Connection, case_id: str) -> None:
         found = file.execute("SELECT id, body FROM cases JOIN bodies USING (id) WHERE case_id = ?", [case_id])
         for row_id, body in found.fetchall():
-            listed = [(each.id, row_id) for each in _decode_case(body).payments]
+            listed = [(each.id, row_id) for each in decode_case(body).payments]
             file.executemany("DELETE FROM listed WHERE payment_id = ? AND id = ?", listed)
             file.execute("DELETE FROM bodies WHERE id = ?", [row_id])
             file.execute("DELETE FROM cases WHERE id = ?", [row_id])
@@ -331,5 +296,5 @@ def _apply_each(apply: _Apply, file: sqlite3.Connection, records: Iterable[Taken
     for record in records:
         try:
             apply(file, record)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except (CaseError, msgspec.MsgspecError, ValueError, RecursionError) as error:
             yield f"partition {record.partition}, offset {record.offset}: {error}"

@@ -14,9 +14,13 @@ from fraud.commands.evaluate import EvaluateSettings, evaluate, read_queue, read
 from fraud.evaluation import ORDINARY, Cases, Evaluation, Instance, Score, decode_truth, percentile
 from fraud.evaluation import evaluate as judge
 from schemas import wire_format
+from schemas.case import Case, Group, ListedPayment, encode_case
 from schemas.errors import SettingsError
 
 RUN = "aaaaaaaa"
+
+
+BIG = Case("b", "big", Group(payor_account_no=1), 0, 9, 1, "1.00", 1.0, 1, 1, (ListedPayment("1"),))
 
 
 def instance(typology: str, *ids: str, expected: tuple[str, ...] = ("big",), crossed_at: int | None = 1000) -> Instance:
@@ -94,14 +98,13 @@ def test_a_bad_line_of_the_truth_is_named() -> None:
 
 
 async def test_the_queue_is_read_with_and_without_its_header_and_what_was_taken_away_is_gone() -> None:
-    def record(key: str, value: dict[str, Any] | None, at_ms: int, header: bytes = b"") -> Any:
-        content = None if value is None else header + json.dumps(value).encode()
+    def record(key: str, value: Case | None, at_ms: int, header: bytes = b"") -> Any:
+        content = None if value is None else header + encode_case(value)
         return SimpleNamespace(key=key.encode(), value=content, timestamp=at_ms)
 
     async def batches() -> AsyncIterator[list[Any]]:
-        case = {"rule": "big", "payments": [{"id": "1"}]}
-        yield [record("a", case, 5), record("b", case, 6, wire_format.header(7))]
-        yield [record("b", case, 8, wire_format.header(7)), record("a", None, 9)]
+        yield [record("a", BIG, 5), record("b", BIG, 6, wire_format.header(7))]
+        yield [record("b", BIG, 8, wire_format.header(7)), record("a", None, 9)]
 
     found = dict(await read_queue(batches()))
     assert {name: (case.rule, case.payment_ids, case.first_at) for name, case in found.items()} == {
@@ -112,12 +115,14 @@ async def test_the_queue_is_read_with_and_without_its_header_and_what_was_taken_
 async def test_records_of_the_queue_that_are_no_cases_are_left_out_and_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    case = b'{"rule":"big","payments":[{"id":"1"}]}'
     bad = [b"{}", b"\xff", b"[" * 100_000, b"null", wire_format.header(7)]
 
     async def batches() -> AsyncIterator[list[Any]]:
         yield [SimpleNamespace(key=b"\xff", value=value, timestamp=1) for value in bad]
-        yield [SimpleNamespace(key=None, value=bad[0], timestamp=1), SimpleNamespace(key=b"a", value=case, timestamp=1)]
+        yield [
+            SimpleNamespace(key=None, value=bad[0], timestamp=1),
+            SimpleNamespace(key=b"a", value=encode_case(BIG), timestamp=1),
+        ]
 
     assert [name for name, _ in await read_queue(batches())] == ["a"]
     assert f"{len(bad) + 1} records of review_queue are no cases" in capsys.readouterr().err

@@ -24,9 +24,10 @@ from fraud.detection.changelog import (
     window_keys,
     window_value,
 )
-from fraud.detection.packed import ListedPayment, pack, unpack
+from fraud.detection.packed import pack, unpack
 from fraud.rules import Rule, parse
 from fraud.windows import SEGMENT_PAYMENTS, Group, RuleWindows, Window
+from schemas.case import ListedPayment
 from schemas.kafka.topics import RAW_TOPICS
 from schemas.payment import Payment
 
