@@ -9,7 +9,7 @@ from service.access.authentication import Scope
 from service.access.guard import guard
 from service.http import docs, pages, request_ids, security_headers
 from service.http.connections import CONNECTIONS, Connections
-from service.http.middleware import answers
+from service.http.middleware import make_middleware
 from service.metrics import METRICS, Metrics
 from service.monitoring import gauges, health, scrape, status
 from service.payments import handlers
@@ -21,7 +21,7 @@ from service.settings import SETTINGS, Settings
 def make_app(settings: Settings) -> web.Application:
     """The application, for one process."""
     metrics = Metrics()
-    app = web.Application(middlewares=[answers(metrics, guard(routes_by_scope()))])
+    app = web.Application(middlewares=[make_middleware(metrics, guard(routes_by_scope()))])
     app[SETTINGS] = settings
     app[METRICS] = metrics
     service = settings.service
@@ -29,7 +29,7 @@ def make_app(settings: Settings) -> web.Application:
     if service.rate_limit:
         app[RATES] = Rates(service.rate_limit / service.workers)
     app.cleanup_ctx.extend([contexts.access, contexts.formats, contexts.producer, contexts.review_queue, gauges.gauges])
-    app.on_response_prepare.extend([request_ids.show, security_headers.protect])
+    app.on_response_prepare.extend([request_ids.add_header, security_headers.add_headers])
     app.on_shutdown.append(contexts.stop_streams)
     app.add_routes(routes())
     return app
@@ -65,16 +65,16 @@ def routes_by_scope() -> dict[Scope | None, list[web.RouteDef]]:
         ],
         "metrics:read": [web.get("/metrics", scrape.show_metrics)],
         None: [
-            web.get("/", pages.queue),
-            web.get("/comparison.html", pages.comparison),
-            web.get("/web/{file}", pages.asset),
+            web.get("/", pages.show_queue),
+            web.get("/comparison.html", pages.show_comparison),
+            web.get("/web/{file}", pages.serve_asset),
             web.get("/login", login.show_login),
             web.post("/login", login.sign_in),
             web.post("/logout", login.sign_out),
             web.get("/health/live", health.live),
             web.get("/health/ready", health.ready),
-            web.get("/openapi.json", docs.openapi),
-            web.get("/docs", docs.page),
-            web.get("/docs/{file}", docs.asset),
+            web.get("/openapi.json", docs.show_openapi),
+            web.get("/docs", docs.show_docs),
+            web.get("/docs/{file}", docs.serve_asset),
         ],
     }

@@ -13,7 +13,7 @@ from aiohttp import web
 from schemas.event_loop import loop_factory
 from schemas.logs import configure_logs
 from service.app import make_app
-from service.http.connections import CONNECTIONS, Runner, room_for_connections
+from service.http.connections import CONNECTIONS, Runner, raise_file_limit
 from service.http.request_log import AccessLogger, ErrorAccessLogger
 from service.monitoring.health import check_all, missing_of
 from service.payments.codecs import FORMATS
@@ -37,7 +37,7 @@ async def _serve(settings: Settings, worker: int) -> int:
     service = settings.service
     tls = service.tls()
     app = make_app(settings)
-    app[CONNECTIONS].most = room_for_connections(service.max_connections)
+    app[CONNECTIONS].max_open = raise_file_limit(service.max_connections)
     runner = Runner(
         app,
         app[CONNECTIONS],

@@ -6,8 +6,8 @@ from aiohttp import web
 from service.access.authentication import ACCESS, COOKIE, IDENTITY, BadToken, unauthorized
 from service.http import pages
 from service.http.bodies import read_body
-from service.http.middleware import json_answer
 from service.http.problems import Problem
+from service.http.responses import json_response
 from service.http.security_headers import by_https
 from service.settings import SETTINGS
 
@@ -24,7 +24,7 @@ class Posted(msgspec.Struct):
 
 async def show_login(request: web.Request) -> web.Response:
     """GET /login."""
-    return pages.answer("login.html")
+    return pages.page_response("login.html")
 
 
 async def sign_in(request: web.Request) -> web.Response:
@@ -58,7 +58,7 @@ async def sign_out(request: web.Request) -> web.Response:
 async def show_session(request: web.Request) -> web.Response:
     """GET /session: who is asking, without access control nobody in particular; and whether samples may be sent."""
     identity = request.get(IDENTITY)
-    return json_answer(
+    return json_response(
         {
             "name": identity and identity.name,
             "scopes": sorted(identity.scopes) if identity else [],

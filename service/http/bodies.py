@@ -1,4 +1,4 @@
-"""Request bodies, read within limits of size and time, and what their Content-Type says they are."""
+"""Request bodies, read within limits of size and time, and their media types."""
 
 import asyncio
 import functools
@@ -14,19 +14,19 @@ NDJSON = "application/x-ndjson"
 
 @functools.lru_cache(maxsize=256)
 def media_type(content_type: str) -> tuple[str, str]:
-    """A Content-Type header as (type, charset), both in lower case; charset is utf-8 where none is named."""
+    """Parse a Content-Type header into (type, charset), both in lower case; charset is utf-8 where none is named."""
     message = EmailMessage()
     try:
         message["Content-Type"] = content_type
     except (IndexError, ValueError):
-        # What email says of a parameter that ends too early, such as `charset*`, and of Unicode's line breaks.
+        # email raises these for a parameter that ends too early, such as `charset*`, and for Unicode's line breaks.
         return "", ""
     charset = message.get_param("charset", "utf-8")
     return message.get_content_type(), str(charset).lower()
 
 
 async def read_body(request: web.Request, limit: int, seconds: float) -> bytes:
-    """The whole body. Raises Problem: 413 above `limit` bytes, 408 if it has not arrived within `seconds`."""
+    """Read the whole body. Raises Problem: 413 above `limit` bytes, 408 if it has not arrived within `seconds`."""
     if (request.content_length or 0) > limit:
         raise too_large(limit)
     content = request.content
@@ -55,14 +55,14 @@ async def _read_at_most(request: web.Request, limit: int) -> bytes:
 
 
 class BodyBudget:
-    """How many bytes of large bodies may be in memory at once."""
+    """Bound on the bytes of batch bodies that are in memory at once."""
 
     def __init__(self, limit: int) -> None:
-        self._left = limit
+        self._free_bytes = limit
 
     def take(self, size: int) -> None:
-        """Raises Problem, 503 with Retry-After, where there is no room; give back what was taken."""
-        if size > self._left:
+        """Reserve so many bytes, until `give_back`; raises Problem, 503 with Retry-After, where there is no room."""
+        if size > self._free_bytes:
             raise Problem(
                 503,
                 "too-many-in-flight",
@@ -70,11 +70,11 @@ class BodyBudget:
                 title="Too many payments in flight",
                 headers={"Retry-After": "1"},
             )
-        self._left -= size
+        self._free_bytes -= size
 
     def give_back(self, size: int) -> None:
-        """Free what `take` took."""
-        self._left += size
+        """Free bytes that were reserved."""
+        self._free_bytes += size
 
 
 BODY_BUDGET = web.AppKey("body_budget", BodyBudget)

@@ -1,7 +1,7 @@
-"""Connections from clients: how many, how long one may say nothing, and what it is told that speaks no HTTP.
+"""Connections from clients: how many, how long a new one may be silent, and the response to bytes that are no HTTP.
 
-aiohttp bounds the lines and headers of a request, and the time between two requests of a connection. What it lacks is
-here: it makes no difference between a client that comes back in a minute and one that has never said anything.
+aiohttp bounds the lines and headers of a request, and the time between two requests of a connection. It makes no
+difference between a client that comes back in a minute and one that has never sent anything: that is added here.
 """
 
 import asyncio
@@ -12,59 +12,59 @@ from typing import cast
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
-from service.http import problems
 from service.http.problems import Problem
+from service.http.responses import problem_response
 
-OTHER_FILES = 256
+RESERVED_FILES = 256
 """Files that the process needs beside its clients' connections: Kafka's, the registry's, the view's, the receipts'."""
 
 
 @dataclass
 class Connections:
-    """The bounds, and what became of those who came to them."""
+    """Bounds on the connections of a process, and counts of them."""
 
-    most: int
+    max_open: int
     first_request_seconds: float
     open: int = 0
     refused: int = 0
-    """Closed at once, because too many were open."""
+    """Connections closed at once, because too many were open."""
     silent: int = 0
-    """Closed because their first request did not come in time."""
+    """Connections closed because their first request did not come in time."""
 
 
 CONNECTIONS = web.AppKey("connections", Connections)
 
 
 class ClientConnection(web.RequestHandler):
-    """One connection."""
+    """A connection that counts itself, and closes where its first request does not come in time."""
 
-    __slots__ = ("_bounds", "_counted", "_patience")
+    __slots__ = ("_bounds", "_counted", "_first_request_timer")
 
     def __init__(
         self, bounds: Connections, server: web.Server, loop: asyncio.AbstractEventLoop, **options: object
     ) -> None:
-        """`server` and `options` are aiohttp's."""
+        """Take aiohttp's `server` and `options`."""
         super().__init__(server, loop=loop, **options)  # type: ignore[arg-type]
         self._bounds = bounds
         self._counted = False
-        self._patience: asyncio.TimerHandle | None = None
+        self._first_request_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let it in, if there is room."""
+        """Accept the connection where there is room, abort it where there is none."""
         bounds = self._bounds
-        if bounds.open >= bounds.most:
+        if bounds.open >= bounds.max_open:
             bounds.refused += 1
             cast(asyncio.Transport, transport).abort()
             return
         bounds.open += 1
         self._counted = True
-        self._patience = self._loop.call_later(bounds.first_request_seconds, self._close_if_silent)
+        self._first_request_timer = self._loop.call_later(bounds.first_request_seconds, self._close_if_silent)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It has ended, whoever ended it."""
-        if self._patience is not None:
-            self._patience.cancel()
+        """Count the connection as closed, whoever closed it."""
+        if self._first_request_timer is not None:
+            self._first_request_timer.cancel()
         if self._counted:
             self._bounds.open -= 1
             self._counted = False
@@ -77,14 +77,14 @@ class ClientConnection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What could not be read as a request is answered like any error; nothing of it is repeated or logged."""
+        """Answer bytes that are no request like any error; nothing of them is repeated or logged."""
         if status != 400 or request.writer.output_size > 0:
             return super().handle_error(request, status, exc, message)
         if isinstance(exc, LineTooLong):
             problem = Problem(431, "headers-too-large", "the request's line or one of its headers is too long")
         else:
             problem = Problem(400, "malformed-request", "this is not a request in HTTP/1.1")
-        response = problems.response(problem)
+        response = problem_response(problem)
         response.force_close()
         return response
 
@@ -95,10 +95,10 @@ class ClientConnection(web.RequestHandler):
 
 
 class Runner(web.AppRunner):
-    """Runs an application with connections of this kind."""
+    """An aiohttp runner whose connections are `ClientConnection`s."""
 
     def __init__(self, app: web.Application, bounds: Connections, **options: object) -> None:
-        """`options` are aiohttp's."""
+        """Take aiohttp's `app` and `options`."""
         super().__init__(app, **options)  # type: ignore[arg-type]
         self._bounds = bounds
 
@@ -107,19 +107,23 @@ class Runner(web.AppRunner):
 
 
 class _BoundedServer(web.Server):
-    def __init__(self, made: web.Server, bounds: Connections) -> None:
-        self._options = made._kwargs  # noqa: SLF001 - the runner's, who made it
-        super().__init__(made.request_handler, request_factory=made.request_factory, **self._options)
+    def __init__(self, server: web.Server, bounds: Connections) -> None:
+        self._options = server._kwargs  # noqa: SLF001 - the runner's, who made it
+        super().__init__(server.request_handler, request_factory=server.request_factory, **self._options)
         self._bounds = bounds
 
     def __call__(self) -> web.RequestHandler:
         return ClientConnection(self._bounds, self, self._loop, **self._options)
 
 
-def room_for_connections(most: int) -> int:
-    """As many connections as wished, or as the limit on open files allows: it is raised as far as it may be."""
+def raise_file_limit(max_connections: int) -> int:
+    """Raise the limit on open files as far as so many connections need; returns how many it allows now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < most + OTHER_FILES:
-        soft = most + OTHER_FILES if hard == resource.RLIM_INFINITY else min(most + OTHER_FILES, hard)
+    if soft < max_connections + RESERVED_FILES:
+        soft = (
+            max_connections + RESERVED_FILES
+            if hard == resource.RLIM_INFINITY
+            else min(max_connections + RESERVED_FILES, hard)
+        )
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return min(most, max(1, soft - OTHER_FILES))
+    return min(max_connections, max(1, soft - RESERVED_FILES))

@@ -42,33 +42,33 @@ START = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#api", deepLinking: tru
 
 @functools.cache
 def description() -> bytes:
-    """`openapi.yaml` as JSON."""
+    """Read `openapi.yaml` as JSON."""
     text = resources.files("service").joinpath("openapi.yaml").read_text(encoding="utf-8")
     return msgspec.json.encode(yaml.load(text, yaml.CSafeLoader))
 
 
-async def openapi(request: web.Request) -> web.Response:
-    """GET /openapi.json."""
+async def show_openapi(request: web.Request) -> web.Response:
+    """Handle GET /openapi.json."""
     return web.Response(body=description(), headers={"Content-Type": JSON})
 
 
-async def page(request: web.Request) -> web.Response:
-    """GET /docs."""
+async def show_docs(request: web.Request) -> web.Response:
+    """Handle GET /docs."""
     return web.Response(text=PAGE, content_type="text/html", headers={POLICY: DOCS, "Cache-Control": "no-cache"})
 
 
-async def asset(request: web.Request) -> web.Response:
-    """GET /docs/{file}: what the page is made of."""
+async def serve_asset(request: web.Request) -> web.Response:
+    """Handle GET /docs/{file}: the page's scripts and styles."""
     name = request.match_info["file"]
     if name == "start.js":
         return web.Response(text=START, content_type="text/javascript")
     if name not in ASSETS:
         raise Problem(404, "not-found", "there is no such file")
     return web.Response(
-        body=_asset(name), headers={"Content-Type": ASSETS[name], "Cache-Control": "public, max-age=3600"}
+        body=_asset_bytes(name), headers={"Content-Type": ASSETS[name], "Cache-Control": "public, max-age=3600"}
     )
 
 
 @functools.cache
-def _asset(name: str) -> bytes:
+def _asset_bytes(name: str) -> bytes:
     return resources.files("swagger_ui").joinpath("static", name).read_bytes()

@@ -1,4 +1,4 @@
-"""The reviewer's page: files that come with the package; what they show, they ask of the service's own addresses."""
+"""The reviewer's pages: files that come with the package, and ask the service's own addresses for all data."""
 
 import functools
 from importlib import resources
@@ -12,32 +12,32 @@ TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".s
 HEADERS = {POLICY: PAGE, "Cache-Control": "no-cache"}
 
 
-async def queue(request: web.Request) -> web.Response:
-    """GET /."""
-    return answer("index.html")
+async def show_queue(request: web.Request) -> web.Response:
+    """Handle GET /."""
+    return page_response("index.html")
 
 
-async def comparison(request: web.Request) -> web.Response:
-    """GET /comparison.html."""
-    return answer("comparison.html")
+async def show_comparison(request: web.Request) -> web.Response:
+    """Handle GET /comparison.html."""
+    return page_response("comparison.html")
 
 
-async def asset(request: web.Request) -> web.Response:
-    """GET /web/{file}."""
+async def serve_asset(request: web.Request) -> web.Response:
+    """Handle GET /web/{file}."""
     name = request.match_info["file"]
-    if name not in files():
+    if name not in page_files():
         raise Problem(404, "not-found", "there is no such file")
-    return answer(name)
+    return page_response(name)
 
 
 @functools.cache
-def files() -> dict[str, bytes]:
-    """What the page is made of, by name."""
+def page_files() -> dict[str, bytes]:
+    """Read the pages' files, by name."""
     folder = resources.files("service").joinpath("web")
-    return {each.name: each.read_bytes() for each in folder.iterdir() if each.name.endswith(tuple(TYPES))}
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name.endswith(tuple(TYPES))}
 
 
-def answer(name: str) -> web.Response:
-    """A file."""
-    kind = TYPES[name[name.rindex(".") :]]
-    return web.Response(body=files()[name], content_type=kind, charset="utf-8", headers=HEADERS)
+def page_response(name: str) -> web.Response:
+    """Make the response that holds a file of the pages."""
+    media_type = TYPES[name[name.rindex(".") :]]
+    return web.Response(body=page_files()[name], content_type=media_type, charset="utf-8", headers=HEADERS)

@@ -1,7 +1,7 @@
-"""Errors as RFC 9457 problem details (application/problem+json), for every answer that is not a success.
+"""Errors as RFC 9457 problem details (application/problem+json), for every response that is not a success.
 
-`Problem` is raised anywhere below a view; the middleware (see `middleware`) turns it, the errors of `schemas.errors`,
-aiohttp's own 404, 405 and 413, and whatever nobody expected, into such an answer.
+`Problem` is raised anywhere below a handler; the middleware (see `middleware`) turns it, the errors of
+`schemas.errors`, aiohttp's own 404, 405 and 413, and whatever nobody expected, into such a response.
 """
 
 from collections.abc import Mapping
@@ -22,28 +22,15 @@ log = structlog.get_logger(__name__)
 
 
 class ErrorItem(msgspec.Struct, omit_defaults=True):
-    """One of the things that were wrong: `pointer` is a JSON pointer into the body, `parameter` a query parameter."""
+    """A fault in the request: `pointer` is a JSON pointer into the body, `parameter` the name of a query parameter."""
 
     detail: str
     pointer: str | None = None
     parameter: str | None = None
 
 
-class ProblemBody(msgspec.Struct, omit_defaults=True):
-    """The members of a problem (RFC 9457, section 3.1), and ours: `field` is the field or parameter at fault."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    field: str | None = None
-    errors: list[ErrorItem] | None = None
-    checks: dict[str, Any] | None = None
-    case: dict[str, Any] | None = None
-
-
 class Problem(Exception):
-    """An error that the client is told of."""
+    """An error that the client is told of; `members` are the response's JSON (RFC 9457, section 3)."""
 
     def __init__(
         self,
@@ -52,30 +39,28 @@ class Problem(Exception):
         detail: str,
         *,
         title: str | None = None,
-        field: str | None = None,
-        errors: list[ErrorItem] | None = None,
         headers: Mapping[str, str] | None = None,
-        checks: dict[str, Any] | None = None,
-        case: dict[str, Any] | None = None,
+        **extensions: Any,
     ) -> None:
-        """`kind` ends the problem's type: short, in words joined by hyphens; it never changes its meaning."""
+        """Make a problem.
+
+        `kind` ends the problem's type: short, in words joined by hyphens; it never changes its meaning. `extensions`
+        are further members (RFC 9457, section 3.2), such as `field`, the one at fault, and `errors`; None is left out.
+        """
         super().__init__(detail)
         self.status = status
         self.headers = dict(headers or {})
-        self.body = ProblemBody(
-            type=TYPE_PREFIX + kind,
-            title=title or HTTPStatus(status).phrase,
-            status=status,
-            detail=detail,
-            field=field,
-            errors=errors,
-            checks=checks,
-            case=case,
-        )
+        self.members: dict[str, Any] = {
+            "type": TYPE_PREFIX + kind,
+            "title": title or HTTPStatus(status).phrase,
+            "status": status,
+            "detail": detail,
+            **{name: value for name, value in extensions.items() if value is not None},
+        }
 
 
 def invalid_payment(error: PaymentError) -> Problem:
-    """400 for bytes that are not the format they claim to be, 422 for a payment that may not be."""
+    """Make a 400 for bytes that are not the format they claim to be, a 422 for a payment that breaks a rule."""
     errors = [ErrorItem(error.reason, pointer=f"#/{error.field}")] if error.field else None
     malformed = isinstance(error, UndecodableError)
     return Problem(
@@ -89,7 +74,7 @@ def invalid_payment(error: PaymentError) -> Problem:
 
 
 def invalid_parameter(name: str, detail: str, *, status: int = 422) -> Problem:
-    """A query parameter that does not make sense: 422, or 400 where it cannot even be read."""
+    """Make a 422 for a query parameter that does not make sense; `status` 400 where it cannot even be read."""
     return Problem(
         status,
         "invalid-parameter",
@@ -101,26 +86,17 @@ def invalid_parameter(name: str, detail: str, *, status: int = 422) -> Problem:
 
 
 def unavailable(kind: str, detail: str, *, retry_after: int = 1, title: str | None = None) -> Problem:
-    """503 with Retry-After, in seconds."""
+    """Make a 503 with Retry-After, in seconds."""
     return Problem(503, kind, detail, title=title, headers={"Retry-After": str(retry_after)})
 
 
-def too_large(limit: int, what: str = "body") -> Problem:
-    """413."""
-    return Problem(413, "too-large", f"the {what} is larger than {limit} bytes; nothing was accepted")
-
-
-def response(problem: Problem) -> web.Response:
-    """The problem as an answer."""
-    return web.Response(
-        body=msgspec.json.encode(problem.body),
-        status=problem.status,
-        headers={"Content-Type": MEDIA_TYPE, **problem.headers},
-    )
+def too_large(limit: int, part: str = "body") -> Problem:
+    """Make a 413 for a part of the request above `limit` bytes."""
+    return Problem(413, "too-large", f"the {part} is larger than {limit} bytes; nothing was accepted")
 
 
 def from_exception(error: Exception) -> Problem:  # noqa: PLR0911 - one line for each kind of error
-    """What the client is told of an error; one that nobody expected is logged, and the client learns no more."""
+    """Turn an error into a problem; one that nobody expected is logged, and the client learns no more of it."""
     match error:
         case Problem():
             return error

@@ -1,4 +1,4 @@
-"""Request ids: one for each HTTP request; it is in the answer, in the log, and in the header of what goes to Kafka."""
+"""Request ids: one for each HTTP request, in its response, in the log, and in the headers of its Kafka records."""
 
 import re
 from itertools import count
@@ -11,27 +11,26 @@ from schemas.kafka.topics import REQUEST_ID
 
 HEADER = "X-Request-ID"
 REQUEST_ID_KEY = web.RequestKey("request_id", str)
-RecordHeaders = list[tuple[str, bytes]]
 
-_taken_over = re.compile(r"[!-~]{1,128}").fullmatch
+_is_acceptable = re.compile(r"[!-~]{1,128}").fullmatch
 # One number more is several times cheaper than another UUID.
 _process, _numbers = token_hex(8), count(1)
 
 
 def identify(request: web.Request) -> str:
-    """Give a request its id: the client's, if that is 1 to 128 visible characters of ASCII; else a new one."""
-    given = request.headers.get(HEADER)
-    request_id = given if given and _taken_over(given) else f"{_process}-{next(_numbers)}"
+    """Give a request its id: the client's own if that is 1 to 128 visible characters of ASCII; else a new one."""
+    client_id = request.headers.get(HEADER)
+    request_id = client_id if client_id and _is_acceptable(client_id) else f"{_process}-{next(_numbers)}"
     request[REQUEST_ID_KEY] = request_id
     bind_contextvars(request_id=request_id)
     return request_id
 
 
-async def show(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the id into an answer; for `on_response_prepare`. aiohttp answers some requests before any middleware."""
+async def add_header(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the id into a response; for `on_response_prepare`. aiohttp answers some requests before any middleware."""
     response.headers[HEADER] = request.get(REQUEST_ID_KEY) or identify(request)
 
 
-def record_headers(request: web.Request) -> RecordHeaders:
-    """Headers of the Kafka records that a request leads to."""
+def record_headers(request: web.Request) -> list[tuple[str, bytes]]:
+    """Make the headers of the Kafka records that a request leads to."""
     return [(REQUEST_ID, request[REQUEST_ID_KEY].encode())]

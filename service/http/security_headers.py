@@ -1,4 +1,4 @@
-"""What a browser may do with our answers: headers that all of them have, and the policies of those that are shown.
+"""Headers of every response that tell a browser what it may do with it, and the policies of pages.
 
 Sources: Content Security Policy level 3; Fetch (nosniff, Cross-Origin-Resource-Policy); HTML
 (Cross-Origin-Opener-Policy); RFC 6797 (Strict-Transport-Security).
@@ -20,7 +20,7 @@ DOCS = (
 )
 """Swagger UI has images in its style sheet, and sets markup, so that it knows no trusted types."""
 DRAWING = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-"""It runs no script and fetches nothing, also where it is opened by itself."""
+"""The policy of an SVG: no script, and nothing fetched, also where it is opened by itself."""
 
 DEFAULTS = tuple(
     (istr(name), value)  # a name that is one already costs a tenth of one that has to be made one
@@ -36,8 +36,8 @@ DEFAULTS = tuple(
 TRANSPORT = "max-age=31536000"
 
 
-async def protect(request: web.Request, response: web.StreamResponse) -> None:
-    """Give an answer the headers that its view has not set; for `on_response_prepare`."""
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Give a response the headers that its handler has not set; for `on_response_prepare`."""
     headers = response.headers
     for name, value in DEFAULTS:
         if name not in headers:
@@ -48,7 +48,7 @@ async def protect(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def by_https(request: web.Request) -> bool:
-    """Whether a request came by HTTPS, here or as a proxy says.
+    """Tell whether a request came by HTTPS, here or as a proxy says.
 
     The proxy is taken at its word, whoever it is: this only makes cookies Secure and has browsers stay with HTTPS,
     which they do only if it was HTTPS (RFC 6797, section 8.1). Nobody gains anything by a lie.

@@ -11,8 +11,8 @@ from aiohttp import web
 from schemas.errors import UndertenError
 from service.access.guard import is_permitted
 from service.access.jwk_set import JWT_KEYS
-from service.http.middleware import json_answer
 from service.http.problems import Problem
+from service.http.responses import json_response
 from service.idempotency.deduplicator import ONCE
 from service.idempotency.recovery import CATCH_UP
 from service.payments.codecs import FORMATS
@@ -33,7 +33,7 @@ class Check(msgspec.Struct, omit_defaults=True):
 
 async def live(request: web.Request) -> web.Response:
     """200 as long as the event loop turns."""
-    return json_answer({"status": "live"})
+    return json_response({"status": "live"})
 
 
 async def ready(request: web.Request) -> web.Response:
@@ -50,7 +50,7 @@ async def ready(request: web.Request) -> web.Response:
             headers={"Retry-After": "2"},
             checks=checks,
         )
-    return json_answer({"status": "ready", "checks": checks})
+    return json_response({"status": "ready", "checks": checks})
 
 
 async def check_all(app: web.Application) -> dict[str, Check]:

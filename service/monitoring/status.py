@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from service.http.middleware import json_answer
+from service.http.responses import json_response
 from service.monitoring.traffic import TRAFFIC
 from service.queue import reads
 from service.queue.consumer import QUEUE_READER
@@ -21,7 +21,7 @@ async def show_status(request: web.Request) -> web.Response:
         "reason": progress.reason if progress else "no ksqlDB is connected: set KSQLDB_URL",
         "differences": await read_view(app, reads.disagreements),
     }
-    return json_answer(
+    return json_response(
         {
             "payments_per_second": round(traffic.rate, 1),
             "cases_open": await read_view(app, reads.count, "open"),

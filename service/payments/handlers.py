@@ -12,7 +12,7 @@ from schemas.errors import PaymentError
 from schemas.payment import Payment
 from service.access.authentication import IDENTITY
 from service.http.bodies import BODY_BUDGET, JSON, NDJSON, media_type, read_body
-from service.http.problems import Problem, ProblemBody, invalid_payment, too_large
+from service.http.problems import Problem, invalid_payment, too_large
 from service.http.request_ids import record_headers
 from service.idempotency.deduplicator import ONCE
 from service.idempotency.fingerprints import fingerprint, key
@@ -207,16 +207,19 @@ def _line_result(
     number: int, topic: str, read: Payment | Problem, outcome: Outcome | None
 ) -> LineReceipt | LineProblem:
     if isinstance(read, Problem):
-        return _line_problem(number, None, read.body)
+        return _line_problem(number, None, read)
     if isinstance(outcome, Acknowledged):
         where = outcome.partition, outcome.offset, outcome.timestamp
         return LineReceipt(number, 201, read.id, topic, *where, outcome.replayed)
     assert isinstance(outcome, NotDelivered)
-    return _line_problem(number, read.id, _not_delivered(outcome).body)
+    return _line_problem(number, read.id, _not_delivered(outcome))
 
 
-def _line_problem(number: int, payment_id: str | None, body: ProblemBody) -> LineProblem:
-    return LineProblem(number, body.status, body.type, body.title, body.detail, payment_id, body.field)
+def _line_problem(number: int, payment_id: str | None, problem: Problem) -> LineProblem:
+    members = problem.members
+    return LineProblem(
+        number, problem.status, members["type"], members["title"], members["detail"], payment_id, members.get("field")
+    )
 
 
 def _not_delivered(error: NotDelivered) -> Problem:

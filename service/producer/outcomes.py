@@ -18,7 +18,8 @@ from collections.abc import Iterable
 import msgspec
 
 from schemas.errors import BrokerError
-from service.http.request_ids import RecordHeaders
+
+RecordHeaders = list[tuple[str, bytes]]
 
 
 class NotDelivered(BrokerError):

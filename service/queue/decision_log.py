@@ -14,8 +14,8 @@ from aiokafka.errors import KafkaError
 
 from schemas.errors import BrokerError
 from schemas.kafka.topics import REVIEW_DECISIONS
-from service.http.request_ids import RecordHeaders
 from service.producer.connection import ProducerConnection
+from service.producer.outcomes import RecordHeaders
 from service.queue.consumer import QueueReader
 from service.queue.decisions import Decision
 

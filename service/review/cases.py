@@ -10,8 +10,8 @@ from aiohttp import web
 
 from fraud.detection.reasons import reason
 from fraud.rules import Rule
-from service.http.middleware import json_answer
 from service.http.problems import Problem, invalid_parameter, unavailable
+from service.http.responses import json_response
 from service.queue import reads
 from service.queue.consumer import QUEUE_READER
 from service.queue.database import Damaged
@@ -34,14 +34,14 @@ async def list_cases(request: web.Request) -> web.Response:
     """GET /review-queue."""
     items, cursor = await read_view(request.app, reads.page, query_of(request))
     rules = request.app[RULES]
-    return json_answer(
+    return json_response(
         {"items": [with_reason(item, rules) for item in items], "next_cursor": str(cursor) if cursor else None}
     )
 
 
 async def count_cases(request: web.Request) -> web.Response:
     """GET /review-queue/counts."""
-    return json_answer(await read_view(request.app, reads.counts, query_of(request, *PAGE)))
+    return json_response(await read_view(request.app, reads.counts, query_of(request, *PAGE)))
 
 
 async def show_case(request: web.Request) -> web.Response:
@@ -59,7 +59,7 @@ async def shown(app: web.Application, case_id: str) -> Item:
 
 def case_answer(case: Item, status: int = 200) -> web.Response:
     """A case, with its version as ETag: what If-Match wants to know."""
-    response = json_answer(case)
+    response = json_response(case)
     response.set_status(status)
     response.headers["ETag"] = f'"{case["version"]}"'
     return response

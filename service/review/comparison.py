@@ -8,7 +8,7 @@ from aiohttp import web
 
 from fraud.comparison.compare import KINDS
 from fraud.rules import Rule
-from service.http.middleware import json_answer
+from service.http.responses import json_response
 from service.queue import reads
 from service.queue.engine_progress import ENGINE_PROGRESS
 from service.queue.view import QueueView
@@ -26,12 +26,12 @@ async def show_comparison(request: web.Request) -> web.Response:
     progress = app.get(ENGINE_PROGRESS)
     if progress is None:
         state = {"caught_up": False, "reason": "no ksqlDB is connected: set KSQLDB_URL"}
-        return json_answer({"rules": {}, "settled": 0, "provisional": 0, "pending": 0, "differences": []} | state)
+        return json_response({"rules": {}, "settled": 0, "provisional": 0, "pending": 0, "differences": []} | state)
     found = await read_view(app, compared, app[RULES])
     state = {"caught_up": progress.caught_up}
     if progress.reason is not None:
         state["reason"] = progress.reason
-    return json_answer(found | state)
+    return json_response(found | state)
 
 
 def compared(view: QueueView, rules: tuple[Rule, ...]) -> dict[str, Any]:

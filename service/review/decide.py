@@ -14,9 +14,9 @@ from msgspec import Meta
 from schemas.payment import payment_error
 from service.access.authentication import IDENTITY
 from service.http.bodies import JSON, media_type, read_body
-from service.http.middleware import json_answer
 from service.http.problems import ErrorItem, Problem
 from service.http.request_ids import record_headers
+from service.http.responses import json_response
 from service.metrics import METRICS
 from service.queue import reads
 from service.queue.decision_log import DECISION_LOG
@@ -67,7 +67,7 @@ async def decide_many(request: web.Request) -> web.Response:
     problems = await _decide(request, targets, wish)
     versions = await read_view(request.app, reads.versions, [case_id for case_id, _ in targets])
     answers = zip(targets, problems, strict=True)
-    return json_answer({"items": [_line(case_id, problem, versions) for (case_id, _), problem in answers]})
+    return json_response({"items": [_line(case_id, problem, versions) for (case_id, _), problem in answers]})
 
 
 def _line(case_id: str, problem: Problem | None, versions: dict[str, int]) -> Item:
@@ -75,7 +75,7 @@ def _line(case_id: str, problem: Problem | None, versions: dict[str, int]) -> It
     if case_id in versions:
         line["version"] = versions[case_id]
     if problem:
-        line |= {"type": problem.body.type, "detail": problem.body.detail}
+        line |= {"type": problem.members["type"], "detail": problem.members["detail"]}
     return line
 
 

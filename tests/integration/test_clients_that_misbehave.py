@@ -15,7 +15,7 @@ from compose.addresses import free_port
 from schemas.kafka.settings import KafkaSettings
 from schemas.registry import RegistrySettings
 from service.app import make_app
-from service.http.connections import CONNECTIONS, Runner, room_for_connections
+from service.http.connections import CONNECTIONS, Runner, raise_file_limit
 from tests.integration.processes import until
 from tests.integration.serving import settings
 
@@ -140,5 +140,5 @@ async def test_what_is_no_http_is_answered_with_a_problem_and_not_repeated(
 
 
 def test_more_connections_than_files_may_be_open_are_not_promised() -> None:
-    assert room_for_connections(100) == 100
-    assert room_for_connections(10**9) < 10**9
+    assert raise_file_limit(100) == 100
+    assert raise_file_limit(10**9) < 10**9

@@ -12,7 +12,7 @@ from schemas.codecs import OURS, AvroCodec, ProtobufCodec
 from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF
 from schemas.payment import PostedPayment, to_payment
 from service.app import routes, routes_by_scope
-from service.http.docs import ASSETS, _asset, description
+from service.http.docs import ASSETS, _asset_bytes, description
 from service.queue.query import MOST, PARAMETERS, SORTS
 from service.review.cases import PAGE
 
@@ -114,4 +114,4 @@ def test_the_examples_hold(document: dict[str, Any]) -> None:
 
 
 def test_the_pages_files_are_in_the_package_that_ships_them() -> None:
-    assert all(_asset(name) for name in ASSETS)
+    assert all(_asset_bytes(name) for name in ASSETS)

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from service.http.middleware import answers
+from service.http.middleware import make_middleware
 from service.http.problems import unavailable
 from service.metrics import Metrics
 from tests.integration.processes import until
@@ -23,7 +23,7 @@ async def port(metrics: Metrics) -> AsyncIterator[int]:
     async def nobody_is_stopped(request: web.Request) -> None:
         """Whoever comes may pass."""
 
-    app = web.Application(middlewares=[answers(metrics, nobody_is_stopped)])
+    app = web.Application(middlewares=[make_middleware(metrics, nobody_is_stopped)])
     app.add_routes([web.post("/read", read), web.get("/break", break_off), web.get("/stream", stream)])
     # aiohttp's test server would cancel a view whose client has gone; a real one does not.
     runner = web.AppRunner(app)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from schemas.logs import LogSettings, configure_logs
 from service.http import request_ids
-from service.http.middleware import answers
+from service.http.middleware import make_middleware
 from service.http.request_ids import HEADER
 from service.metrics import Metrics
 from tests.integration.serving import Client
@@ -40,8 +40,8 @@ async def anybody(_: web.Request) -> None:
 @pytest.fixture
 async def client(aiohttp_client: Any) -> Client:
     """An application with what surrounds every view."""
-    app = web.Application(middlewares=[answers(Metrics(), anybody)])
-    app.on_response_prepare.append(request_ids.show)
+    app = web.Application(middlewares=[make_middleware(Metrics(), anybody)])
+    app.on_response_prepare.append(request_ids.add_header)
     app.router.add_get("/whole", whole)
     app.router.add_get("/streamed", streamed)
     app.router.add_get("/broken", broken)

@@ -4,9 +4,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from service.http.docs import page as docs_page
-from service.http.pages import answer
-from service.http.security_headers import protect
+from service.http.docs import show_docs
+from service.http.pages import page_response
+from service.http.security_headers import add_headers
 
 
 def request(**headers: str) -> web.Request:
@@ -14,30 +14,32 @@ def request(**headers: str) -> web.Request:
 
 
 async def headers_of(response: web.StreamResponse, **sent: str) -> dict[str, str]:
-    await protect(request(**sent), response)
+    await add_headers(request(**sent), response)
     return dict(response.headers)
 
 
-@pytest.mark.parametrize("response", [web.Response(status=500), web.StreamResponse(), answer("index.html")])
+@pytest.mark.parametrize("response", [web.Response(status=500), web.StreamResponse(), page_response("index.html")])
 async def test_every_answer_has_them(response: web.StreamResponse) -> None:
-    found = await headers_of(response)
-    assert found["X-Content-Type-Options"] == "nosniff"
-    assert found["Referrer-Policy"] == "no-referrer"
-    assert found["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert found["Cross-Origin-Opener-Policy"] == "same-origin"
-    assert "frame-ancestors 'none'" in found["Content-Security-Policy"]
-    assert found["Server"] == "Underten"
+    headers = await headers_of(response)
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["Server"] == "Underten"
 
 
 async def test_data_is_kept_nowhere_and_runs_nothing() -> None:
-    found = await headers_of(web.Response())
-    assert found["Cache-Control"] == "no-store"
-    assert found["Content-Security-Policy"].startswith("default-src 'none'; frame")
+    headers = await headers_of(web.Response())
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'; frame")
 
 
 async def test_pages_run_our_own_scripts_alone() -> None:
-    for page in (answer("index.html"), answer("login.html"), await docs_page(request())):
-        policy = dict(each.split(" ", 1) for each in (await headers_of(page))["Content-Security-Policy"].split("; "))
+    for page in (page_response("index.html"), page_response("login.html"), await show_docs(request())):
+        policy = dict(
+            directive.split(" ", 1) for directive in (await headers_of(page))["Content-Security-Policy"].split("; ")
+        )
         assert policy["default-src"] == "'none'"
         assert policy["script-src"] == "'self'"
         assert policy["base-uri"] == "'none'"

@@ -76,6 +76,6 @@ def test_a_bad_parameter_is_named(name: str, value: str, status: int) -> None:
     with pytest.raises(Problem) as caught:
         parse_query({name: value})
     assert caught.value.status == status
-    assert caught.value.body.field == name
-    assert caught.value.body.errors is not None
-    assert caught.value.body.errors[0].parameter == name
+    assert caught.value.members["field"] == name
+    assert caught.value.members["errors"]
+    assert caught.value.members["errors"][0].parameter == name
