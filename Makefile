@@ -47,7 +47,7 @@ load: $(BIN)/.installed-load  ## payments with known truth: RATE a second for SE
 locust: $(BIN)/.installed-load  ## the same from a page, http://127.0.0.1:8089
 	LOAD_RATE=$(RATE) LOAD_SEED=$(SEED) $(LOCUST) --web-host 127.0.0.1 --web-port 8089
 
-screenshots: $(BIN)/.installed-test  ## pictures of what `make up` runs, for the README
+screenshots: $(BIN)/.installed-test  ## pictures of what `make up` runs, for the pages
 	$(BIN)/python -m tests.browser.screenshots http://127.0.0.1:$(or $(SERVICE_PORT),8000)
 
 bench: $(BIN)/.installed-test  ## the benchmark table; BENCH=batches measures that alone

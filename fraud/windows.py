@@ -1,6 +1,6 @@
 """The windowed aggregation of a rule, as ksqlDB and Kafka Streams do it.
 
-This is the page "What a windowed rule means, exactly" in code; the numbers in comments are its points. It is pure: no
+These are the points of docs/windows.md in code; the numbers in comments are theirs. It is pure: no
 I/O, no clock, no Kafka. One `RuleWindows` is one rule in one task, that is, over one input partition. Times are ms
 since the epoch, sums are cents.
 

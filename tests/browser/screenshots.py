@@ -1,4 +1,4 @@
-"""Pictures for the README, of a running service that has cases: `python -m tests.browser.screenshots ADDRESS`."""
+"""Pictures for the pages, of a running service that has cases: `python -m tests.browser.screenshots ADDRESS`."""
 
 import asyncio
 import re

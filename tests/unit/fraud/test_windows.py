@@ -1,4 +1,4 @@
-"""SEMANTICS, point by point, and the recorded runs of a real ksqlDB, row for row."""
+"""The points of docs/windows.md, and the recorded runs of a real ksqlDB, row for row."""
 
 import time
 import tracemalloc
