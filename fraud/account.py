@@ -4,12 +4,13 @@ A payment is an account's by its key; a case by its group, or because it lists o
 by its group or its case.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 import msgspec
 from aiokafka.structs import ConsumerRecord
 
+from fraud.bank_names import fold_bank
 from fraud.detection.partition_keys import payee_key, payor_key
 from schemas import wire_format
 from schemas.case import CaseError, decode_case
@@ -35,12 +36,17 @@ class Account(NamedTuple):
     @classmethod
     def of_payee(cls, bank: str, number: int) -> Self:
         """Who is paid."""
-        columns: dict[str, int | str] = {"payee_bank": bank, "payee_account_no": number}
+        columns: dict[str, int | str] = {"payee_bank": fold_bank(bank), "payee_account_no": number}
         return cls(columns, PAYMENTS_BY_PAYEE, payee_key(bank, number))
 
     def names(self, fields: object) -> bool:
-        """Whether a group, or a payment, is this account's."""
-        return isinstance(fields, dict) and all(fields.get(name) == value for name, value in self.columns.items())
+        """Whether a group, or a payment, is this account's, whichever way its bank is spelled."""
+        return isinstance(fields, dict) and all(_value(fields, name) == value for name, value in self.columns.items())
+
+
+def _value(fields: Mapping[str, Any], name: str) -> object:
+    value = fields.get(name)
+    return fold_bank(value) if name == "payee_bank" and isinstance(value, str) else value
 
 
 def json_of(record: ConsumerRecord) -> dict[str, Any] | None:

@@ -49,6 +49,7 @@ _GROUPS = (
 _ALLOWED = {
     "name": "a lower-case letter, then lower-case letters, digits and _; at most 64 in all",
     "group_by": _GROUPS,
+    "fold_banks": "true or false; true only where payee_bank is in group_by or min_distinct.of",
     "amount_from": f"dollars, from 0 to {AMOUNT_MAX:.0f}, with at most two decimals",
     "amount_below": f"dollars, above 0 and above amount_from, to {AMOUNT_MAX:.0f}, with at most two decimals",
     "window": f"{_DURATIONS}, longer than 0",
@@ -93,6 +94,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     name: Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")]
     group_by: Annotated[tuple[Column, ...], Meta(min_length=1)]
+    fold_banks: bool = False
     amount_from: Annotated[float, Meta(ge=0, le=AMOUNT_MAX)] | None = None
     amount_below: Annotated[float, Meta(gt=0, le=AMOUNT_MAX)] | None = None
     window: Duration
@@ -134,6 +136,11 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """`total_above`, exact."""
         return None if self.total_above is None else int(Decimal(self.total_above).scaleb(2))
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that tell groups or distinct values apart."""
+        return frozenset(self.group_by).union(self.min_distinct.of if self.min_distinct else ())
+
     @cached_property
     def input_topic(self) -> str:
         """The topic whose partitions keep this rule's groups together."""
@@ -149,6 +156,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             "grace": self.grace_ms("changes"),
             "total_above": self.total_above_cents,
         }
+        if not self.fold_banks:
+            del meaning["fold_banks"]  # a rule that does not ask for it is the one that it was before there was such
         return hashlib.sha256(msgspec.json.encode(meaning, order="sorted")).hexdigest()[:16]
 
 
@@ -160,6 +169,8 @@ def _check_groups(rule: Rule) -> None:
         raise _wrong("group_by", "payments of one group would lie in several partitions")
     if rule.min_distinct and set(rule.min_distinct.of) <= set(rule.group_by):
         raise _wrong("min_distinct.of", "within a group there is only one such value")
+    if rule.fold_banks and "payee_bank" not in rule.columns:
+        raise _wrong("fold_banks", "the rule does not look at banks")
 
 
 def _check_amounts(rule: Rule) -> None:

@@ -17,6 +17,7 @@ from sys import intern
 
 import msgspec
 
+from fraud.bank_names import fold_bank
 from fraud.rules import Column, Emit, Rule
 from schemas.payment import Payment, cents
 
@@ -87,12 +88,12 @@ class RuleWindows:
         self._grace = rule.grace_ms(emit)
         self._from = 0.0 if rule.amount_from is None else rule.amount_from
         self._below = float("inf") if rule.amount_below is None else rule.amount_below
-        self._group_of = _getter(rule.group_by)
+        self._group_of = _getter(rule.group_by, fold_banks=rule.fold_banks)
         self._bank_at = rule.group_by.index("payee_bank") if "payee_bank" in rule.group_by else None
         self._total_above = -1 if rule.total_above_cents is None else rule.total_above_cents
         self._min_payments = rule.min_payments or 1
         self._min_distinct = rule.min_distinct.count if rule.min_distinct else 0
-        self._distinct_of = _getter(rule.min_distinct.of) if rule.min_distinct else None
+        self._distinct_of = _getter(rule.min_distinct.of, fold_banks=rule.fold_banks) if rule.min_distinct else None
         self._open: dict[int, dict[Group, Window]] = {}
         self._least_start = _NEVER
 
@@ -250,9 +251,20 @@ def key_bytes(group: Group) -> bytes:
     return msgspec.json.encode(group if len(group) > 1 else group[0])
 
 
-def _getter(columns: Sequence[Column]) -> Callable[[Payment], Group]:
+def _getter(columns: Sequence[Column], *, fold_banks: bool) -> Callable[[Payment], Group]:
     """What takes a payment's values of some columns, as a tuple."""
+    values: Callable[[Payment], Group]
     if len(columns) > 1:
-        return attrgetter(*columns)
-    value = attrgetter(columns[0])
-    return lambda payment: (value(payment),)
+        values = attrgetter(*columns)
+    else:
+        value = attrgetter(columns[0])
+        values = lambda payment: (value(payment),)  # noqa: E731
+    if not fold_banks or "payee_bank" not in columns:
+        return values
+    at = columns.index("payee_bank")
+
+    def folded(payment: Payment) -> Group:
+        group = values(payment)
+        return (*group[:at], fold_bank(payment.payee_bank), *group[at + 1 :])
+
+    return folded

@@ -1,4 +1,5 @@
 -- The three payment topics as one stream. Columns come from the schema registry; a record's time is the payment's time.
+-- folded_bank is the bank's name for rules that take a bank for the same in other letters or blanks (fold_banks).
 
 CREATE STREAM payment_json (payor_key VARCHAR KEY)
   WITH (KAFKA_TOPIC = 'payment_json', VALUE_FORMAT = 'JSON_SR');
@@ -12,18 +13,24 @@ CREATE STREAM payment_protobuf (payor_key VARCHAR KEY)
 CREATE STREAM all_payments
   WITH (KAFKA_TOPIC = 'ksqldb_all_payments', VALUE_FORMAT = 'JSON', PARTITIONS = 6) AS
   SELECT payor_key, id, payee_bank, payee_account_no, payment_amount, payment_method, payor_account_no,
-         'payment_json' AS source
+         'payment_json' AS source,
+         UCASE(TRIM(REGEXP_REPLACE(payee_bank, '[\x00-\x20\x7F-\xA0\u1680\u2000-\u200F\u2028\u2029\u202F\u205F\u2060\u3000\uFEFF]+', ' ')))
+           AS folded_bank
   FROM payment_json
   EMIT CHANGES;
 
 INSERT INTO all_payments WITH (QUERY_ID = 'insert_payment_avro')
   SELECT payor_key, id, payee_bank, payee_account_no, payment_amount, payment_method, payor_account_no,
-         'payment_avro' AS source
+         'payment_avro' AS source,
+         UCASE(TRIM(REGEXP_REPLACE(payee_bank, '[\x00-\x20\x7F-\xA0\u1680\u2000-\u200F\u2028\u2029\u202F\u205F\u2060\u3000\uFEFF]+', ' ')))
+           AS folded_bank
   FROM payment_avro
   EMIT CHANGES;
 
 INSERT INTO all_payments WITH (QUERY_ID = 'insert_payment_protobuf')
   SELECT payor_key, id, payee_bank, payee_account_no, payment_amount, payment_method, payor_account_no,
-         'payment_protobuf' AS source
+         'payment_protobuf' AS source,
+         UCASE(TRIM(REGEXP_REPLACE(payee_bank, '[\x00-\x20\x7F-\xA0\u1680\u2000-\u200F\u2028\u2029\u202F\u205F\u2060\u3000\uFEFF]+', ' ')))
+           AS folded_bank
   FROM payment_protobuf
   EMIT CHANGES;

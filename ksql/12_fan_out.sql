@@ -15,5 +15,5 @@ CREATE TABLE ksqldb_fan_out
   WHERE payment_amount >= ${amount_from} AND payment_amount < ${amount_below}
   GROUP BY payor_account_no
   HAVING SUM(CAST(payment_amount AS DECIMAL(18, 2))) > ${total_above}
-     AND ARRAY_LENGTH(COLLECT_SET(payee_bank + '/' + CAST(payee_account_no AS VARCHAR))) >= ${min_distinct}
+     AND ARRAY_LENGTH(COLLECT_SET(${payee_bank} + '/' + CAST(payee_account_no AS VARCHAR))) >= ${min_distinct}
   EMIT CHANGES;

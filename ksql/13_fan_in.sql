@@ -2,8 +2,8 @@
 
 CREATE TABLE ksqldb_fan_in
   WITH (KAFKA_TOPIC = 'ksqldb_fan_in', KEY_FORMAT = 'JSON', VALUE_FORMAT = 'JSON', PARTITIONS = 6) AS
-  SELECT payee_bank AS k_payee_bank, payee_account_no AS k_payee_account_no,
-         AS_VALUE(payee_bank) AS payee_bank, AS_VALUE(payee_account_no) AS payee_account_no,
+  SELECT ${payee_bank} AS k_payee_bank, payee_account_no AS k_payee_account_no,
+         AS_VALUE(${payee_bank}) AS payee_bank, AS_VALUE(payee_account_no) AS payee_account_no,
          WINDOWSTART AS window_start,
          WINDOWEND AS window_end,
          COUNT(*) AS payment_count,
@@ -13,7 +13,7 @@ CREATE TABLE ksqldb_fan_in
   FROM all_payments
   WINDOW TUMBLING (SIZE ${window}, GRACE PERIOD ${grace})
   WHERE payment_amount >= ${amount_from} AND payment_amount < ${amount_below}
-  GROUP BY payee_bank, payee_account_no
+  GROUP BY ${payee_bank}, payee_account_no
   HAVING SUM(CAST(payment_amount AS DECIMAL(18, 2))) > ${total_above}
      AND ARRAY_LENGTH(COLLECT_SET(payor_account_no)) >= ${min_distinct}
   EMIT CHANGES;

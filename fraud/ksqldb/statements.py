@@ -14,6 +14,9 @@ from fraud.rules import COLUMNS, Rule, split_duration
 from schemas.errors import SettingsError
 from schemas.payment import dollars
 
+FOLDED = "folded_bank"
+"""The column of `all_payments` that has the bank's name as `fraud.bank_names.fold_bank` makes it."""
+
 _UNITS = {"ms": "MILLISECONDS", "s": "SECONDS", "m": "MINUTES", "h": "HOURS", "d": "DAYS"}
 _RULE_FILE = re.compile(r"^\d+_(?P<name>\w+)\.sql$")
 _CREATED = re.compile(r"^CREATE\s+(?P<kind>STREAM|TABLE)\s+(?P<name>\w+)", re.IGNORECASE)
@@ -109,8 +112,9 @@ def _check_columns(text: str, rule: Rule, file: str) -> None:
 
 
 def _numbers(rule: Rule) -> dict[str, str]:
-    """A rule's numbers as SQL; those that it does not have are left out."""
+    """A rule's numbers, and its name for the bank, as SQL; those that it does not have are left out."""
     numbers = {
+        "payee_bank": (FOLDED if rule.fold_banks else "payee_bank") if "payee_bank" in rule.columns else None,
         "window": _sql_duration(rule.window),
         "advance": rule.advance and _sql_duration(rule.advance),
         "grace": rule.grace and _sql_duration(rule.grace),

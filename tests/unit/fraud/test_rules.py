@@ -138,10 +138,17 @@ def test_the_fingerprint_does_not_change_with_the_way_of_writing(same: dict[str,
         {"total_above": "10000"},
         {"min_payments": "4"},
         {"min_distinct": '{ of = ["payee_bank"], count = 2 }'},
+        {"min_distinct": '{ of = ["payee_bank"], count = 2 }', "fold_banks": "true"},
     ],
 )
 def test_the_fingerprint_changes_with_the_meaning(other: dict[str, str]) -> None:
     assert rule(**other).fingerprint != rule().fingerprint
+
+
+def test_folding_banks_is_another_meaning() -> None:
+    groups = {"group_by": '["payee_bank", "payee_account_no"]'}
+    assert rule(**groups, fold_banks="true").fingerprint != rule(**groups).fingerprint
+    assert rule(**groups, fold_banks="false").fingerprint == rule(**groups).fingerprint
 
 
 def test_fingerprints_outlive_the_process() -> None:
@@ -154,6 +161,8 @@ def test_fingerprints_outlive_the_process() -> None:
     [
         ({"name": None}, "name", "is missing"),
         ({"name": '"Near"'}, "name", "cannot be 'Near'"),
+        ({"fold_banks": "true"}, "fold_banks", "the rule does not look at banks"),
+        ({"fold_banks": "1", "group_by": '["payee_bank", "payee_account_no"]'}, "fold_banks", "got `int`"),
         ({"name": '"9near"'}, "name", "cannot be"),
         ({"name": '"a-b"'}, "name", "cannot be"),
         ({"name": f'"{"a" * 65}"'}, "name", "cannot be"),

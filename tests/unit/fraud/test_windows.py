@@ -146,6 +146,33 @@ def test_a_payment_too_late_for_one_window_may_still_enter_a_later_one() -> None
     assert (late(outcomes), taken(outcomes)) == ([NOON], [NOON + HOUR // 2])
 
 
+PAYEE = '["payee_bank", "payee_account_no"]'
+SPELLINGS = ("First National", "FIRST NATIONAL", "First  National ", "\tfirst\u00a0national")
+
+
+def test_banks_are_grouped_as_they_are_spelled_or_folded_by_one_name() -> None:
+    plain, folding = RuleWindows(rule(group_by=PAYEE)), RuleWindows(rule(group_by=PAYEE, fold_banks="true"))
+    for bank in SPELLINGS:
+        add(plain, NOON, payment(bank=bank))
+        add(folding, NOON, payment(bank=bank))
+    assert [group for _, group, _ in plain] == [(bank, 2) for bank in SPELLINGS]
+    assert [group for _, group, _ in folding] == [("FIRST NATIONAL", 2)]
+    assert only(folding).total_cents == 4 * 5000_00
+
+
+def test_a_bank_spelled_in_several_ways_is_one_distinct_value_where_banks_are_folded() -> None:
+    of = f"{{ of = {PAYEE}, count = 2 }}"
+    plain = RuleWindows(rule(min_distinct=of))
+    folding = RuleWindows(rule(min_distinct=of, fold_banks="true"))
+    for bank in SPELLINGS:
+        add(plain, NOON, payment(bank=bank))
+        add(folding, NOON, payment(bank=bank))
+    assert plain.fires(only(plain))
+    assert not folding.fires(only(folding))
+    add(folding, NOON, payment(bank="Second"))
+    assert folding.fires(only(folding))
+
+
 def test_a_late_payment_names_window_and_group_and_leaves_no_trace() -> None:
     windows = RuleWindows(rule())
     add(windows, NOON + 2 * HOUR)

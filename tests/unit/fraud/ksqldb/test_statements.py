@@ -5,6 +5,7 @@ from importlib import resources
 
 import pytest
 
+from fraud.bank_names import BLANKS
 from fraud.ksqldb.deployment import meaning
 from fraud.ksqldb.statements import render, statements
 from fraud.rules import load, parse
@@ -70,7 +71,9 @@ def test_what_ksqldb_keeps_of_an_insert_means_the_same() -> None:
     theirs = (
         "INSERT INTO ALL_PAYMENTS WITH (QUERY_ID='insert_payment_avro') SELECT\n"
         + "".join(f"  PAYMENT_AVRO.{name} {name},\n" for name in columns)
-        + "  'payment_avro' SOURCE\nFROM PAYMENT_AVRO PAYMENT_AVRO\nEMIT CHANGES;"
+        + "  'payment_avro' SOURCE,\n"
+        + f"  UCASE(TRIM(REGEXP_REPLACE(PAYMENT_AVRO.PAYEE_BANK, '{BLANKS}', ' '))) FOLDED_BANK\n"
+        + "FROM PAYMENT_AVRO PAYMENT_AVRO\nEMIT CHANGES;"
     )
     assert meaning(ours.text) == meaning(theirs)
 
@@ -102,6 +105,21 @@ def test_other_columns_than_the_files_are_an_error_that_names_them(rule: str, co
     assert column in text
     with pytest.raises(SettingsError, match=rf"{rule}\.sql has payee_account_no, payee_bank|{rule}\.sql has payor"):
         statements(parse("[[rule]]" + text.replace(column, other), "rules.toml"))
+
+
+@pytest.mark.parametrize(("option", "column"), [("true", "folded_bank"), ("false", "payee_bank")])
+def test_a_rule_that_folds_banks_takes_the_folded_name_wherever_it_takes_the_banks(option: str, column: str) -> None:
+    text = (
+        f'[[rule]]\nname = "fan_in"\ngroup_by = ["payee_bank", "payee_account_no"]\nfold_banks = {option}\n'
+        'amount_from = 1\namount_below = 2\nwindow = "1h"\ngrace = "0s"\ntotal_above = 1\n'
+        'min_distinct = { of = ["payor_account_no"], count = 2 }\n'
+    )
+    [table] = [
+        each.text for each in statements(parse(text, "rules.toml")) if each.creates == ("TABLE", "KSQLDB_FAN_IN")
+    ]
+    assert f"{column} AS k_payee_bank" in table
+    assert f"AS_VALUE({column}) AS payee_bank" in table
+    assert f"GROUP BY {column}, payee_account_no" in table
 
 
 def test_an_amount_from_0_on_is_one_as_any_other() -> None:
