@@ -6,7 +6,7 @@ from schemas.kafka.topics import RAW_TOPICS
 from service import contexts
 from service.access import login
 from service.access.authentication import Scope
-from service.access.guard import guard
+from service.access.guard import make_guard
 from service.http import docs, pages, request_ids, security_headers
 from service.http.connections import CONNECTIONS, Connections
 from service.http.middleware import make_middleware
@@ -21,7 +21,7 @@ from service.settings import SETTINGS, Settings
 def make_app(settings: Settings) -> web.Application:
     """The application, for one process."""
     metrics = Metrics()
-    app = web.Application(middlewares=[make_middleware(metrics, guard(routes_by_scope()))])
+    app = web.Application(middlewares=[make_middleware(metrics, make_guard(routes_by_scope()))])
     app[SETTINGS] = settings
     app[METRICS] = metrics
     service = settings.service

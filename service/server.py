@@ -1,4 +1,4 @@
-"""One process that serves: from binding the port to the last answer."""
+"""A serving process: from binding the port to the last response."""
 
 import asyncio
 import gc

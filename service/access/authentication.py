@@ -1,6 +1,6 @@
-"""Who may do what: bearer tokens (RFC 6750) with scopes, opaque ones or JWTs, in a header or in a browser's cookie.
+"""Bearer tokens (RFC 6750) with scopes, opaque ones or JWTs, in a header or in a browser's cookie.
 
-No script can read the cookie, and what a browser sends with it is taken only from our own pages.
+No script can read the cookie, and a change that a browser sends with it is taken only from our own pages.
 """
 
 from typing import Annotated, Literal, Protocol, get_args
@@ -24,7 +24,7 @@ NEEDED = "a token is needed: Authorization: Bearer ..., or sign in at /login"
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Somebody with a token, and what it allows."""
+    """The holder of a token, and the scopes that it has."""
 
     name: Annotated[str, Meta(max_length=100, pattern=NAME)]
     scopes: frozenset[Scope]
@@ -35,10 +35,10 @@ class BadToken(Exception):
 
 
 class Verifier(Protocol):
-    """One kind of tokens."""
+    """A kind of tokens."""
 
-    async def identity(self, token: str) -> Identity:
-        """Whose token it is; raises BadToken, or Problem, 503, where that cannot be known now."""
+    async def identify(self, token: str) -> Identity:
+        """Return the holder of a token; raises BadToken, or Problem, 503, where that cannot be known now."""
 
 
 class Access:
@@ -48,22 +48,22 @@ class Access:
         self._opaque = opaque
         self._jwts = jwts
 
-    async def identity(self, token: str) -> Identity:
-        """Whose token it is; raises BadToken, or Problem, 503, where that cannot be known now."""
+    async def identify(self, token: str) -> Identity:
+        """Return the holder of a token; raises BadToken, or Problem, 503, where that cannot be known now."""
         verifier = self._jwts if self._jwts is not None and token.count(".") == 2 else self._opaque
         if verifier is None or not token.isascii():
             raise BadToken("this is no token of a kind that is taken here")
-        return await verifier.identity(token)
+        return await verifier.identify(token)
 
 
 ACCESS = web.AppKey("access", Access)
 
 
 async def authenticate(access: Access, request: web.Request, *, changes: bool) -> Identity:
-    """Who sent a request.
+    """Return the sender of a request.
 
-    `changes`: whether it may change anything. Raises Problem: 401; 403 for a change by cookie from a page that is not
-    ours; 503.
+    `changes`: whether the request may change anything. Raises Problem: 401; 403 for a change by cookie from another
+    site's page; 503.
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     by_header = scheme.lower() == "bearer"
@@ -71,7 +71,7 @@ async def authenticate(access: Access, request: web.Request, *, changes: bool) -
     if not (token or by_header):
         raise unauthorized(NEEDED)
     try:
-        identity = await access.identity(token)
+        identity = await access.identify(token)
     except BadToken as error:
         raise unauthorized(f"{error}; {NEEDED}", ', error="invalid_token"') from None
     if changes and not by_header and not _from_our_page(request):
@@ -94,7 +94,7 @@ def unauthorized(detail: str, error: str = "") -> Problem:
 
 
 def from_another_site(request: web.Request) -> bool:
-    """Whether a browser says so (Fetch Metadata; Origin where it does not know of that); programs say nothing."""
+    """Tell whether another site's page sent a request, as browsers say (Fetch Metadata, or else Origin)."""
     site = request.headers.get(FETCH_SITE)
     if site is not None:
         return site not in OWN_SITES
@@ -103,9 +103,9 @@ def from_another_site(request: web.Request) -> bool:
 
 
 def _from_our_page(request: web.Request) -> bool:
-    """Whether a browser says so: pages cannot make it say anything else."""
-    says = FETCH_SITE in request.headers or hdrs.ORIGIN in request.headers
-    return says and not from_another_site(request)
+    """Tell whether a page of ours sent a request, as browsers say; no page can make a browser say anything else."""
+    from_browser = FETCH_SITE in request.headers or hdrs.ORIGIN in request.headers
+    return from_browser and not from_another_site(request)
 
 
 IDENTITY = web.RequestKey("identity", Identity)

@@ -1,4 +1,4 @@
-"""What stands before every view: a request passes, or is answered 401, 403 or 421."""
+"""The guard before every handler: a request passes, or is answered 401, 403 or 421."""
 
 import functools
 from collections.abc import Iterable, Mapping
@@ -24,9 +24,9 @@ from service.settings import SETTINGS
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def guard(routes: Mapping[Scope | None, Iterable[web.RouteDef]]) -> Guard:
-    """By the scope of each route."""
-    scopes = {(route.method, route.path): scope for scope, each in routes.items() for route in each}
+def make_guard(routes: Mapping[Scope | None, Iterable[web.RouteDef]]) -> Guard:
+    """Make a guard from the routes of each scope."""
+    scopes = {(route.method, route.path): scope for scope, definitions in routes.items() for route in definitions}
 
     async def check(request: web.Request) -> None:
         access = request.app.get(ACCESS)
@@ -46,14 +46,14 @@ def guard(routes: Mapping[Scope | None, Iterable[web.RouteDef]]) -> Guard:
 
 
 async def admit(access: Access, request: web.Request, scope: Scope) -> Identity:
-    """Who sent a request that takes this scope; raises Problem."""
+    """Return the sender of a request that takes this scope; raises Problem for any other sender."""
     identity = await authenticate(access, request, changes=_changes(request, scope))
     permit(identity, scope)
     return identity
 
 
 async def is_permitted(request: web.Request, scope: Scope) -> bool:
-    """Whether whoever sent a request may do this, or may still do it."""
+    """Tell whether the sender of a request has this scope, or still has it."""
     access = request.app.get(ACCESS)
     if access is None:
         return True
@@ -65,12 +65,12 @@ async def is_permitted(request: web.Request, scope: Scope) -> bool:
 
 
 def _changes(request: web.Request, scope: Scope | None) -> bool:
-    """Also a GET that makes a sample payment does."""
+    """Tell whether a request may change anything, as a GET that makes a sample payment does."""
     return request.method not in SAFE or (scope is not None and scope.endswith(":write"))
 
 
 def _check_host(request: web.Request) -> None:
-    """Without tokens, no page gets at us by a name of its own that leads here (DNS rebinding); raises Problem."""
+    """Refuse a name that leads here from outside (DNS rebinding), where no tokens are asked for; raises Problem."""
     if not (request.app[SETTINGS].access.open_access or _names_this_machine(request.headers.get("Host", ""))):
         detail = "without tokens, this service answers only to localhost and loopback addresses; see OPEN_ACCESS"
         raise Problem(421, "wrong-host", detail)

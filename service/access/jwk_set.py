@@ -14,31 +14,31 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from schemas.errors import SettingsError
-from service.access.reloaded_file import LiveFile
+from service.access.reloaded_file import ReloadedFile
 
 FETCH_SECONDS = 5.0
 REFRESH_SECONDS = 600.0
-"""After that a key that was taken out of the set verifies nothing any more."""
-ASK_AGAIN_SECONDS = 10.0
-"""No two requests are closer, whatever key ids come."""
+"""Time after which a key that was taken out of the set verifies nothing any more."""
+MIN_FETCH_INTERVAL_SECONDS = 10.0
+"""Least time between two requests for the set, whatever key ids come."""
 
 Keys = Mapping[tuple[str | None, str], PyJWK]
-"""By key id and algorithm."""
+"""Keys by key id and algorithm."""
 
 log = structlog.get_logger(__name__)
 
 
-class _Set(msgspec.Struct):
+class _JwkSet(msgspec.Struct):
     keys: list[dict[str, Any]]
 
 
 def read_keys(text: bytes, algorithms: Iterable[str]) -> Keys:
-    """The keys of a set that may be used with these algorithms; others in it are left out.
+    """Read the keys of a set that may be used with these algorithms; any other key in it is left out.
 
     Raises SettingsError where that leaves none.
     """
     try:
-        content = msgspec.json.decode(text, type=_Set)
+        content = msgspec.json.decode(text, type=_JwkSet)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise SettingsError(f"this is no JWK set: {error}") from None
     keys: dict[tuple[str | None, str], PyJWK] = {}
@@ -57,26 +57,26 @@ def read_keys(text: bytes, algorithms: Iterable[str]) -> Keys:
     return keys
 
 
-def find(keys: Keys, key_id: str | None, algorithm: str) -> PyJWK | None:
-    """The key that a token names; a token that names none is taken to mean the only one there is."""
+def find_key(keys: Keys, key_id: str | None, algorithm: str) -> PyJWK | None:
+    """Find the key that a token names; a token that names none is taken to mean the only one there is."""
     if key_id is not None:
         return keys.get((key_id, algorithm))
-    candidates = [key for (_, each), key in keys.items() if each == algorithm]
+    candidates = [key for (_, key_algorithm), key in keys.items() if key_algorithm == algorithm]
     return candidates[0] if len(candidates) == 1 else None
 
 
 class KeySource(Protocol):
-    """Where keys come from."""
+    """A source of keys: a file, or an address."""
 
     failure: str | None
-    """Why they could not be fetched when that was last tried."""
+    """Reason why the last attempt to fetch them failed, None where it did not."""
 
     @property
     def keys(self) -> Keys:
-        """What is there now; another object whenever it has changed."""
+        """The keys of this moment; another object whenever they have changed."""
 
-    async def look_again(self) -> None:
-        """Fetch them anew, if that may help; never raises."""
+    async def refresh(self) -> None:
+        """Fetch the keys anew, if that may help; never raises."""
 
 
 class KeyFile:
@@ -87,7 +87,7 @@ class KeyFile:
     def __init__(self, file: Path, algorithms: tuple[str, ...]) -> None:
         """Raises SettingsError for a file that makes no sense."""
 
-        def read(file: Path) -> Keys:
+        def read_key_file(file: Path) -> Keys:
             try:
                 return read_keys(file.read_bytes(), algorithms)
             except OSError as error:
@@ -95,19 +95,19 @@ class KeyFile:
             except SettingsError as error:
                 raise SettingsError(f"{file}: {error}") from None
 
-        self._file = LiveFile(file, read)
+        self._file = ReloadedFile(file, read_key_file)
 
     @property
     def keys(self) -> Keys:
-        """What the file holds."""
+        """The keys in the file."""
         return self._file.content
 
-    async def look_again(self) -> None:
-        """There is nothing to do: `keys` looks at the file."""
+    async def refresh(self) -> None:
+        """Do nothing: `keys` looks at the file."""
 
 
 class FetchedKeys:
-    """Keys from an address; those that were had are kept while it does not answer."""
+    """Keys from an address; the last ones stay while it does not answer."""
 
     def __init__(self, url: str, algorithms: tuple[str, ...], client: httpx.AsyncClient) -> None:
         self.failure: str | None = "not fetched yet"
@@ -115,27 +115,27 @@ class FetchedKeys:
         self._url = url
         self._algorithms = algorithms
         self._client = client
-        self._asked_at = float("-inf")
+        self._fetch_began_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
-        self._text = b""
+        self._document = b""
 
     async def keep_fresh(self) -> None:
-        """Fetch them now, and again and again."""
+        """Fetch the keys now, and again and again, until cancelled."""
         while True:
-            await self.look_again()
-            await asyncio.sleep(ASK_AGAIN_SECONDS if self.failure else REFRESH_SECONDS)
+            await self.refresh()
+            await asyncio.sleep(MIN_FETCH_INTERVAL_SECONDS if self.failure else REFRESH_SECONDS)
 
-    async def look_again(self) -> None:
-        """Fetch them, unless that was done a moment ago: in one request, however many wait for it."""
+    async def refresh(self) -> None:
+        """Fetch the keys, unless that was done a moment ago: in one request, however many wait for it."""
         if self._fetching is None:
-            if time.monotonic() - self._asked_at < ASK_AGAIN_SECONDS:
+            if time.monotonic() - self._fetch_began_at < MIN_FETCH_INTERVAL_SECONDS:
                 return
-            self._asked_at = time.monotonic()
+            self._fetch_began_at = time.monotonic()
             self._fetching = asyncio.create_task(self._fetch())
         await asyncio.shield(self._fetching)
 
     async def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._fetching is not None:
             self._fetching.cancel()
         await self._client.aclose()
@@ -145,9 +145,9 @@ class FetchedKeys:
             async with asyncio.timeout(FETCH_SECONDS):
                 response = await self._client.get(self._url)
             response.raise_for_status()
-            if response.content != self._text:
+            if response.content != self._document:
                 self.keys = read_keys(response.content, self._algorithms)
-                self._text = response.content
+                self._document = response.content
                 log.info("keys of JWTs fetched", keys=len(self.keys))
             self.failure = None
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, SettingsError) as error:

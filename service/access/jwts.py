@@ -9,21 +9,21 @@ import msgspec
 from jwt.exceptions import ExpiredSignatureError, InvalidAudienceError, InvalidIssuerError, PyJWTError
 
 from service.access.authentication import SCOPES, BadToken, Identity
-from service.access.jwk_set import KeySource, find
+from service.access.jwk_set import KeySource, find_key
 from service.access.settings import AccessSettings
 from service.http.problems import unavailable
 
 LEEWAY_SECONDS = 10
-"""How far the issuer's clock may be from ours."""
-MOST_REMEMBERED = 10_000
+"""Largest difference between the issuer's clock and ours."""
+MAX_VERIFIED = 10_000
 TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
-"""Others are tokens for another purpose, such as logout+jwt (RFC 8725, section 3.11)."""
+"""Values of `typ`; any other names a token for another purpose, such as logout+jwt (RFC 8725, section 3.11)."""
 SCOPE_CLAIMS = ("scope", "scp", "scopes")
 
 
-class _Verified(NamedTuple):
+class _VerifiedToken(NamedTuple):
     identity: Identity
-    until: float
+    expires_at: float
 
 
 class Jwts:
@@ -34,23 +34,23 @@ class Jwts:
         self._source = source
         self._keys = source.keys
         # Checking a signature takes some 0.2 ms, a look here 1 us.
-        self._verified: dict[bytes, _Verified] = {}
+        self._verified: dict[bytes, _VerifiedToken] = {}
 
-    async def identity(self, token: str) -> Identity:
-        """Whose token it is; raises BadToken, or Problem, 503, where its key cannot be had at the moment."""
+    async def identify(self, token: str) -> Identity:
+        """Return the holder of a token; raises BadToken, or Problem, 503, where its key cannot be had at the moment."""
         keys = self._source.keys
         if keys is not self._keys:
             self._keys = keys
             self._verified.clear()
         digest = hashlib.sha256(token.encode()).digest()
-        known = self._verified.get(digest)
-        if known is not None and known.until > time.time():
-            return known.identity
+        verified = self._verified.get(digest)
+        if verified is not None and verified.expires_at > time.time():
+            return verified.identity
         claims = await self._claims(token)
         identity = identity_of(claims, self._settings.jwt_name_claim)
-        if len(self._verified) >= MOST_REMEMBERED:
+        if len(self._verified) >= MAX_VERIFIED:
             del self._verified[next(iter(self._verified))]
-        self._verified[digest] = _Verified(identity, int(claims["exp"]) + LEEWAY_SECONDS)
+        self._verified[digest] = _VerifiedToken(identity, int(claims["exp"]) + LEEWAY_SECONDS)
         return identity
 
     async def _claims(self, token: str) -> dict[str, Any]:
@@ -80,13 +80,13 @@ class Jwts:
         return claims
 
     async def _key(self, key_id: str | None, algorithm: Any) -> jwt.PyJWK:
-        """The key that a token is to be signed with; raises BadToken, or Problem, 503."""
+        """Find the key that a token is to be signed with; raises BadToken, or Problem, 503."""
         if algorithm not in self._settings.jwt_algorithms:
             raise BadToken("this token is signed with an algorithm that is not taken here")
-        key = find(self._source.keys, key_id, algorithm)
+        key = find_key(self._source.keys, key_id, algorithm)
         if key is None:
-            await self._source.look_again()
-            key = find(self._source.keys, key_id, algorithm)
+            await self._source.refresh()
+            key = find_key(self._source.keys, key_id, algorithm)
         if key is None and self._source.failure:
             detail = "whether this token is good cannot be said: its key cannot be fetched"
             raise unavailable("keys-unavailable", detail, retry_after=10)
@@ -96,10 +96,10 @@ class Jwts:
 
 
 def identity_of(claims: dict[str, Any], name_claim: str) -> Identity:
-    """Who is meant by a token's claims; scopes that are not ours are left out. Raises BadToken."""
-    granted = next((claims[name] for name in SCOPE_CLAIMS if name in claims), ())
-    listed = granted.split() if isinstance(granted, str) else granted
-    scopes = [scope for scope in SCOPES if isinstance(listed, list | tuple) and scope in listed]
+    """Read the holder and scopes from a token's claims; unknown scopes are left out. Raises BadToken."""
+    claim = next((claims[name] for name in SCOPE_CLAIMS if name in claims), ())
+    names = claim.split() if isinstance(claim, str) else claim
+    scopes = [scope for scope in SCOPES if isinstance(names, list | tuple) and scope in names]
     name = claims.get(name_claim, claims.get("sub"))
     try:
         return msgspec.convert({"name": name, "scopes": scopes}, Identity)

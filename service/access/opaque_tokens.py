@@ -21,11 +21,11 @@ from msgspec import Meta
 
 from schemas.errors import SettingsError
 from service.access.authentication import BadToken, Identity, Scope
-from service.access.reloaded_file import LiveFile
+from service.access.reloaded_file import ReloadedFile
 
 
-class Entry(Identity, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Somebody with a token, as the file has it."""
+class TokenEntry(Identity, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A token's holder, scopes, hash and end, as the file has them."""
 
     sha256: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
     expires: datetime | None = None
@@ -36,36 +36,41 @@ class Entry(Identity, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ValueError("expires needs a time zone, such as Z")
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    token: tuple[Entry, ...] = ()
+class _TokenFile(msgspec.Struct, forbid_unknown_fields=True):
+    token: tuple[TokenEntry, ...] = ()
 
 
-def hashed(token: str) -> str:
-    """What the file has of a token."""
+def hash_token(token: str) -> str:
+    """Hash a token as the file has it: SHA-256 in hex."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def new_token(name: str, scopes: tuple[Scope, ...]) -> tuple[str, str]:
-    """A token, and its entry for the file; raises SettingsError for a name that the file may not have."""
+    """Make a token, and its entry for the file; raises SettingsError for a name that the file may not have."""
     try:
         msgspec.convert({"name": name, "scopes": scopes}, Identity)
     except msgspec.ValidationError:
         raise SettingsError("name must be 1 to 100 characters, not blank, with no control characters") from None
     token = secrets.token_urlsafe(32)
-    listed = ", ".join(f'"{scope}"' for scope in scopes)
-    entry = f'[[token]]\nname = {msgspec.json.encode(name).decode()}\nsha256 = "{hashed(token)}"\nscopes = [{listed}]\n'
-    return token, entry
+    scope_list = ", ".join(f'"{scope}"' for scope in scopes)
+    lines = (
+        "[[token]]",
+        f"name = {msgspec.json.encode(name).decode()}",
+        f'sha256 = "{hash_token(token)}"',
+        f"scopes = [{scope_list}]",
+    )
+    return token, "\n".join(lines) + "\n"
 
 
-def read_tokens(file: Path) -> dict[str, Entry]:
-    """The file's entries by hash; raises SettingsError that says what is wrong with it."""
+def read_tokens(file: Path) -> dict[str, TokenEntry]:
+    """Read the file's entries, by hash; raises SettingsError that says what is wrong with it."""
     try:
-        content = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), _File)
+        content = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), _TokenFile)
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise SettingsError(f"{file}: {error}") from None
-    return {each.sha256: each for each in content.token}
+    return {entry.sha256: entry for entry in content.token}
 
 
 class OpaqueTokens:
@@ -73,13 +78,13 @@ class OpaqueTokens:
 
     def __init__(self, file: Path) -> None:
         """Raises SettingsError for a file that makes no sense."""
-        self._file = LiveFile(file, read_tokens)
+        self._file = ReloadedFile(file, read_tokens)
 
-    async def identity(self, token: str) -> Identity:
-        """Whose token it is; raises BadToken."""
-        found = self._file.content.get(hashed(token))
-        if found is None:
+    async def identify(self, token: str) -> Identity:
+        """Return the holder of a token; raises BadToken."""
+        entry = self._file.content.get(hash_token(token))
+        if entry is None:
             raise BadToken("nobody has this token")
-        if found.expires is not None and found.expires <= datetime.now(UTC):
+        if entry.expires is not None and entry.expires <= datetime.now(UTC):
             raise BadToken("this token has expired")
-        return found
+        return entry

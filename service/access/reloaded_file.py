@@ -9,40 +9,40 @@ import structlog
 
 from schemas.errors import SettingsError
 
-LOOK_AGAIN_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 Content = TypeVar("Content")
 
 log = structlog.get_logger(__name__)
 
 
-class LiveFile(Generic[Content]):
-    """What a file holds, as `read` makes it out; a new object whenever the file has changed."""
+class ReloadedFile(Generic[Content]):
+    """The content of a file, as `parse` reads it; a new object whenever the file has changed."""
 
-    def __init__(self, file: Path, read: Callable[[Path], Content]) -> None:
-        """`read` raises SettingsError for a file that makes no sense: here at once."""
+    def __init__(self, file: Path, parse: Callable[[Path], Content]) -> None:
+        """Read the file; `parse`, and so this, raises SettingsError for a file that makes no sense."""
         self._file = file
-        self._read = read
-        self._looked_at = time.monotonic()
+        self._parse = parse
+        self._checked_at = time.monotonic()
         self._state = self._stat()
-        self._content = read(file)
+        self._content = parse(file)
 
     @property
     def content(self) -> Content:
-        """As of a second ago at most; a change that makes no sense leaves things as they were, and is logged."""
+        """The content of a second ago at most; a change that makes no sense is logged, and leaves it as it was."""
         now = time.monotonic()
-        if now - self._looked_at >= LOOK_AGAIN_SECONDS:
-            self._looked_at = now
-            self._read_again()
+        if now - self._checked_at >= CHECK_SECONDS:
+            self._checked_at = now
+            self._reload()
         return self._content
 
-    def _read_again(self) -> None:
+    def _reload(self) -> None:
         state = self._stat()
         if state == self._state:
             return
         self._state = state
         try:
-            self._content = self._read(self._file)
+            self._content = self._parse(self._file)
         except SettingsError as error:
             log.error("a changed file is not taken in", reason=str(error))  # noqa: TRY400 - the reason says all
         else:
@@ -50,7 +50,7 @@ class LiveFile(Generic[Content]):
 
     def _stat(self) -> tuple[int, int, int] | None:
         try:
-            found = self._file.stat()
+            status = self._file.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return status.st_mtime_ns, status.st_size, status.st_ino

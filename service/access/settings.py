@@ -1,4 +1,4 @@
-"""Settings of who may come, and how that is known."""
+"""Settings of access control."""
 
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -19,7 +19,7 @@ Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class AccessSettings:
-    """The two kinds of tokens: opaque ones, from a file, and JWTs of an issuer."""
+    """Settings of the two kinds of tokens: opaque ones, from a file, and JWTs of an issuer."""
 
     access_file: Path | None = None
     """File with the tokens' hashes and scopes; without it and JWT_KEYS everybody may do everything, from this machine
@@ -32,7 +32,7 @@ class AccessSettings:
     """The issuer, as the claim `iss` has it."""
 
     jwt_audience: str | None = None
-    """Whom tokens must be meant for, by the claim `aud`."""
+    """The audience that tokens must be meant for, as the claim `aud` has it."""
 
     jwt_algorithms: tuple[Algorithm, ...] = ("RS256", "PS256", "ES256", "EdDSA")
     """The algorithms that JWTs may be signed with; in the variable, separated by blanks."""
@@ -44,7 +44,7 @@ class AccessSettings:
     """PEM file of the authorities that sign the certificate of JWT_KEYS; without it the system's own."""
 
     open_access: bool = False
-    """Whether to serve other machines without asking for tokens: for a network that lets in only who may."""
+    """Serve other machines without asking for tokens: for a network that lets in only who may."""
 
     def __post_init__(self) -> None:
         """Raises SettingsError for what cannot work, or is not safe."""
@@ -68,22 +68,22 @@ class AccessSettings:
 
     @property
     def controlled(self) -> bool:
-        """Whether tokens are asked for."""
+        """True where tokens are asked for."""
         return self.access_file is not None or self.jwt_keys is not None
 
     @property
     def jwt_keys_fetched(self) -> bool:
-        """Whether the keys are at an address, not in a file."""
+        """True where the keys are at an address, not in a file."""
         return "://" in (self.jwt_keys or "")
 
     def key_client(self) -> httpx.AsyncClient:
-        """What fetches the keys; raises SettingsError."""
+        """Make the HTTP client that fetches the keys; raises SettingsError."""
         tls = trust(self.jwt_ca_file, "JWT_CA_FILE")
         return httpx.AsyncClient(verify=tls, headers={"Accept": "application/jwk-set+json, application/json"})
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
+    """Tell whether only this machine can reach an address."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

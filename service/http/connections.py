@@ -119,11 +119,8 @@ class _BoundedServer(web.Server):
 def raise_file_limit(max_connections: int) -> int:
     """Raise the limit on open files as far as so many connections need; returns how many it allows now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < max_connections + RESERVED_FILES:
-        soft = (
-            max_connections + RESERVED_FILES
-            if hard == resource.RLIM_INFINITY
-            else min(max_connections + RESERVED_FILES, hard)
-        )
+    files = max_connections + RESERVED_FILES
+    if soft < files:
+        soft = files if hard == resource.RLIM_INFINITY else min(files, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return min(max_connections, max(1, soft - RESERVED_FILES))

@@ -76,7 +76,7 @@ async def client(
 @pytest.fixture
 def token(kind: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """A new token with these scopes; the file is read again at once."""
-    monkeypatch.setattr("service.access.reloaded_file.LOOK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("service.access.reloaded_file.CHECK_SECONDS", 0.0)
 
     def make(*scopes: str, name: str = "ann") -> str:
         if kind == "jwt":
@@ -139,7 +139,7 @@ async def test_keys_that_cannot_be_had_are_said_and_had_as_soon_as_they_can(
     published: Published,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.access.jwk_set.ASK_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr("service.access.jwk_set.MIN_FETCH_INTERVAL_SECONDS", 0.1)
     published.status = 500
     async with published.address() as address:
         app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", access=trusting(address)))

@@ -48,8 +48,8 @@ async def fetching(published: Published) -> AsyncIterator[tuple[Jwts, FetchedKey
 
 @pytest.mark.parametrize("key", [KEY, RSA], ids=lambda key: key.algorithm)
 async def test_the_issuers_token_says_who_and_what(key: Key, tmp_path: Path) -> None:
-    found = await jwts(tmp_path).identity(key.token("reviews:read", "payments:write"))
-    assert found == Identity("ann", frozenset({"reviews:read", "payments:write"}))
+    holder = await jwts(tmp_path).identify(key.token("reviews:read", "payments:write"))
+    assert holder == Identity("ann", frozenset({"reviews:read", "payments:write"}))
 
 
 @pytest.mark.parametrize(
@@ -62,19 +62,19 @@ async def test_the_issuers_token_says_who_and_what(key: Key, tmp_path: Path) -> 
     ],
 )
 async def test_scopes_are_taken_from_each_usual_claim(claims: dict[str, Any], tmp_path: Path) -> None:
-    assert (await jwts(tmp_path).identity(KEY.token(**claims))).scopes == {"reviews:read"}
+    assert (await jwts(tmp_path).identify(KEY.token(**claims))).scopes == {"reviews:read"}
 
 
 @pytest.mark.parametrize("scope", [None, "", 7, ["reviews"], {"reviews:read": True}, "REVIEWS:READ", "reviews:read,x"])
 async def test_no_scope_is_made_up(scope: Any, tmp_path: Path) -> None:
-    assert (await jwts(tmp_path).identity(KEY.token(scope=scope))).scopes == frozenset()
+    assert (await jwts(tmp_path).identify(KEY.token(scope=scope))).scopes == frozenset()
 
 
 async def test_the_name_is_the_claim_that_the_setting_says_or_sub(tmp_path: Path) -> None:
     named = jwts(tmp_path, jwt_name_claim="preferred_username")
-    assert (await named.identity(KEY.token(preferred_username="Ann Smith"))).name == "Ann Smith"
-    assert (await named.identity(KEY.token())).name == "ann"
-    assert (await jwts(tmp_path).identity(KEY.token(preferred_username="bob"))).name == "ann"
+    assert (await named.identify(KEY.token(preferred_username="Ann Smith"))).name == "Ann Smith"
+    assert (await named.identify(KEY.token())).name == "ann"
+    assert (await jwts(tmp_path).identify(KEY.token(preferred_username="bob"))).name == "ann"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ async def test_the_name_is_the_claim_that_the_setting_says_or_sub(tmp_path: Path
 )
 async def test_a_token_that_does_not_fit_is_refused(claims: dict[str, Any], reason: str, tmp_path: Path) -> None:
     with pytest.raises(BadToken, match=reason):
-        await jwts(tmp_path).identity(KEY.token("reviews:read", **claims))
+        await jwts(tmp_path).identify(KEY.token("reviews:read", **claims))
 
 
 def forged(header: dict[str, Any], secret: bytes | None) -> str:
@@ -119,7 +119,7 @@ def encoded(part: bytes) -> str:
 async def test_a_token_that_is_not_signed_is_refused(tmp_path: Path) -> None:
     for algorithm in ("none", "None", "NONE", "", None, ["none"]):
         with pytest.raises(BadToken):
-            await jwts(tmp_path).identity(forged({"alg": algorithm, "kid": KEY.id}, None))
+            await jwts(tmp_path).identify(forged({"alg": algorithm, "kid": KEY.id}, None))
 
 
 @pytest.mark.parametrize("key", [KEY, RSA], ids=lambda key: key.algorithm)
@@ -133,12 +133,12 @@ async def test_a_public_key_is_no_secret_to_sign_with(key: Key, tmp_path: Path) 
     for secret in written:
         for algorithm in ("HS256", key.algorithm):
             with pytest.raises(BadToken):
-                await jwts(tmp_path).identity(forged({"alg": algorithm, "kid": key.id, "typ": "JWT"}, secret))
+                await jwts(tmp_path).identify(forged({"alg": algorithm, "kid": key.id, "typ": "JWT"}, secret))
 
 
 async def test_another_algorithm_than_those_of_the_setting_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadToken, match="algorithm"):
-        await jwts(tmp_path, jwt_algorithms=("ES256",)).identity(RSA.token())
+        await jwts(tmp_path, jwt_algorithms=("ES256",)).identify(RSA.token())
 
 
 async def test_a_changed_signature_or_claim_is_refused(tmp_path: Path) -> None:
@@ -146,90 +146,90 @@ async def test_a_changed_signature_or_claim_is_refused(tmp_path: Path) -> None:
     other = KEY.token("reviews:write").split(".")[1]
     for token in (f"{header}.{other}.{signature}", f"{header}.{claims}.{signature[::-1]}", f"{header}.{claims}."):
         with pytest.raises(BadToken):
-            await jwts(tmp_path).identity(token)
+            await jwts(tmp_path).identify(token)
 
 
 @pytest.mark.parametrize("token", ["..", "a.b.c", "....", "\udcff.x.y", "e30.e30.", "bnVsbA.bnVsbA.bnVsbA"])
 async def test_garbage_is_refused_and_no_error(token: str, tmp_path: Path) -> None:
     with pytest.raises(BadToken):
-        await Access(None, jwts(tmp_path)).identity(token)
+        await Access(None, jwts(tmp_path)).identify(token)
 
 
 async def test_a_token_is_good_no_longer_than_it_says_though_it_is_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verifier, token = jwts(tmp_path), KEY.token("reviews:read", exp=int(time.time()) + 1 - LEEWAY_SECONDS)
-    await verifier.identity(token)
+    await verifier.identify(token)
     await asyncio.sleep(1.1)
     with pytest.raises(BadToken, match="expired"):
-        await verifier.identity(token)
+        await verifier.identify(token)
 
 
 async def test_what_is_remembered_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.access.jwts.MOST_REMEMBERED", 2)
+    monkeypatch.setattr("service.access.jwts.MAX_VERIFIED", 2)
     verifier = jwts(tmp_path)
     for number in range(4):
-        await verifier.identity(KEY.token(sub=str(number)))
+        await verifier.identify(KEY.token(sub=str(number)))
     assert len(verifier._verified) == 2
 
 
 async def test_a_key_file_is_read_again_and_what_it_no_longer_holds_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.access.reloaded_file.LOOK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("service.access.reloaded_file.CHECK_SECONDS", 0.0)
     verifier, token = jwts(tmp_path, KEY), KEY.token()
-    await verifier.identity(token)
+    await verifier.identify(token)
     (tmp_path / "keys.json").write_bytes(b"not a set")
-    await verifier.identity(token)
+    await verifier.identify(token)
     (tmp_path / "keys.json").write_bytes(jwk_set(RSA))
-    await verifier.identity(RSA.token())
+    await verifier.identify(RSA.token())
     with pytest.raises(BadToken):
-        await verifier.identity(token)
+        await verifier.identify(token)
 
 
 async def test_a_rotated_key_is_fetched_and_the_old_one_is_good_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys_module, "ASK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(keys_module, "MIN_FETCH_INTERVAL_SECONDS", 0.0)
     old, new, published = Key(), Key(), Published()
     published.text = jwk_set(old)
     async with fetching(published) as (verifier, _):
-        await verifier.identity(old.token())
+        await verifier.identify(old.token())
         published.text = jwk_set(new)
-        await verifier.identity(new.token())
+        await verifier.identify(new.token())
         with pytest.raises(BadToken):
-            await verifier.identity(old.token())
+            await verifier.identify(old.token())
 
 
 async def test_a_flood_of_unknown_key_ids_is_no_flood_of_requests() -> None:
     published = Published(KEY)
     async with fetching(published) as (verifier, _):
         tokens = [KEY.token(header={"kid": f"made up {number}"}) for number in range(100)]
-        refused = await asyncio.gather(*map(verifier.identity, tokens), return_exceptions=True)
-        assert {type(each) for each in refused} == {BadToken}
+        refused = await asyncio.gather(*map(verifier.identify, tokens), return_exceptions=True)
+        assert {type(error) for error in refused} == {BadToken}
         assert published.requests == 1
-        await verifier.identity(KEY.token())
+        await verifier.identify(KEY.token())
         assert published.requests == 1
 
 
 async def test_keys_that_were_had_are_kept_while_their_address_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys_module, "ASK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(keys_module, "MIN_FETCH_INTERVAL_SECONDS", 0.0)
     published = Published(KEY)
     async with fetching(published) as (verifier, source):
-        await verifier.identity(KEY.token())
+        await verifier.identify(KEY.token())
         for status, text in ((500, b""), (302, b""), (200, b"<html>"), (200, b'{"keys": []}')):
             published.status, published.text = status, text
             with pytest.raises(Problem) as unknown:
-                await verifier.identity(Key().token())
+                await verifier.identify(Key().token())
             assert (unknown.value.status, unknown.value.headers["Retry-After"]) == (503, "10")
             assert source.failure
-            await verifier.identity(KEY.token())
+            await verifier.identify(KEY.token())
         published.status, published.text = 200, jwk_set(KEY)
         with pytest.raises(BadToken):
-            await verifier.identity(Key().token())
+            await verifier.identify(Key().token())
         assert source.failure is None
 
 
 async def test_keys_are_fetched_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys_module, "ASK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(keys_module, "MIN_FETCH_INTERVAL_SECONDS", 0.0)
     monkeypatch.setattr(keys_module, "REFRESH_SECONDS", 0.01)
     published = Published(KEY)
     async with fetching(published) as (_, source):
