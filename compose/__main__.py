@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from schemas.errors import UndertenError
+from schemas.cli import exit_status
 
 
 def main() -> int:
@@ -14,12 +14,7 @@ def main() -> int:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from compose.commands import cli  # noqa: PLC0415
 
-    try:
-        cli()
-    except (UndertenError, OSError) as error:  # OSError: a disk that is full, a folder that may not be written
-        print(f"compose: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_status(cli, failed=1)
 
 
 if __name__ == "__main__":

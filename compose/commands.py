@@ -2,17 +2,12 @@
 
 from pathlib import Path
 
-import cyclopts
-
 from compose import licences
 from compose.parts import fetch, jars, lock
-from compose.stack import StackSettings, up
+from compose.stack import HomeSettings, StackSettings, up
+from schemas.cli import command_line
 
-cli = cyclopts.App(
-    name="compose",
-    help="The local stack, without Docker.",
-    config=cyclopts.config.Env("", command=False),
-)
+cli = command_line("compose", "The local stack, without Docker.")
 
 
 @cli.command(name="up")
@@ -22,16 +17,11 @@ def start(settings: StackSettings | None = None) -> None:
 
 
 @cli.command(name="fetch")
-def fetch_parts(*, stack_home: Path = Path(".local")) -> None:
-    """Download what the stack and the tests run, where it is missing: no test's time limit allows for that.
-
-    Parameters
-    ----------
-    stack_home
-        Folder whose `parts` they are.
-    """
-    fetch(stack_home / "parts")
-    jars("streams", stack_home / "parts")
+def fetch_parts(settings: HomeSettings | None = None) -> None:
+    """Download what the stack and the tests run, where it is missing: no test's time limit allows for that."""
+    parts = (settings or HomeSettings()).stack_home / "parts"
+    fetch(parts)
+    jars("streams", parts)
 
 
 @cli.command(name="lock")

@@ -30,7 +30,16 @@ WATCH_SECONDS = 0.2
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class StackSettings:
+class HomeSettings:
+    """Where the local stack lives."""
+
+    stack_home: Path = Path(".local")
+    """Folder of the downloaded parts, all data, and the logs."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class StackSettings(HomeSettings):
     """Where the parts of the local stack listen; always on this machine alone."""
 
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
@@ -59,9 +68,6 @@ class StackSettings:
 
     ksqldb_url: str | None = None
     """Address of a ksqlDB to compare with; none is started here."""
-
-    stack_home: Path = Path(".local")
-    """Folder of the downloaded parts, all data, and the logs."""
 
     only: Literal["all", "servers"] = "all"
     """servers: Kafka and the schema registry alone."""

@@ -1,10 +1,7 @@
 """`python -m fraud`: the commands."""
 
 import asyncio
-import os
 import sys
-
-import cyclopts
 
 from fraud.commands.account import erase, export
 from fraud.commands.compare import compare
@@ -16,36 +13,13 @@ from fraud.replay import replay
 from fraud.rules import load
 from fraud.run import run_stages
 from fraud.settings import Settings
-from schemas.errors import UndertenError
+from schemas.cli import command_line, exit_status
 from schemas.event_loop import loop_factory
 from schemas.logs import configure_logs
 from schemas.registry import Registry
 
-
-class _OfSettings(cyclopts.config.Env):
-    """Variables are read for settings alone: YES or WAIT in the environment is somebody else's."""
-
-    def __call__(self, app: cyclopts.App, commands: tuple[str, ...], arguments: cyclopts.ArgumentCollection) -> None:
-        settings = cyclopts.ArgumentCollection(filter(_is_setting, arguments))  # type: ignore[no-untyped-call]
-        super().__call__(app, commands, settings)
-
-    def _convert_argument(self, commands: tuple[str, ...], argument: cyclopts.Argument) -> str:
-        """Called for what the help says."""
-        if not _is_setting(argument):
-            silent = cyclopts.Parameter(show_env_var=False)
-            argument.parameter = cyclopts.Parameter.combine(argument.parameter, silent)
-        return super()._convert_argument(commands, argument)
-
-
-def _is_setting(argument: cyclopts.Argument) -> bool:
-    """Whether it is a dataclass of settings, a field of one, or has the name of one."""
-    return bool(argument.children or argument.keys) or argument.name.startswith("--fraud-")
-
-
-cli = cyclopts.App(
-    name="fraud",
-    help="Watches payments for structuring (31 U.S.C. 5324). Each setting is an environment variable, too.",
-    config=_OfSettings("", command=False),
+cli = command_line(
+    "fraud", "Watches payments for structuring (31 U.S.C. 5324). Each setting is an environment variable, too."
 )
 
 cli.command(ksql)
@@ -53,29 +27,28 @@ cli.command(compare)
 cli.command(evaluate)
 cli.command(export)
 cli.command(erase)
-cli.command(replay, config=())  # it needs no settings: FILE in the environment is somebody else's
+cli.command(replay)
 
 
 @cli.command
 def run(settings: Settings | None = None) -> None:
     """Run both stages, normalise and detect, in one process."""
-    _run(settings, "normalise", "detect")
+    _run(settings or Settings(), "normalise", "detect")
 
 
 @cli.command
 def normalise(settings: Settings | None = None) -> None:
     """Run the first stage alone: three formats in, one out, keyed by payor and by payee."""
-    _run(settings, "normalise")
+    _run(settings or Settings(), "normalise")
 
 
 @cli.command
 def detect(settings: Settings | None = None) -> None:
     """Run the second stage alone: payments in, cases out."""
-    _run(settings, "detect")
+    _run(settings or Settings(), "detect")
 
 
-def _run(given: Settings | None, *names: str) -> None:
-    settings = given or Settings()
+def _run(settings: Settings, *names: str) -> None:
     configure_logs(settings.logs)
     registry = Registry(settings.registry)
     stages = {
@@ -88,17 +61,7 @@ def _run(given: Settings | None, *names: str) -> None:
 
 def main() -> int:
     """The exit status: what the command says; 2 where it could not do its work at all."""
-    try:
-        status = int(cli(result_action="return_value") or 0)
-        sys.stdout.flush()
-    except UndertenError as error:
-        print(f"fraud: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # Whoever read the output has seen enough. What is still in the buffer must not fail when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return status
+    return exit_status(cli, failed=2)
 
 
 if __name__ == "__main__":

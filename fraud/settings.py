@@ -1,4 +1,4 @@
-"""Settings of the fraud processes."""
+"""Settings of the fraud processes, and those that the service and the commands share with them."""
 
 import math
 from dataclasses import dataclass, field
@@ -15,14 +15,26 @@ from schemas.registry import RegistrySettings
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class FraudSettings:
-    """How the stages run. Every worker of one installation has the same name, rules and commit interval."""
+class InstallationSettings:
+    """Which installation it is, of those on one Kafka."""
 
     fraud_app: str = "underten"
     """Name of the installation: prefix of consumer groups and transactional ids."""
 
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RulesSettings:
+    """The rules in force."""
+
     fraud_rules: Path | None = None
     """File with the rules; without it those that are shipped."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class FraudSettings(RulesSettings, InstallationSettings):
+    """How the stages run. Every worker of one installation has the same name, rules and commit interval."""
 
     fraud_commit_interval_ms: int = 100
     """Time between two transactions of a task."""

@@ -2,10 +2,8 @@
 
 import sys
 
-import cyclopts
-
 from fraud.ksqldb.client import KsqldbSettings
-from schemas.errors import UndertenError
+from schemas.cli import command_line, exit_status
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import TopicSettings
 from schemas.logs import LogSettings
@@ -16,11 +14,7 @@ from service.access.settings import AccessSettings
 from service.settings import ServiceSettings, Settings
 from service.supervisor import serve_all
 
-cli = cyclopts.App(
-    name="service",
-    help="Takes payments over HTTP onto Kafka, and serves the queue of cases to review.",
-    config=cyclopts.config.Env("", command=False),
-)
+cli = command_line("service", "Takes payments over HTTP onto Kafka, and serves the queue of cases to review.")
 
 
 @cli.default
@@ -35,7 +29,7 @@ def run(
 ) -> int:
     """Serve until SIGTERM or Ctrl-C; then answer what is under way, and end.
 
-    Each flag is an environment variable too: --service-port is SERVICE_PORT. A flag comes first. Passwords have no
+    Each setting is an environment variable, too: --service-port is SERVICE_PORT. A flag comes first. Passwords have no
     flag: KAFKA_PASSWORD, SCHEMA_REGISTRY_PASSWORD and KSQLDB_PASSWORD, or the files that --kafka-password-file,
     --schema-registry-password-file and --ksqldb-password-file name.
     """
@@ -63,19 +57,15 @@ def token(name: str, *, scope: tuple[Scope, ...]) -> int:
     scope
         What it allows; may be given several times.
     """
-    made, entry = new_token(name, scope)
-    sys.stderr.write(f"{made}\n")
+    text, entry = new_token(name, scope)
+    sys.stderr.write(f"{text}\n")
     sys.stdout.write(entry)
     return 0
 
 
 def main() -> int:
     """The exit status: 0 after a drain, 1 where it could not serve."""
-    try:
-        return int(cli() or 0)
-    except (UndertenError, OSError) as error:
-        sys.stderr.write(f"service: {error}\n")
-        return 1
+    return exit_status(cli, failed=1)
 
 
 if __name__ == "__main__":

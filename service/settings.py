@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from fraud.ksqldb.client import KsqldbSettings
 from fraud.rules import Rule
+from fraud.settings import InstallationSettings, RulesSettings
 from schemas.errors import SettingsError
 from schemas.kafka.settings import LAST_PORT, KafkaSettings
 from schemas.kafka.topics import TopicSettings
@@ -25,7 +26,7 @@ MIB = 1024 * 1024
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class ServiceSettings:
+class ServiceSettings(RulesSettings, InstallationSettings):
     """How the service listens, what it accepts, and how much of it at once."""
 
     service_host: str = "127.0.0.1"
@@ -87,12 +88,6 @@ class ServiceSettings:
 
     queue_view: Path = Path(".local/review_queue.sqlite")
     """SQLite file of the review queue; a process that finds it in use puts the next free number before the suffix."""
-
-    fraud_app: str = "underten"
-    """Name of the installation: prefix of consumer groups and transactional ids."""
-
-    fraud_rules: Path | None = None
-    """File with the rules; without it those that are shipped."""
 
     service_tls_certificate: Path | None = None
     """PEM file with the service's certificate and what leads to its authority; with it, HTTPS is spoken."""

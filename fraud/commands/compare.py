@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -20,6 +19,7 @@ from fraud.comparison.rows import SINK
 from fraud.detection.detect import HOT_CASES_EVERY_SECONDS
 from fraud.ksqldb.client import KsqldbSettings, KsqldbUnavailable, StatementError
 from fraud.rules import Rule, load
+from fraud.settings import InstallationSettings, RulesSettings
 from schemas.errors import BrokerError
 from schemas.kafka.reading import end_offsets
 from schemas.kafka.settings import KafkaSettings
@@ -35,17 +35,11 @@ ASK_AGAIN_SECONDS = 1.0
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class CompareSettings:
+class CompareSettings(RulesSettings, InstallationSettings):
     """What to compare, and where it is."""
 
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     ksqldb: KsqldbSettings = field(default_factory=KsqldbSettings)
-
-    fraud_app: str = "underten"
-    """Name of the installation, as the fraud processes have it."""
-
-    fraud_rules: Path | None = None
-    """File with the rules; without it those that are shipped."""
 
 
 def compare(

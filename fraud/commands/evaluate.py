@@ -18,6 +18,7 @@ from fraud import evaluation
 from fraud.comparison.engines import python_lag
 from fraud.evaluation import Cases, Evaluation, Score, decode_truth
 from fraud.replay import File, Row, opened
+from fraud.settings import InstallationSettings
 from schemas.case import CaseError, case_id, decode_case
 from schemas.errors import SettingsError
 from schemas.kafka.reading import read_to_end
@@ -34,13 +35,10 @@ ASK_AGAIN_SECONDS = 0.5
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class EvaluateSettings:
+class EvaluateSettings(InstallationSettings):
     """What to evaluate, and where it is."""
 
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
-
-    fraud_app: str = "underten"
-    """Name of the installation, as the fraud processes have it."""
 
     truth: Path = Path(".local/truth.ndjson")
     """File with what should be found: a line for each pattern that was sent."""

@@ -1,7 +1,7 @@
 """`python -m fraud ksql ...`: the SQL, its deployment, and its health."""
 
 import asyncio
-from pathlib import Path
+from collections.abc import Sequence
 
 import cyclopts
 from rich.console import Console
@@ -10,9 +10,10 @@ from rich.table import Table
 from fraud.ksqldb.client import KsqldbSettings, connect
 from fraud.ksqldb.deployment import QueryHealth, health
 from fraud.ksqldb.deployment import deploy as deploy_statements
+from fraud.ksqldb.statements import Statement, statements
 from fraud.ksqldb.statements import render as render_statements
-from fraud.ksqldb.statements import statements
 from fraud.rules import load
+from fraud.settings import RulesSettings
 
 DIFFERENT = 1
 
@@ -20,22 +21,16 @@ ksql = cyclopts.App(name="ksql", help="The rules on ksqlDB.")
 
 
 @ksql.command
-def render(*, fraud_rules: Path | None = None) -> None:
-    """Print the SQL with the rules' numbers, to be pasted into the ksqlDB CLI.
-
-    Parameters
-    ----------
-    fraud_rules
-        File with the rules; without it those that are shipped.
-    """
-    print(render_statements(load(fraud_rules)), end="")
+def render(rules: RulesSettings | None = None) -> None:
+    """Print the SQL with the rules' numbers, to be pasted into the ksqlDB CLI."""
+    print(render_statements(load((rules or RulesSettings()).fraud_rules)), end="")
 
 
 @ksql.command
 def deploy(
     ksqldb: KsqldbSettings | None = None,
+    rules: RulesSettings | None = None,
     *,
-    fraud_rules: Path | None = None,
     replace: bool = False,
     wait: float = 120.0,
 ) -> int:
@@ -43,25 +38,23 @@ def deploy(
 
     Parameters
     ----------
-    fraud_rules
-        File with the rules; without it those that are shipped.
     replace
         Replace what differs: drop it with its topic, and read the payments from their beginning.
     wait
         Seconds to wait for the server.
     """
-    return asyncio.run(_deploy(ksqldb or KsqldbSettings(), fraud_rules, replace=replace, wait=wait))
+    sql = statements(load((rules or RulesSettings()).fraud_rules))
+    return asyncio.run(_deploy(ksqldb or KsqldbSettings(), sql, replace=replace, wait=wait))
 
 
-async def _deploy(settings: KsqldbSettings, rules: Path | None, *, replace: bool, wait: float) -> int:
-    found = statements(load(rules))
+async def _deploy(settings: KsqldbSettings, sql: Sequence[Statement], *, replace: bool, wait: float) -> int:
     differs = False
     async with connect(settings) as server:
         info = await server.wait(wait)
         print(f"ksqlDB {info.version} at {server.url}")
-        async for done in deploy_statements(server, found, replace=replace):
-            print(f"{done.did:<10} {done.name}")
-            differs |= done.did == "differs"
+        async for deployed in deploy_statements(server, sql, replace=replace):
+            print(f"{deployed.did:<10} {deployed.name}")
+            differs |= deployed.did == "differs"
     if differs:
         print("what differs was left alone; --replace puts it right")
     return DIFFERENT if differs else 0

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cyclopts
 from cyclopts import Parameter
 
+from schemas.cli import command_line
 from schemas.errors import UndertenError
 from tests.soak.client import Client
 from tests.soak.evidence import cases_on_topic, cases_shown, everything_detected, normalised_ids, raw_payments
@@ -25,10 +25,8 @@ REPORT_SECONDS = 10.0
 SETTLE_SECONDS = 120.0
 MOST_SAID = 20
 
-cli = cyclopts.App(
-    name="soak",
-    help="Sends payments while one thing after another breaks, and counts what was lost, doubled or wrong.",
-    config=cyclopts.config.Env("", command=False),
+cli = command_line(
+    "soak", "Sends payments while one thing after another breaks, and counts what was lost, doubled or wrong."
 )
 
 

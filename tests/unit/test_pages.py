@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,19 @@ def table_rows(text: str) -> list[str]:
     return [line for place, line in enumerate(lines) if line.startswith("|") and not {place, place + 1} & heads]
 
 
+def class_body(kind: type[Any]) -> list[ast.stmt]:
+    """The statements of a class."""
+    [tree] = ast.parse(inspect.getsource(kind)).body
+    assert isinstance(tree, ast.ClassDef)
+    return tree.body
+
+
 def rows(settings: type[Any]) -> list[str]:
     """The table's rows for a group of settings: name, default, and what its docstring says."""
-    [tree] = ast.parse(inspect.getsource(settings)).body
-    assert isinstance(tree, ast.ClassDef)
     meaning = {
         field.target.id: " ".join(text.value.value.split())
-        for field, text in zip(tree.body, tree.body[1:], strict=False)
+        for kind in settings.__mro__[:-1]
+        for field, text in pairwise(class_body(kind))
         if isinstance(field, ast.AnnAssign)
         and isinstance(field.target, ast.Name)
         and isinstance(text, ast.Expr)
