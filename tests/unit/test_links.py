@@ -1,4 +1,4 @@
-"""Each link of each page leads somewhere: to a file that is there, and to a heading in it."""
+"""Each link of each page leads to a file that is there, and to a heading in it; each path in its text, to a file."""
 
 import re
 from collections import Counter
@@ -13,6 +13,9 @@ PAGES = sorted([*Path().glob("*.md"), *(page for folder in FOLDERS for page in f
 _FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _ELSEWHERE = re.compile(r"https?:")
+_PATH = re.compile(rf"`((?:{'|'.join(re.escape(folder.name) for folder in FOLDERS)})/[\w./-]+)`")
+YOURS = {"compose/credentials.env"}
+"""Files that the pages tell their reader to make."""
 
 
 def prose(page: Path) -> str:
@@ -43,6 +46,12 @@ def broken(page: Path) -> Iterator[str]:
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_each_link_leads_to_a_file_and_a_heading_that_are_there(page: Path) -> None:
     assert list(broken(page)) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_path_in_the_text_is_one_of_a_file_that_is_there(page: Path) -> None:
+    paths = set(_PATH.findall(prose(page))) - YOURS
+    assert [path for path in sorted(paths) if not Path(path).exists()] == []
 
 
 def test_the_pages_are_found() -> None:
