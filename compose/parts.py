@@ -24,7 +24,7 @@ from jgo.maven import Artifact, MavenContext, PythonResolver
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from schemas.errors import UndertenError
+from schemas.errors import UndertenError, reason_of
 
 KAFKA = "4.1.0"
 REGISTRY = "3.0.9"
@@ -181,7 +181,7 @@ def _cause(error: BaseException) -> str:
     """What lies at the bottom ("[Errno 111] Connection refused"): libraries wrap it in pages of their own."""
     while error.__context__ is not None:
         error = error.__context__
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
+    return reason_of(error).splitlines()[0][:200]
 
 
 def _sha256(file: Path) -> str:

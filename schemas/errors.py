@@ -18,6 +18,11 @@ class UndertenError(Exception):
     """Root of the tree; never raised itself."""
 
 
+def reason_of(error: BaseException) -> str:
+    """An error in words: its text, or the name of its kind where it has none."""
+    return str(error) or type(error).__name__
+
+
 class PaymentError(UndertenError):
     """A payment is not valid. `field` names the field at fault; it is None where there is no single one."""
 

@@ -1,7 +1,8 @@
-"""The event loop that our processes run on, and what its tasks need to know of themselves."""
+"""The event loop that our processes run on, and the tasks beside its main one."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -11,6 +12,20 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
+
+
+@asynccontextmanager
+async def background(work: Coroutine[None, None, None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Work beside the block: begun with it, cancelled at its end, and over when the block is left.
+
+    An error that ends the work before is in the task, and raises nothing here.
+    """
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def being_cancelled() -> bool:

@@ -18,7 +18,7 @@ import structlog
 from cyclopts import Parameter
 from schema_registry.client import AsyncSchemaRegistryClient
 
-from schemas.errors import RegistryUnavailable, SchemaError, SettingsError
+from schemas.errors import RegistryUnavailable, SchemaError, SettingsError, reason_of
 from schemas.kafka.settings import secret, trust, without_password
 
 SchemaType = Literal["AVRO", "PROTOBUF", "JSON"]
@@ -201,7 +201,7 @@ class Registry:
                 f"schema registry at {self.url} answered {call} with {response.status_code} and no JSON"
             ) from None
         except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
+            reason = reason_of(error)
             if "CERTIFICATE_VERIFY_FAILED" in reason:
                 reason += "; set SCHEMA_REGISTRY_CA_FILE"
             raise RegistryUnavailable(f"schema registry at {self.url} does not answer: {reason}") from error

@@ -6,7 +6,7 @@ None waits for Kafka or the registry: the service answers from its first moment,
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
@@ -14,6 +14,7 @@ from aiohttp import web
 from fraud.rules import load
 from schemas.codecs import PaymentReader
 from schemas.errors import SettingsError
+from schemas.event_loop import background
 from schemas.registry import Registry
 from service.access.authentication import ACCESS, Access
 from service.access.jwk_set import JWT_KEYS, FetchedKeys, KeyFile
@@ -51,10 +52,8 @@ async def access(app: web.Application) -> AsyncIterator[None]:
         fetched = FetchedKeys(settings.jwt_keys, settings.jwt_algorithms, settings.key_client())
         app[JWT_KEYS] = fetched
         app[ACCESS] = Access(opaque, Jwts(settings, fetched))
-        keeping = asyncio.create_task(fetched.keep_fresh())
-        yield
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        async with background(fetched.keep_fresh()):
+            yield
         await fetched.close()
     else:
         keys = KeyFile(Path(settings.jwt_keys), settings.jwt_algorithms)
@@ -65,8 +64,8 @@ async def access(app: web.Application) -> AsyncIterator[None]:
 async def formats(app: web.Application) -> AsyncIterator[None]:
     """The codecs, registered in the background."""
     app[FORMATS] = Formats(Registry(app[SETTINGS].registry))
-    yield
-    await app[FORMATS].close()
+    async with background(app[FORMATS].register()):
+        yield
 
 
 async def producer(app: web.Application) -> AsyncIterator[None]:
@@ -97,8 +96,8 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
     app[ONCE] = Once(app[PRODUCER], receipts, owners, shared=service.shares_port, deadline=service.deadline)
     reader = PaymentReader(app[FORMATS].registry)
     app[CATCH_UP] = CatchUp(app[ONCE], owners, app[CONNECTION], settings.kafka, reader, folder, service.replay_seconds)
-    yield
-    await app[CATCH_UP].close()
+    async with background(app[CATCH_UP].run()):
+        yield
     await app[PRODUCER].close()
     await app[ONCE].close()
 
@@ -125,13 +124,14 @@ async def _reading_into(view: QueueView, app: web.Application) -> AsyncIterator[
     app[QUEUE_READER] = reader = QueueReader(settings.kafka, view, rules if ksqldb else ())
     app[DECISION_LOG] = DecisionLog(app[CONNECTION], reader, settings.service.deadline)
     app[TRAFFIC] = Traffic(settings.kafka, settings.service.fraud_app)
-    if ksqldb:
-        app[ENGINE_PROGRESS] = EngineProgress(settings.kafka, settings.service.fraud_app, ksqldb, rules, view, reader)
-    yield
-    if ksqldb:
-        await app[ENGINE_PROGRESS].close()
-    await app[QUEUE_READER].close()
-    await asyncio.to_thread(view.close)
+    async with AsyncExitStack() as running:
+        running.push_async_callback(asyncio.to_thread, view.close)
+        await running.enter_async_context(background(reader.run()))
+        if ksqldb:
+            progress = EngineProgress(settings.kafka, settings.service.fraud_app, ksqldb, rules, view, reader)
+            app[ENGINE_PROGRESS] = progress
+            await running.enter_async_context(background(progress.run()))
+        yield
 
 
 async def stop_streams(app: web.Application) -> None:

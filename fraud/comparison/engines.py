@@ -29,7 +29,7 @@ from fraud.ksqldb.client import KsqldbSettings, KsqldbUnavailable, connect
 from fraud.ksqldb.deployment import health
 from fraud.ksqldb.statements import statements
 from fraud.rules import Rule
-from schemas.kafka.connect import start_client
+from schemas.kafka.connect import started
 from schemas.kafka.partitioning import partition_of
 from schemas.kafka.reading import end_offsets, read_to_end
 from schemas.kafka.settings import KafkaSettings
@@ -173,13 +173,9 @@ async def unread_payments(kafka: KafkaSettings, app: str) -> tuple[int, int]:
 # A broker makes the topic of its groups' offsets when the first group is asked for; until then there is no coordinator.
 @stamina.retry(on=(GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError), timeout=30.0)
 async def _committed(kafka: KafkaSettings, group: str) -> dict[TopicPartition, int]:
-    admin = AIOKafkaAdminClient(**kafka.client_options())
-    try:
-        await start_client(admin, kafka)
+    async with started(AIOKafkaAdminClient(**kafka.client_options()), kafka) as admin:
         offsets = await admin.list_consumer_group_offsets(group)
-        return {partition: found.offset for partition, found in offsets.items()}
-    finally:
-        await admin.close()
+        return {partition: committed.offset for partition, committed in offsets.items()}
 
 
 async def ksqldb_lag(kafka: KafkaSettings, settings: KsqldbSettings, rules: Sequence[Rule]) -> int:

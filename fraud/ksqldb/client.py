@@ -15,7 +15,7 @@ import msgspec
 import stamina
 from cyclopts import Parameter
 
-from schemas.errors import SettingsError, UndertenError
+from schemas.errors import SettingsError, UndertenError, reason_of
 from schemas.kafka.settings import secret, trust, without_password
 
 T = TypeVar("T")
@@ -204,7 +204,7 @@ class Ksqldb:
                     raise SettingsError(f"ksqlDB at {self.url} refuses us ({response.status}): set KSQLDB_USERNAME")
                 answer = await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            reason = str(error) or type(error).__name__
+            reason = reason_of(error)
             raise KsqldbUnavailable(f"ksqlDB at {self.url} does not answer: {reason}") from error
         if response.status < 400:
             return answer

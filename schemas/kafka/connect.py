@@ -6,8 +6,12 @@ aiokafka logs why a broker could not be reached, but raises only that it could n
 import asyncio
 import socket
 import ssl
-from typing import Any, Protocol
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import AIOKafkaConnection, collect_hosts, create_conn
 from aiokafka.errors import (
     AuthenticationFailedError,
@@ -19,6 +23,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.metadata import MetadataRequest
 
 from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.stop import stop_client
 
 PROBE_SECONDS = 5.0
 OTHER_NAME = (62, 64)
@@ -44,15 +49,21 @@ class Unreachable(KafkaConnectionError):  # type: ignore[misc]
         return str(self.args[0])
 
 
-class Client(Protocol):
-    """Any of aiokafka's."""
-
-    async def start(self) -> None:
-        """Raises KafkaConnectionError where no broker can be reached."""
+Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient)
 
 
-async def start_client(client: Client, kafka: KafkaSettings) -> None:
-    """Start a client; raises Unreachable, and whatever else aiokafka does."""
+@asynccontextmanager
+async def started(client: Client, kafka: KafkaSettings) -> AsyncIterator[Client]:
+    """A client that has reached Kafka, and is given up at the end; raises as `start_client` does."""
+    try:
+        await start_client(client, kafka)
+        yield client
+    finally:
+        await stop_client(client)
+
+
+async def start_client(client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient, kafka: KafkaSettings) -> None:
+    """Start a client that outlives the block; raises Unreachable, and whatever else aiokafka does."""
     try:
         await client.start()
     except KafkaConnectionError:
@@ -65,8 +76,8 @@ async def why_unreachable(kafka: KafkaSettings) -> str:
     options = kafka.client_options()
     del options["bootstrap_servers"]
     reasons = await asyncio.gather(*(_why(host, port, options, kafka) for host, port, _ in hosts))
-    told = [f"{host}:{port} {reason}" for (host, port, _), reason in zip(hosts, reasons, strict=True) if reason]
-    return "; ".join(told) or "a moment ago nobody answered, now somebody does"
+    failures = [f"{host}:{port} {reason}" for (host, port, _), reason in zip(hosts, reasons, strict=True) if reason]
+    return "; ".join(failures) or "a moment ago nobody answered, now somebody does"
 
 
 async def _why(host: str, port: int, options: dict[str, Any], kafka: KafkaSettings) -> str | None:
@@ -87,8 +98,8 @@ def _meaning(error: BaseException, kafka: KafkaSettings) -> str:
     cause = error.__cause__ or error
     if isinstance(cause, ssl.SSLError):
         return _meaning_of_tls(cause, kafka)
-    found = next((meaning for kind, meaning in MEANINGS.items() if isinstance(cause, kind)), None)
-    return found.format_map(vars(kafka)) if found else f"cannot be reached: {type(cause).__name__}"
+    meaning = next((text for kind, text in MEANINGS.items() if isinstance(cause, kind)), None)
+    return meaning.format_map(vars(kafka)) if meaning else f"cannot be reached: {type(cause).__name__}"
 
 
 def _meaning_of_tls(error: ssl.SSLError, kafka: KafkaSettings) -> str:

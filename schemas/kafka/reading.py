@@ -1,4 +1,5 @@
 """Reading topics from their beginning to their end, outside of any group."""
+# ruff: noqa: SLF001 - each place says what aiokafka does not offer
 
 import asyncio
 from collections import defaultdict
@@ -9,8 +10,7 @@ from aiokafka.errors import KafkaTimeoutError, for_code
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from schemas.event_loop import being_cancelled
-from schemas.kafka.connect import start_client
+from schemas.kafka.connect import started
 from schemas.kafka.settings import KafkaSettings
 
 FETCH_MS = 500
@@ -34,14 +34,8 @@ async def read_to_end(
     `all_written`: also what no transaction has committed, and what a leader has written and its followers have not;
     these are waited for. Raises KafkaError, also where Kafka falls silent before the ends are reached.
     """
-    consumer = AIOKafkaConsumer(
-        **kafka.client_options(),
-        isolation_level="read_uncommitted" if all_written else "read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-    )
-    try:
-        await start_client(consumer, kafka)
+    isolation = "read_uncommitted" if all_written else "read_committed"
+    async with started(_reader(kafka, isolation), kafka) as consumer:
         ends = await _ends(consumer, topics)
         if all_written:
             ends = await _ends_of_leaders(consumer, ends)
@@ -55,8 +49,13 @@ async def read_to_end(
         while left:
             for records in await _next(consumer, left, ends):
                 yield records
-    finally:
-        await _stop(consumer)
+
+
+def _reader(kafka: KafkaSettings, isolation: str = "read_committed") -> AIOKafkaConsumer:
+    """A consumer of no group."""
+    return AIOKafkaConsumer(
+        **kafka.client_options(), isolation_level=isolation, auto_offset_reset="earliest", enable_auto_commit=False
+    )
 
 
 async def _next(
@@ -79,46 +78,35 @@ async def _next(
         raise KafkaTimeoutError(f"nothing has come for {SILENT_SECONDS:g} s, and there is more of {names}") from None
 
 
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """Stop it. aiokafka lets the end of a fetch that failed out as CancelledError, and connections open."""
-    try:
-        await consumer.stop()
-    except asyncio.CancelledError:
-        await consumer._client.close()  # noqa: SLF001 - nothing public closes what a stop has left
-        if being_cancelled():
-            raise
-
-
 async def offsets_at(kafka: KafkaSettings, topics: Iterable[str], milliseconds: int) -> dict[TopicPartition, int]:
     """Each partition's first offset with a timestamp from then on, or else its end; raises KafkaError."""
-    consumer = AIOKafkaConsumer(**kafka.client_options(), isolation_level="read_committed", enable_auto_commit=False)
-    try:
-        await start_client(consumer, kafka)
+    async with started(_reader(kafka), kafka) as consumer:
         ends = await _ends(consumer, topics)
-        found = await consumer.offsets_for_times(dict.fromkeys(ends, milliseconds)) if ends else {}
-        return {partition: found[partition].offset if found.get(partition) else end for partition, end in ends.items()}
-    finally:
-        await consumer.stop()
+        firsts = await consumer.offsets_for_times(dict.fromkeys(ends, milliseconds)) if ends else {}
+        return {
+            partition: firsts[partition].offset if firsts.get(partition) else end for partition, end in ends.items()
+        }
 
 
 async def end_offsets(kafka: KafkaSettings, topics: Iterable[str]) -> dict[TopicPartition, int]:
     """The end of each partition for readers of committed records; raises KafkaError."""
-    consumer = AIOKafkaConsumer(**kafka.client_options(), isolation_level="read_committed", enable_auto_commit=False)
-    try:
-        await start_client(consumer, kafka)
+    async with started(_reader(kafka), kafka) as consumer:
         return await _ends(consumer, topics)
-    finally:
-        await consumer.stop()
+
+
+async def refresh_metadata(consumer: AIOKafkaConsumer) -> None:
+    """Ask for the topics and their partitions anew: nothing public of aiokafka (0.14) waits for that, or forces it."""
+    await consumer._client.force_metadata_update()
 
 
 async def _ends(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> dict[TopicPartition, int]:
-    there = set(topics) & await consumer.topics()
-    if not there:
+    existing = set(topics) & await consumer.topics()
+    if not existing:
         return {}
-    consumer.subscribe(there)
-    await consumer._client.force_metadata_update()  # noqa: SLF001 - nothing public waits for a topic's partitions
+    consumer.subscribe(existing)
+    await refresh_metadata(consumer)
     partitions = [
-        TopicPartition(topic, number) for topic in there for number in consumer.partitions_for_topic(topic) or ()
+        TopicPartition(topic, number) for topic in existing for number in consumer.partitions_for_topic(topic) or ()
     ]
     consumer.unsubscribe()
     return dict(await consumer.end_offsets(partitions)) if partitions else {}
@@ -128,15 +116,16 @@ async def _ends_of_leaders(
     consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
 ) -> dict[TopicPartition, int]:
     """Where leaders' logs end, followers or no: what ListOffsets tells whoever reads replicas to debug them."""
-    client = consumer._client  # noqa: SLF001 - nothing public asks as anybody but a consumer
-    asked: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
+    client = consumer._client  # nothing public of aiokafka (0.14) asks as anybody but a consumer
+    questions: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
     for topic, partition in partitions:
-        asked[client.cluster.leader_for_partition(TopicPartition(topic, partition))][topic].append((partition, LATEST))
+        leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
+        questions[leader][topic].append((partition, LATEST))
     ends = {}
-    for leader, topics in asked.items():
+    for leader, topics in questions.items():
         answer = await client.send(leader, OffsetRequest(DEBUGGING_REPLICA, 0, list(topics.items())))
-        for topic, found in answer.topics:
-            for partition, error, _, end in found:
+        for topic, answers in answer.topics:
+            for partition, error, _, end in answers:
                 if error:
                     raise for_code(error)(f"where {topic}, partition {partition}, ends")
                 ends[TopicPartition(topic, partition)] = end

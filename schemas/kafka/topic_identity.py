@@ -139,7 +139,7 @@ class TopicIdentity:
 
 async def topic_identity(consumer: AIOKafkaConsumer, topic: str) -> TopicIdentity:
     """The identity of a topic; raises BrokerError where there is none of that name."""
-    client = consumer._client  # noqa: SLF001 - the one connection that it has: aiokafka offers no other way to send a request
+    client = consumer._client  # noqa: SLF001 - nothing public of aiokafka (0.14) sends a request over its connections
     answer: Any = await client.send(client.get_random_node(), TopicMetadata(topic))
     [(code, _, topic_id, _, partitions, _, _)] = answer.topics
     if for_code(code) is not NoError or not partitions:

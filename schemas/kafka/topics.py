@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from cyclopts import Parameter
 
 from schemas.errors import BrokerError
-from schemas.kafka.connect import Unreachable, start_client
+from schemas.kafka.connect import Unreachable, started
 from schemas.kafka.settings import KafkaSettings
 
 PAYMENT_JSON = "payment_json"
@@ -67,23 +67,19 @@ CONFIGS: dict[str, dict[str, str]] = {
 
 async def kept_ms(kafka: KafkaSettings, names: Iterable[str]) -> dict[str, int]:
     """For how many milliseconds each topic keeps a record, if it deletes them by age; raises KafkaError."""
-    admin = AIOKafkaAdminClient(**kafka.client_options())
-    try:
-        await start_client(admin, kafka)
-        there = set(await admin.list_topics())
+    async with started(AIOKafkaAdminClient(**kafka.client_options()), kafka) as admin:
+        existing = set(await admin.list_topics())
         options = dict.fromkeys(("cleanup.policy", "retention.ms"))
-        topics = [ConfigResource(ConfigResourceType.TOPIC, name, options) for name in names if name in there]
+        topics = [ConfigResource(ConfigResourceType.TOPIC, name, options) for name in names if name in existing]
         answers = await admin.describe_configs(topics)
-    finally:
-        await admin.close()
-    kept = {}
+    retention = {}
     for code, _, _, name, entries in (resource for answer in answers for resource in answer.resources):
         if code:
             raise for_code(code)(f"the settings of topic {name} cannot be read")
         config = {key: value for key, value, *_ in entries}
         if "delete" in config["cleanup.policy"] and (milliseconds := int(config["retention.ms"])) >= 0:
-            kept[name] = milliseconds
-    return kept
+            retention[name] = milliseconds
+    return retention
 
 
 @Parameter(name="*")
@@ -103,24 +99,21 @@ async def create_topics(kafka: KafkaSettings, topics: TopicSettings, names: Iter
 
     Two processes may do so at once: the one that comes second finds them there.
     """
-    admin = AIOKafkaAdminClient(**kafka.client_options(), request_timeout_ms=20_000)
     try:
-        await start_client(admin, kafka)
-        missing = sorted(set(names) - set(await admin.list_topics()))
-        if not missing:
-            return []
-        answer = await admin.create_topics(
-            [
-                NewTopic(name, topics.topic_partitions, topics.topic_replication, topic_configs=CONFIGS[name])
-                for name in missing
-            ]
-        )
+        async with started(AIOKafkaAdminClient(**kafka.client_options(), request_timeout_ms=20_000), kafka) as admin:
+            missing = sorted(set(names) - set(await admin.list_topics()))
+            if not missing:
+                return []
+            answer = await admin.create_topics(
+                [
+                    NewTopic(name, topics.topic_partitions, topics.topic_replication, topic_configs=CONFIGS[name])
+                    for name in missing
+                ]
+            )
     except Unreachable as error:
         raise BrokerError(str(error)) from None
     except KafkaError as error:
         raise BrokerError(f"cannot create topics at {kafka.kafka_bootstrap_servers}: {error}") from error
-    finally:
-        await admin.close()
     created = []
     for name, code, *message in answer.topic_errors:
         if code == 0:

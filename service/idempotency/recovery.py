@@ -13,11 +13,10 @@ from pathlib import Path
 
 import structlog
 from aiohttp import web
-from aiokafka.errors import KafkaError
 
 from schemas.codecs import PaymentReader
-from schemas.errors import PaymentError, UndertenError
-from schemas.event_loop import being_cancelled
+from schemas.errors import PaymentError
+from schemas.kafka.failures import reason_to_retry
 from schemas.kafka.reading import offsets_at, read_to_end
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import RAW_TOPICS, REQUEST_ID
@@ -61,14 +60,9 @@ class CatchUp:
         self._lock = folder / "catching-up"
         self._keep_seconds = keep_seconds
         self._unsure_since: list[float] = []
-        self._running = asyncio.create_task(self._run())
 
-    async def close(self) -> None:
-        """Stop."""
-        self._running.cancel()
-        await asyncio.gather(self._running, return_exceptions=True)
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Catch up whenever `once` is unsure, until cancelled."""
         pause = SETTLE_SECONDS
         while True:
             await self._connection.get()
@@ -90,15 +84,8 @@ class CatchUp:
         except NotKept as error:
             self.reason = str(error)
             self._once.broken(error)
-        except (KafkaError, OSError, UndertenError) as error:
-            self.reason = str(error) or type(error).__name__
-        except asyncio.CancelledError:
-            if being_cancelled():
-                raise
-            self.reason = "a client of Kafka ended"
-        except Exception:
-            self.reason = "an unexpected error, see the log"
-            log.exception("catching up failed")
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it raises what ends the work
+            self.reason = reason_to_retry(error)
         else:
             return True
         log.warning("receipts cannot be read from the topics", reason=self.reason)

@@ -7,6 +7,7 @@ from itertools import count
 import structlog
 from aiohttp import web
 
+from schemas.event_loop import background
 from service.http.connections import CONNECTIONS
 from service.http.problems import Problem
 from service.idempotency.deduplicator import ONCE
@@ -31,10 +32,8 @@ log = structlog.get_logger(__name__)
 
 async def gauges(app: web.Application) -> AsyncIterator[None]:
     """A context of the application."""
-    updating = asyncio.create_task(_update_for_ever(app))
-    yield
-    updating.cancel()
-    await asyncio.gather(updating, return_exceptions=True)
+    async with background(_update_for_ever(app)):
+        yield
 
 
 async def _update_for_ever(app: web.Application) -> None:

@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 class Formats:
-    """Registers our schemas in the background, for as long as that takes.
+    """The codecs, from the moment on at which the registry has our schemas.
 
     `failed` is resolved with the SchemaError of a schema that clashes with what is registered: nothing that is sent
     could be trusted then, so the service has to end.
@@ -26,7 +26,6 @@ class Formats:
         self.failed: asyncio.Future[SchemaError] = asyncio.get_running_loop().create_future()
         self._codecs: dict[str, PaymentCodec] = {}
         self._reason = "still registering the schemas"
-        self._registering = asyncio.create_task(self._register())
 
     @property
     def registered(self) -> bool:
@@ -40,12 +39,8 @@ class Formats:
         except KeyError:
             raise RegistryUnavailable(f"the payment was not accepted: {self._reason}") from None
 
-    async def close(self) -> None:
-        """Stop trying."""
-        self._registering.cancel()
-        await asyncio.gather(self._registering, return_exceptions=True)
-
-    async def _register(self) -> None:
+    async def register(self) -> None:
+        """Register them, for as long as that takes."""
         try:
             async for attempt in stamina.retry_context(
                 on=RegistryUnavailable, attempts=None, timeout=None, wait_max=2.0, wait_jitter=0.2

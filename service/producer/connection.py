@@ -16,9 +16,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from schemas.errors import BrokerError
-from schemas.kafka.connect import start_client
+from schemas.errors import BrokerError, reason_of
+from schemas.kafka.connect import start_client, started
 from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.stop import abandon_producer, stop_producer
 from schemas.kafka.topics import PAYMENT_LATE, RAW_TOPICS, REVIEW_DECISIONS, REVIEW_QUEUE, TopicSettings, create_topics
 
 CONNECT_SECONDS = 10.0
@@ -90,7 +91,7 @@ class ProducerConnection:
         self._connecting.cancel()
         await asyncio.gather(self._connecting, return_exceptions=True)
         if self.wire is not None:
-            await _stop(self.wire.producer, seconds)
+            await stop_producer(self.wire.producer, seconds)
         for retiring in self._retiring:
             retiring.cancel()
         await asyncio.gather(*self._retiring, return_exceptions=True)
@@ -108,7 +109,7 @@ class ProducerConnection:
                 try:
                     return await self._open()
                 except Exception as error:
-                    reason = str(error) or type(error).__name__
+                    reason = reason_of(error)
                     if reason != self.reason:  # else it would be said every two seconds
                         log.warning("not connected to Kafka", reason=reason)
                     self.reason = reason
@@ -136,22 +137,19 @@ class ProducerConnection:
                 await start_client(producer, self._kafka)
                 self.partitions = {topic: len(await producer.partitions_for(topic)) for topic in RAW_TOPICS}
         except BaseException:
-            await _abandon(producer)
+            await abandon_producer(producer)
             raise
         log.info("producer connected", max_batch_bytes=largest)
         return Wire(producer)
 
     async def _largest_batch(self) -> int:
         """The size that every raw topic takes."""
-        admin = AIOKafkaAdminClient(**self._kafka.client_options(), request_timeout_ms=5_000)
-        try:
-            await start_client(admin, self._kafka)
-            wanted = [
-                ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": None}) for topic in RAW_TOPICS
-            ]
-            answers = await admin.describe_configs(wanted)
-        finally:
-            await admin.close()
+        resources = [
+            ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": None}) for topic in RAW_TOPICS
+        ]
+        client = AIOKafkaAdminClient(**self._kafka.client_options(), request_timeout_ms=5_000)
+        async with started(client, self._kafka) as admin:
+            answers = await admin.describe_configs(resources)
         limits = [
             int(value)
             for answer in answers
@@ -169,31 +167,10 @@ class ProducerConnection:
             await asyncio.wait_for(stopping, self._abandon_after)
         except FAILED as error:
             log.warning("producer abandoned", reason=str(error) or "it delivered nothing in time")
-            await _abandon(producer)
+            await abandon_producer(producer)
         except asyncio.CancelledError:
-            await _abandon(producer)
+            await abandon_producer(producer)
             raise
 
 
 CONNECTION = web.AppKey("connection", ProducerConnection)
-
-
-async def _stop(producer: AIOKafkaProducer, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(producer.stop(), seconds)
-    except FAILED:
-        await _abandon(producer)
-
-
-async def _abandon(producer: AIOKafkaProducer) -> None:
-    """End a producer that may never get its batches delivered; whoever awaits one gets BrokerError's kin.
-
-    aiokafka has no such call: `stop()` waits for Kafka to answer. Hence its parts, one by one.
-    """
-    producer._closed = True  # noqa: SLF001
-    producer._message_accumulator.fail_all(KafkaError("the producer was abandoned"))  # noqa: SLF001
-    await producer.client.close()
-    task = producer._sender.sender_task  # noqa: SLF001
-    if task is not None:
-        task.cancel()
-        await asyncio.wait([task], timeout=1.0)

@@ -26,6 +26,7 @@ from aiokafka.errors import (
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
+from schemas.errors import reason_of
 from service.producer.connection import ProducerConnection, Wire
 from service.producer.outcomes import NeverAnswered, NotAccepted, NotDelivered, OutcomeUnknown, Refused, TooLarge
 from service.producer.pending_records import Parcel
@@ -144,7 +145,7 @@ class Lane:
             future = await wire.producer.send_batch(batch, self.topic, partition=self.partition)
         except (KafkaError, AssertionError, TypeError) as error:
             # The last two are aiokafka's, when the topic has lost the partition, or itself.
-            raise NotQueued(str(error) or type(error).__name__) from error
+            raise NotQueued(reason_of(error)) from error
         receipt: RecordMetadata = await future
         return receipt
 

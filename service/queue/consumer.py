@@ -9,14 +9,15 @@ import stamina
 import structlog
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
 from fraud.comparison.rows import SINK, RowError
 from fraud.rules import Rule
-from schemas.errors import BrokerError
-from schemas.event_loop import being_cancelled
-from schemas.kafka.connect import start_client
+from schemas.errors import BrokerError, reason_of
+from schemas.kafka.connect import started
+from schemas.kafka.failures import reason_to_retry
+from schemas.kafka.reading import refresh_metadata
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topic_identity import TopicIdentity, topic_identity
 from schemas.kafka.topics import PAYMENT_LATE, REVIEW_DECISIONS, REVIEW_QUEUE
@@ -31,8 +32,8 @@ CHECK_SECONDS = 5.0
 WAKE_SECONDS = 1.0
 """How often snoozes are looked at whose time may be over."""
 
-PASSING = (KafkaError, BrokerError, OSError, TimeoutError, Damaged, sqlite3.OperationalError)
-"""What is tried again: Kafka is away, the file is made anew, the disk is full."""
+PASSING = (Damaged, sqlite3.OperationalError)
+"""What is tried again beside Kafka's errors: the file is made anew, the disk is full."""
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,6 @@ class QueueReader:
         self._read_to: dict[TopicPartition, int] = {}
         self._goal: dict[TopicPartition, int] = {}
         self._moved = asyncio.Event()
-        self._reading = asyncio.create_task(self._read_for_ever())
 
     def rebuild(self) -> None:
         """Make the view anew: somebody who read it found it damaged."""
@@ -79,38 +79,26 @@ class QueueReader:
         """Topics of ksqlDB's that are not there yet."""
         return [sink for sink in self._sinks if sink not in self._source]
 
-    async def close(self) -> None:
-        """Stop reading."""
-        self._reading.cancel()
-        await asyncio.gather(self._reading, return_exceptions=True)
-
-    async def _read_for_ever(self) -> None:
+    async def run(self) -> None:
+        """Read until cancelled."""
         async for attempt in stamina.retry_context(
             on=Exception, attempts=None, timeout=None, wait_max=2.0, wait_jitter=0.2
         ):
             with attempt:
                 try:
                     await self._read_until_it_fails()
-                except asyncio.CancelledError:
-                    if being_cancelled():
-                        raise
-                    # aiokafka lets the end of a task of its own out of stop(), if that had not run yet.
-                    raise BrokerError("the consumer ended") from None
-                except Exception as error:
-                    self._interrupted(error)
-                    raise
+                except (Exception, asyncio.CancelledError) as error:
+                    self._interrupted(reason_to_retry(error, *PASSING))
+                    raise BrokerError("reading is interrupted") from error
 
-    def _interrupted(self, error: Exception) -> None:
-        reason = str(error) or type(error).__name__
-        if not isinstance(error, PASSING):
-            log.error("reading the review queue failed", exc_info=error)
-        elif reason != self.reason:
+    def _interrupted(self, reason: str) -> None:
+        if reason != self.reason:
             log.warning("reading the review queue is interrupted", reason=reason)
         self.reason = reason
 
     async def _read_until_it_fails(self) -> None:
         # Fetches return as soon as there is anything; the wait is only how long an idle one stays open.
-        consumer = AIOKafkaConsumer(
+        client = AIOKafkaConsumer(
             **self._kafka.client_options(),
             isolation_level="read_committed",
             enable_auto_commit=False,
@@ -120,17 +108,15 @@ class QueueReader:
             metadata_max_age_ms=60_000,
         )
         try:
-            await start_client(consumer, self._kafka)
-            await self._begin(consumer)
-            await self._follow(consumer)
+            async with started(client, self._kafka) as consumer:
+                await self._begin(consumer)
+                await self._follow(consumer)
         except (OffsetOutOfRangeError, Damaged) as error:
-            log.warning("the review queue's view is made anew", reason=str(error) or type(error).__name__)
+            log.warning("the review queue's view is made anew", reason=reason_of(error))
             self.caught_up = False
             self._damaged = False
             await asyncio.to_thread(self._view.rebuild)
             raise
-        finally:
-            await consumer.stop()
 
     async def _begin(self, consumer: AIOKafkaConsumer) -> None:
         identities = await self._identities(consumer)
@@ -206,7 +192,7 @@ class QueueReader:
 
     async def _check_sinks(self, consumer: AIOKafkaConsumer) -> None:
         """Begin anew where ksqlDB has made, or made again, a topic."""
-        await consumer._client.force_metadata_update()  # noqa: SLF001 - nothing public asks for topics that are new
+        await refresh_metadata(consumer)
         if _source(await self._identities(consumer)) != self._source:
             raise BrokerError("ksqlDB's topics have changed")
 

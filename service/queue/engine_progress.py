@@ -10,14 +10,12 @@ from collections.abc import Sequence
 
 import structlog
 from aiohttp import web
-from aiokafka.errors import KafkaError
 
 from fraud.comparison.engines import ksqldb_lag, python_lag
 from fraud.detection.detect import HOT_CASES_EVERY_SECONDS
 from fraud.ksqldb.client import KsqldbSettings
 from fraud.rules import Rule
-from schemas.errors import UndertenError
-from schemas.event_loop import being_cancelled
+from schemas.kafka.failures import reason_to_retry
 from schemas.kafka.settings import KafkaSettings
 from service.queue.consumer import QueueReader
 from service.queue.view import QueueView
@@ -52,29 +50,17 @@ class EngineProgress:
         self._view = view
         self._reader = reader
         view.compared_until = 0
-        self._asking = asyncio.create_task(self._ask_for_ever())
 
-    async def close(self) -> None:
-        """Stop asking."""
-        self._asking.cancel()
-        await asyncio.gather(self._asking, return_exceptions=True)
-
-    async def _ask_for_ever(self) -> None:
+    async def run(self) -> None:
+        """Ask again and again, until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(LONGEST_SECONDS):
                     reason = await self._ask()
             except TimeoutError:
                 reason = f"the engines were not done within {LONGEST_SECONDS:g} seconds"
-            except (KafkaError, UndertenError, OSError) as error:
-                reason = str(error) or type(error).__name__
-            except asyncio.CancelledError:
-                if being_cancelled():
-                    raise
-                reason = "a client of Kafka ended"
-            except Exception:
-                log.exception("asking the engines failed")
-                reason = "the engines could not be asked; the log says why"
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it raises what ends the work
+                reason = reason_to_retry(error)
             if reason != self.reason:
                 log.info("comparison of the engines", caught_up=reason is None, reason=reason)
             self.caught_up, self.reason = reason is None, reason
