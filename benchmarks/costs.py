@@ -21,8 +21,8 @@ from benchmarks.edge import payments, service
 from benchmarks.generator import answered, request
 from benchmarks.servers import Servers, quiet, servers
 from benchmarks.workers import FraudWorker, await_read
-from fraud.detection.detect import NAME as DETECT
 from fraud.detection.partition_keys import payor_key
+from fraud.detection.topology import DETECT
 from schemas.codecs import payment_codecs
 from schemas.kafka.topics import ALL_TOPICS, PAYMENT_JSON
 from schemas.payment import Payment, encode_json

@@ -13,7 +13,7 @@ from benchmarks.edge import service
 from benchmarks.results import Result, at_most
 from benchmarks.servers import servers
 from benchmarks.workers import FraudWorker, await_read
-from fraud.detection.detect import NAME as DETECT
+from fraud.detection.topology import DETECT
 from fraud.settings import FraudSettings
 from schemas.case import case_id
 from schemas.payment import Payment, encode_json

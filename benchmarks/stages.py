@@ -17,8 +17,7 @@ from benchmarks.peers.running import Peer, PeerFailed, PeerMissing, run
 from benchmarks.results import Result, at_least, at_least_times, skipped
 from benchmarks.servers import Servers, servers
 from benchmarks.workers import FraudWorker, await_read
-from fraud.detection.detect import NAME as DETECT
-from fraud.detection.normalise import NAME as NORMALISE
+from fraud.detection.topology import DETECT, NORMALISE
 from schemas.kafka.topics import REVIEW_QUEUE
 from schemas.registry import Registry
 

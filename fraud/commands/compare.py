@@ -16,7 +16,7 @@ from rich.table import Table
 from fraud.comparison.compare import KINDS, Comparison, aligned, difference
 from fraud.comparison.engines import Rows, StreamTimes, ksqldb_lag, python_lag, read_rows
 from fraud.comparison.rows import SINK
-from fraud.detection.detect import HOT_CASES_EVERY_SECONDS
+from fraud.detection.topology import HOT_CASES_EVERY_SECONDS
 from fraud.ksqldb.client import KsqldbSettings, KsqldbUnavailable, StatementError
 from fraud.rules import Rule, load
 from fraud.settings import InstallationSettings, RulesSettings

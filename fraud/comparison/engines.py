@@ -21,10 +21,8 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from fraud.comparison.compare import Place, Row
 from fraud.comparison.rows import SINK, RowError, of_ksqldb, of_python, place_of_late
 from fraud.detection.changelog import decode_key, decode_stream_time
-from fraud.detection.detect import INPUTS
-from fraud.detection.detect import NAME as DETECT
-from fraud.detection.normalise import NAME as NORMALISE
 from fraud.detection.partition_keys import group_key
+from fraud.detection.topology import INPUTS, NORMALISE
 from fraud.ksqldb.client import KsqldbSettings, KsqldbUnavailable, connect
 from fraud.ksqldb.deployment import health
 from fraud.ksqldb.statements import statements
@@ -149,7 +147,7 @@ class StreamTimes:
 async def python_lag(kafka: KafkaSettings, app: str) -> int:
     """How many records Python's stages have not read; raises KafkaError."""
     lag = 0
-    for stage, topics in ((NORMALISE, RAW_TOPICS), (DETECT, INPUTS)):
+    for stage, topics in INPUTS.items():
         committed = await _committed(kafka, f"{app}-{stage}")
         ends = await end_offsets(kafka, topics)
         behind = {each: committed.get(each, 0) for each, end in ends.items() if committed.get(each, 0) < end}

@@ -21,6 +21,7 @@ from fraud.detection import changelog
 from fraud.detection.cases import case
 from fraud.detection.packed import pack
 from fraud.detection.rejected import carried, check_time, rejected
+from fraud.detection.topology import DETECT, DETECT_INPUTS, HOT_CASES_EVERY_SECONDS
 from fraud.rules import Rule
 from fraud.streams.stage import Headers, Output, Partitions, Processor, Stage
 from fraud.windows import SEGMENT_PAYMENTS, Group, RuleWindows, Window
@@ -32,19 +33,14 @@ from schemas.kafka.topics import (
     FRAUD_STATE,
     PAYMENT_LATE,
     PAYMENT_REJECTED,
-    PAYMENTS,
-    PAYMENTS_BY_PAYEE,
     REQUEST_ID,
     REVIEW_QUEUE,
 )
 from schemas.payment import NormalisedPayment, encode_json, json_reader
 from schemas.registry import Registry
 
-NAME = "detect"
-INPUTS = (PAYMENTS, PAYMENTS_BY_PAYEE)
 OUTPUTS = (REVIEW_QUEUE, FRAUD_STATE, PAYMENT_LATE, PAYMENT_REJECTED)
 HOT_PAYMENTS = 3 * SEGMENT_PAYMENTS
-HOT_CASES_EVERY_SECONDS = 1.0
 MOST_CLOSED = 50_000
 
 log = structlog.get_logger(__name__)
@@ -84,7 +80,7 @@ class Detect:
         self._registry = registry
         self._case_header = b""
         self._windows = {rule.name: RuleWindows(rule) for rule in rules}
-        self._by_topic: dict[str, list[RuleWindows]] = {topic: [] for topic in INPUTS}
+        self._by_topic: dict[str, list[RuleWindows]] = {topic: [] for topic in DETECT_INPUTS}
         for windows in self._windows.values():
             self._by_topic[windows.rule.input_topic].append(windows)
         self._partitions = partitions
@@ -96,7 +92,7 @@ class Detect:
         self._closing = False
         self._counts: Counter[tuple[str, str]] = Counter()
         self._written: list[tuple[str, int]] = []
-        for count, names in (("case", self._windows), ("late", self._windows), ("rejected", INPUTS)):
+        for count, names in (("case", self._windows), ("late", self._windows), ("rejected", DETECT_INPUTS)):
             for name in names:
                 _COUNTERS[count](name)  # from 0 on: of a series that appears with its first event no increase is seen
 
@@ -278,4 +274,4 @@ def detect_stage(rules: Sequence[Rule], registry: Registry) -> Stage:
     def processor(number: int, partitions: Partitions) -> Processor:
         return Detect(number, rules, registry, partitions)
 
-    return Stage(NAME, INPUTS, OUTPUTS, processor, changelog=FRAUD_STATE)
+    return Stage(DETECT, DETECT_INPUTS, OUTPUTS, processor, changelog=FRAUD_STATE)

@@ -12,6 +12,7 @@ from aiokafka.structs import ConsumerRecord
 from fraud import metrics
 from fraud.detection.partition_keys import payee_key, payor_key
 from fraud.detection.rejected import carried, check_time, rejected
+from fraud.detection.topology import NORMALISE
 from fraud.streams.stage import Output, Partitions, Processor, Stage
 from schemas.codecs import PaymentReader
 from schemas.errors import PaymentError
@@ -20,7 +21,6 @@ from schemas.kafka.topics import PAYMENT_REJECTED, PAYMENTS, PAYMENTS_BY_PAYEE, 
 from schemas.payment import NormalisedPayment, Payment, encode_json
 from schemas.registry import Registry
 
-NAME = "normalise"
 OUTPUTS = (PAYMENTS, PAYMENTS_BY_PAYEE, PAYMENT_REJECTED)
 
 log = structlog.get_logger(__name__)
@@ -97,4 +97,4 @@ def normalise_stage(registry: Registry, drift_ms: int) -> Stage:
     def processor(number: int, partitions: Partitions) -> Processor:
         return Normalise(PaymentReader(registry), partitions)
 
-    return Stage(NAME, RAW_TOPICS, OUTPUTS, processor, drift_ms=drift_ms)
+    return Stage(NORMALISE, RAW_TOPICS, OUTPUTS, processor, drift_ms=drift_ms)

@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from fraud.comparison.engines import ksqldb_lag, python_lag
-from fraud.detection.detect import HOT_CASES_EVERY_SECONDS
+from fraud.detection.topology import HOT_CASES_EVERY_SECONDS
 from fraud.ksqldb.client import KsqldbSettings
 from fraud.rules import Rule
 from schemas.kafka.failures import reason_to_retry

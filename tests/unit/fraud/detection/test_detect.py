@@ -6,7 +6,8 @@ import uuid
 import pytest
 from aiokafka.structs import ConsumerRecord
 
-from fraud.detection.detect import HOT_PAYMENTS, INPUTS, OUTPUTS, Detect
+from fraud.detection.detect import HOT_PAYMENTS, OUTPUTS, Detect
+from fraud.detection.topology import DETECT_INPUTS
 from fraud.rules import load
 from fraud.streams.stage import Output
 from schemas.kafka.topics import FRAUD_STATE, PAYMENT_LATE, PAYMENT_REJECTED, PAYMENTS, REVIEW_QUEUE
@@ -19,7 +20,7 @@ STRUCTURING = [rule for rule in load() if rule.name == "structuring"]
 
 
 def detect() -> Detect:
-    partitions = dict.fromkeys((*INPUTS, *OUTPUTS), 6)
+    partitions = dict.fromkeys((*DETECT_INPUTS, *OUTPUTS), 6)
     return Detect(0, STRUCTURING, Registry(RegistrySettings()), partitions)
 
 
