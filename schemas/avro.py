@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import fastavro
 
-from schemas.errors import SchemaError
+from schemas.errors import UnusableSchema
 
 MOST_CHARACTERS = 256 * 1024
 MOST_TYPES = 2_000
@@ -29,18 +29,18 @@ class _Cost(NamedTuple):
 
 
 def writer_schema(text: str) -> Any:
-    """What fastavro reads a writer's values by; raises SchemaError for what makes no sense, or asks too much."""
+    """What fastavro reads a writer's values by; raises UnusableSchema for what makes no sense, or asks too much."""
     if len(text) > MOST_CHARACTERS:
-        raise SchemaError(f"the writer's Avro schema has {len(text)} characters, more than {MOST_CHARACTERS}")
+        raise UnusableSchema(f"the writer's Avro schema has {len(text)} characters, more than {MOST_CHARACTERS}")
     try:
         schema = fastavro.parse_schema(json.loads(text, object_hook=_without_logical_type))
         types = _cost(schema, {}).types
-    except SchemaError:
+    except UnusableSchema:
         raise
     except Exception as error:  # noqa: BLE001 - fastavro raises whatever Python does with what it did not expect
-        raise SchemaError(f"the writer's Avro schema cannot be used: {type(error).__name__}: {error}") from None
+        raise UnusableSchema(f"the writer's Avro schema cannot be used: {type(error).__name__}: {error}") from None
     if types > MOST_TYPES:
-        raise SchemaError(f"the writer's Avro schema has {types} types, more than {MOST_TYPES}")
+        raise UnusableSchema(f"the writer's Avro schema has {types} types, more than {MOST_TYPES}")
     return schema
 
 
@@ -50,7 +50,7 @@ def _without_logical_type(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cost(schema: Any, known: dict[str, _Cost | None]) -> _Cost:
-    """`known` are the named types met so far, None for one within which we are; raises SchemaError."""
+    """`known` are the named types met so far, None for one within which we are; raises UnusableSchema."""
     match schema:
         case str():
             cost = known.get(schema, _Cost(1, _LEAST_BYTES.get(schema, 1)))
@@ -73,14 +73,14 @@ def _cost(schema: Any, known: dict[str, _Cost | None]) -> _Cost:
         case {"type": kind}:
             cost = _cost(kind, known)
         case _:
-            raise SchemaError(f"the writer's Avro schema cannot be used: {schema!r}")
+            raise UnusableSchema(f"the writer's Avro schema cannot be used: {schema!r}")
     if cost is None:
-        raise SchemaError(f"the writer's Avro schema cannot be used: {schema} contains itself")
+        raise UnusableSchema(f"the writer's Avro schema cannot be used: {schema} contains itself")
     return cost
 
 
 def _item(cost: _Cost) -> int:
-    """The types of an item, of which there may be any number; raises SchemaError if it takes too few bytes for them."""
+    """The types of an item, of which there may be any number; raises UnusableSchema for too few bytes."""
     if cost.types > MOST_TYPES_A_BYTE * cost.least_bytes:
-        raise SchemaError("the writer's Avro schema cannot be used: it has a list of what takes hardly any bytes")
+        raise UnusableSchema("the writer's Avro schema cannot be used: it has a list of what takes hardly any bytes")
     return cost.types

@@ -3,7 +3,10 @@
     UndertenError
     ├── PaymentError        a payment, or the bytes that should have been one, is not valid
     │   └── UndecodableError    the bytes are not the format that they claim to be
-    ├── SchemaError         a schema is unknown, or clashes with what is registered
+    ├── SchemaError         a schema cannot be used
+    │   ├── SchemaClash         ours contradicts what is registered
+    │   ├── UnknownSchema       the registry does not know a writer's schema, or does not give it out
+    │   └── UnusableSchema      a writer's schema makes no sense, or asks too much of a reader
     ├── RegistryUnavailable the schema registry did not answer
     ├── SettingsError       a setting does not make sense
     └── BrokerError         Kafka did not answer, or refused
@@ -37,7 +40,19 @@ class UndecodableError(PaymentError):
 
 
 class SchemaError(UndertenError):
-    """A schema id that the registry does not know, or a schema that clashes with the registered ones."""
+    """A schema cannot be used."""
+
+
+class SchemaClash(SchemaError):
+    """The registry refuses one of our schemas: it contradicts those that are registered under its subject."""
+
+
+class UnknownSchema(SchemaError):
+    """A schema that the registry does not know or does not give out, as yet."""
+
+
+class UnusableSchema(SchemaError):
+    """A writer's schema that makes no sense, or asks too much of a reader; it will never be another."""
 
 
 class RegistryUnavailable(UndertenError):

@@ -12,7 +12,7 @@ from google.protobuf.descriptor import Descriptor, FileDescriptor
 from google.protobuf.message import Message
 from grpc_tools import protoc
 
-from schemas.errors import SchemaError, UndecodableError
+from schemas.errors import UndecodableError, UnusableSchema
 from schemas.registry import Registry, WriterSchema
 
 _ROOT = "schema.proto"
@@ -25,7 +25,7 @@ async def message_classes(writer: WriterSchema, registry: Registry) -> Callable[
     """What finds a message class by its path of indexes in the writer's file (see `wire_format.message_indexes`).
 
     Raises:
-        SchemaError: the text, or what it imports, does not compile.
+        UnusableSchema: the text, or what it imports, does not compile.
         RegistryUnavailable: an imported schema could not be asked for.
 
     The function that it returns raises UndecodableError for a path that the file does not have.
@@ -35,7 +35,7 @@ async def message_classes(writer: WriterSchema, registry: Registry) -> Callable[
         descriptor = await asyncio.to_thread(_compile, files)
     except (OSError, ValueError, TypeError) as error:
         # Names that are no files' or get into each other's way, text that is none, a message of too many fields.
-        raise SchemaError(f"the writer's Protobuf schema cannot be used: {error}") from None
+        raise UnusableSchema(f"the writer's Protobuf schema cannot be used: {error}") from None
 
     @functools.cache
     def message_class(path: tuple[int, ...]) -> type[Message]:
@@ -65,7 +65,7 @@ def _compile(files: dict[str, str]) -> FileDescriptor:
         for name, text in files.items():
             file = Path(folder, name).resolve()
             if not file.is_relative_to(Path(folder).resolve()):
-                raise SchemaError(f"a schema imports {name!r}, outside its own folder")
+                raise UnusableSchema(f"a schema imports {name!r}, outside its own folder")
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
         compiled = Path(folder, "compiled.pb")
@@ -78,7 +78,7 @@ def _compile(files: dict[str, str]) -> FileDescriptor:
             f"--descriptor_set_out={compiled}",
         ]
         if protoc.main([*arguments, _ROOT]) != 0:
-            raise SchemaError("the writer's Protobuf schema does not compile")
+            raise UnusableSchema("the writer's Protobuf schema does not compile")
         file_set = descriptor_pb2.FileDescriptorSet.FromString(compiled.read_bytes())
     pool = descriptor_pool.DescriptorPool()
     for proto in file_set.file:

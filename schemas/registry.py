@@ -18,8 +18,16 @@ import structlog
 from cyclopts import Parameter
 from schema_registry.client import AsyncSchemaRegistryClient
 
-from schemas.errors import RegistryUnavailable, SchemaError, SettingsError, reason_of
-from schemas.kafka.settings import secret, trust, without_password
+from schemas.errors import (
+    RegistryUnavailable,
+    SchemaClash,
+    SchemaError,
+    SettingsError,
+    UnknownSchema,
+    UnusableSchema,
+    reason_of,
+)
+from schemas.secrets import secret, trust, without_password
 
 SchemaType = Literal["AVRO", "PROTOBUF", "JSON"]
 READABLE_FOREVER = "BACKWARD_TRANSITIVE"
@@ -115,7 +123,7 @@ class Registry:
         written under it must stay readable. Any other level holds.
 
         Raises:
-            SchemaError: the schema clashes with a registered one; the text says in what.
+            SchemaClash: the schema clashes with a registered one; the text says in what.
             RegistryUnavailable: no answer.
         """
         body = {"schema": schema.schema, "schemaType": schema.schema_type}
@@ -128,7 +136,7 @@ class Registry:
             log.info("compatibility level set", subject=subject, compatibility=READABLE_FOREVER)
         answer, status = await self._ask("register", body, subject=subject)
         if status != httpx.codes.OK:
-            raise SchemaError(f"{subject}: the registry refused our schema: {_reason(answer)}")
+            raise SchemaClash(f"{subject}: the registry refused our schema: {_reason(answer)}")
         schema_id = self._understood(answer, _Registered).id
         log.info("schema registered", subject=subject, id=schema_id)
         return schema_id
@@ -137,12 +145,13 @@ class Registry:
         """The schema with this id.
 
         Raises:
-            SchemaError: the registry does not know the id, does not give it out, or it is of another kind.
+            UnknownSchema: the registry does not know the id, or does not give it out.
+            UnusableSchema: it is of another kind.
             RegistryUnavailable: no answer; nothing is known about the id.
         """
         until, reason = self._refused.get(schema_id, (0.0, ""))
         if until > time.monotonic():
-            raise SchemaError(reason)
+            raise UnknownSchema(reason)
         asking = self._writers.get(schema_id)
         if asking is None:
             asking = self._writers[schema_id] = asyncio.create_task(self._fetch_writer(schema_id))
@@ -162,18 +171,18 @@ class Registry:
         return self._as_writer(f"schema id {schema_id}", answer, status)
 
     async def referenced(self, reference: Reference) -> WriterSchema:
-        """The schema that a reference names; raises SchemaError, RegistryUnavailable."""
+        """The schema that a reference names; raises UnknownSchema, UnusableSchema, RegistryUnavailable."""
         answer, status = await self._ask("get_schema", subject=reference.subject, version=reference.version)
         return self._as_writer(f"{reference.subject} version {reference.version}", answer, status)
 
     def _as_writer(self, what: str, answer: Any, status: int) -> WriterSchema:
         if status == httpx.codes.NOT_FOUND:
-            raise SchemaError(f"{what} is unknown to the registry")
+            raise UnknownSchema(f"{what} is unknown to the registry")
         if status >= httpx.codes.BAD_REQUEST:
-            raise SchemaError(f"{what} is refused by the registry: {_reason(answer)}")
+            raise UnknownSchema(f"{what} is refused by the registry: {_reason(answer)}")
         kind = answer.get("schemaType", "AVRO") if isinstance(answer, dict) else None
         if isinstance(kind, str) and kind not in get_args(SchemaType):
-            raise SchemaError(f"{what} is {kind}, which no payment is written in")
+            raise UnusableSchema(f"{what} is {kind}, which no payment is written in")
         return self._understood(answer, WriterSchema)
 
     def _understood(self, answer: Any, kind: type[T]) -> T:

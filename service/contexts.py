@@ -12,9 +12,9 @@ from pathlib import Path
 from aiohttp import web
 
 from fraud.rules import load
-from schemas.codecs import PaymentReader
 from schemas.errors import SettingsError
 from schemas.event_loop import background
+from schemas.payment_reader import PaymentReader
 from schemas.registry import Registry
 from service.access.authentication import ACCESS, Access
 from service.access.jwk_set import JWT_KEYS, FetchedKeys, KeyFile

@@ -1,5 +1,5 @@
 """Every setting of the service, in one place: each field is a flag and an environment variable (`service_port` is
---service-port and SERVICE_PORT). Secrets have no flag: see `schemas.kafka.settings` and `schemas.registry`.
+--service-port and SERVICE_PORT). Secrets have no flag: see `schemas.secrets`.
 """
 
 import math

@@ -14,11 +14,11 @@ from fraud.detection.partition_keys import payee_key, payor_key
 from fraud.detection.rejected import carried, check_time, rejected
 from fraud.detection.topology import NORMALISE
 from fraud.streams.stage import Output, Partitions, Processor, Stage
-from schemas.codecs import PaymentReader
 from schemas.errors import PaymentError
 from schemas.kafka.partitioning import partition_of
 from schemas.kafka.topics import PAYMENT_REJECTED, PAYMENTS, PAYMENTS_BY_PAYEE, RAW_TOPICS
 from schemas.payment import NormalisedPayment, Payment, encode_json
+from schemas.payment_reader import PaymentReader
 from schemas.registry import Registry
 
 OUTPUTS = (PAYMENTS, PAYMENTS_BY_PAYEE, PAYMENT_REJECTED)

@@ -16,7 +16,7 @@ import stamina
 from cyclopts import Parameter
 
 from schemas.errors import SettingsError, UndertenError, reason_of
-from schemas.kafka.settings import secret, trust, without_password
+from schemas.secrets import secret, trust, without_password
 
 T = TypeVar("T")
 

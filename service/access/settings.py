@@ -10,7 +10,7 @@ import httpx
 from cyclopts import Parameter
 
 from schemas.errors import SettingsError
-from schemas.kafka.settings import trust
+from schemas.secrets import trust
 
 # Public-key algorithms alone (RFC 7518, section 3; RFC 8037): with a symmetric one, who can check could also sign.
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]

@@ -14,12 +14,12 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from schemas.codecs import PaymentReader
 from schemas.errors import PaymentError
 from schemas.kafka.failures import reason_to_retry
 from schemas.kafka.reading import offsets_at, read_to_end
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import RAW_TOPICS, REQUEST_ID
+from schemas.payment_reader import PaymentReader
 from service.idempotency.deduplicator import NotKept, Once
 from service.idempotency.fingerprints import fingerprint, key
 from service.idempotency.processes import Owners

@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from schemas.codecs import PaymentCodec, payment_codecs
-from schemas.errors import RegistryUnavailable, SchemaError
+from schemas.errors import RegistryUnavailable, SchemaClash
 from schemas.registry import Registry
 
 log = structlog.get_logger(__name__)
@@ -17,13 +17,13 @@ log = structlog.get_logger(__name__)
 class Formats:
     """The codecs, from the moment on at which the registry has our schemas.
 
-    `failed` is resolved with the SchemaError of a schema that clashes with what is registered: nothing that is sent
+    `failed` is resolved with the SchemaClash of a schema that clashes with what is registered: nothing that is sent
     could be trusted then, so the service has to end.
     """
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
-        self.failed: asyncio.Future[SchemaError] = asyncio.get_running_loop().create_future()
+        self.failed: asyncio.Future[SchemaClash] = asyncio.get_running_loop().create_future()
         self._codecs: dict[str, PaymentCodec] = {}
         self._reason = "still registering the schemas"
 
@@ -51,7 +51,7 @@ class Formats:
                     except RegistryUnavailable as error:
                         self._reason = str(error)
                         raise
-        except SchemaError as error:
+        except SchemaClash as error:
             self._reason = str(error)
             self.failed.set_result(error)
         except Exception:

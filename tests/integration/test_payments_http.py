@@ -14,9 +14,10 @@ import msgspec
 import pytest
 
 from schemas import payment_pb2
-from schemas.codecs import AVRO_SCHEMA, PaymentReader
+from schemas.codecs import AVRO_SCHEMA
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, RAW_TOPICS
+from schemas.payment_reader import PaymentReader
 from schemas.registry import Registry, RegistrySettings
 from service.app import make_app
 from service.payments.samples import BANKS

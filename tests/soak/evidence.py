@@ -10,12 +10,12 @@ import msgspec
 
 from fraud.comparison.engines import python_lag
 from schemas import wire_format
-from schemas.codecs import PaymentReader
 from schemas.errors import UndertenError
 from schemas.kafka.reading import read_to_end
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import PAYMENTS, RAW_TOPICS, REVIEW_QUEUE
 from schemas.payment import Payment
+from schemas.payment_reader import PaymentReader
 from schemas.registry import Registry
 from tests.conftest import Servers
 from tests.soak.installation import WORKERS, Installation

@@ -7,8 +7,9 @@ import pytest
 
 from fraud.settings import FraudSettings
 from schemas.errors import SettingsError
-from schemas.kafka.settings import KafkaSettings, secret
+from schemas.kafka.settings import KafkaSettings
 from schemas.registry import RegistrySettings
+from schemas.secrets import secret
 
 
 @pytest.mark.parametrize(

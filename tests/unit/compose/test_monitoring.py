@@ -16,8 +16,8 @@ import fraud.metrics
 from fraud.detection.detect import Detect
 from fraud.detection.normalise import Normalise
 from fraud.rules import load
-from schemas.codecs import PaymentReader
 from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE, RAW_TOPICS
+from schemas.payment_reader import PaymentReader
 from schemas.registry import Registry, RegistrySettings
 from service.metrics import Metrics
 from service.producer.outcomes import NotDelivered

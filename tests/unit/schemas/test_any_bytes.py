@@ -23,10 +23,11 @@ from fraud.rules import load, parse
 from fraud.windows import RuleWindows
 from schemas import payment_pb2, wire_format
 from schemas.avro import writer_schema
-from schemas.codecs import OURS, AvroCodec, JsonCodec, PaymentReader, ProtobufCodec, decode_posted
+from schemas.codecs import OURS, AvroCodec, JsonCodec, ProtobufCodec, decode_posted
 from schemas.errors import PaymentError, SchemaError, SettingsError
 from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_LATE, PAYMENT_PROTOBUF, RAW_TOPICS, REVIEW_QUEUE
 from schemas.payment import FIELDS, ForeignPayment, Payment
+from schemas.payment_reader import PaymentReader
 from schemas.registry import Reference, WriterSchema
 from service.http.bodies import media_type
 from service.http.problems import Problem

@@ -9,7 +9,7 @@ NAMES = (
 
 
 def test_the_service_registers_no_metric_of_fraud_s() -> None:
-    process = subprocess.run([sys.executable, "-c", NAMES], capture_output=True, text=True, check=True)  # noqa: S603
+    process = subprocess.run([sys.executable, "-c", NAMES], capture_output=True, text=True, check=True)
     names = process.stdout.split()
     assert names
     assert [name for name in names if name.startswith("underten")] == []
