@@ -14,8 +14,8 @@ _FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _ELSEWHERE = re.compile(r"https?:")
 _PATH = re.compile(rf"`((?:{'|'.join(re.escape(folder.name) for folder in FOLDERS)})/[\w./-]+)`")
-YOURS = {"compose/credentials.env"}
-"""Files that the pages tell their reader to make."""
+YOURS = {"compose/credentials.env", "compose/prometheus/token", "compose/rules", "compose/certificates"}
+"""Files and folders that the pages tell their reader to make."""
 
 
 def prose(page: Path) -> str:

@@ -81,8 +81,8 @@ def in_example() -> dict[str, str]:
 
 def environment(file: str, name: str) -> dict[str, str]:
     """What a container is told; in the cluster's file by the example, as filled in as it is."""
-    told: dict[str, str] = container(file, name).get("environment", {})
-    return {**(in_example() if "env_file" in container(file, name) else {}), **told}
+    fixed = {key: value for key, value in container(file, name).get("environment", {}).items() if value is not None}
+    return {**(in_example() if "env_file" in container(file, name) else {}), **fixed}
 
 
 def listeners(file: str, name: str) -> set[int]:
@@ -193,9 +193,9 @@ def test_everybody_uses_the_same_kafka_registry_and_ksqldb() -> None:
 
 
 @pytest.mark.parametrize(("file", "name"), INSIDE)
-def test_each_address_is_a_container_that_listens_there_and_is_started_before(file: str, name: str) -> None:
+def test_each_address_is_a_container_that_listens_there(file: str, name: str) -> None:
     known = FILES[file]["services"]
-    values = [*container(file, name).get("environment", {}).values(), *container(file, name).get("command", [])]
+    values = [*environment(file, name).values(), *container(file, name).get("command", [])]
     addresses = re.findall(rf"\b({'|'.join(known)}):(\d+)", " ".join(values))
     assert [(host, port) for host, port in addresses if int(port) not in listeners(file, host)] == []
     hosts = {host for host, _ in re.findall(r"//([a-z][\w.-]*):(\d+)", " ".join(values))}
@@ -322,6 +322,20 @@ def test_nothing_waits_in_a_circle(file: str) -> None:
     assert waiting == {}
 
 
+def test_who_watches_waits_for_nobody_and_nobody_waits_for_it() -> None:
+    services = FILES[LOCAL]["services"]
+    watchers = {name for name, service in services.items() if service.get("profiles") == ["monitoring"]}
+    assert watchers == {"prometheus", "grafana"}
+    assert [name for name in watchers if "depends_on" in services[name]] == []
+    assert [name for name, service in services.items() if watchers & set(service.get("depends_on", {}))] == []
+
+
+def test_no_container_reports_to_its_maker() -> None:
+    assert environment(LOCAL, "ksqldb-server")["KSQL_CONFLUENT_SUPPORT_METRICS_ENABLE"] == "false"
+    grafana = environment(LOCAL, "grafana")
+    assert {value for name, value in grafana.items() if name.startswith("GF_ANALYTICS_")} == {"false"}
+
+
 @every_container
 def test_no_container_runs_as_root_or_can_become_it(file: str, name: str) -> None:
     assert re.fullmatch(r"appuser|[1-9]\d*:[1-9]\d*", container(file, name)["user"])
@@ -401,13 +415,20 @@ def copied() -> list[str]:
 
 def reaches_the_build(path: str) -> bool:
     """By .dockerignore: the last line that names the path, or a folder above it, decides."""
-    above = [path, *(str(each) for each in Path(path).parents if each.name)]
+    above = [Path(path), *(folder for folder in Path(path).parents if folder.name)]
     reaches = True
     for line in IGNORED:
-        pattern = line.removeprefix("!").removeprefix("**/")
-        if line and not line.startswith("#") and any(fnmatch(each, pattern) for each in above):
+        if line and not line.startswith("#") and any(named_by(line.removeprefix("!"), name) for name in above):
             reaches = line.startswith("!")
     return reaches
+
+
+def named_by(pattern: str, path: Path) -> bool:
+    """As Docker has it: an asterisk goes no deeper, two do."""
+    if pattern.startswith("**/"):
+        return fnmatch(path.name, pattern.removeprefix("**/"))
+    parts = pattern.split("/")
+    return len(parts) == len(path.parts) and all(map(fnmatch, path.parts, parts))
 
 
 @pytest.mark.parametrize("path", copied())
@@ -438,7 +459,14 @@ def test_each_package_and_its_data_get_into_the_image() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["compose/credentials.env", "compose/certificates/ca.pem", ".git/config", ".local/kafka", "tests/conftest.py"],
+    [
+        "compose/credentials.env",
+        "compose/certificates/ca.pem",
+        "compose/rules/rules.toml",
+        ".git/config",
+        ".local/kafka",
+        "tests/conftest.py",
+    ],
 )
 def test_nothing_else_reaches_the_build(path: str) -> None:
     assert not reaches_the_build(path)
@@ -486,8 +514,17 @@ def test_the_example_leads_to_sasl_over_tls_and_to_basic_authentication(monkeypa
     assert all(in_example()[name].startswith("https://") for name in ("SCHEMA_REGISTRY_URL", "KSQLDB_URL"))
 
 
+def test_whoever_reads_the_rules_is_told_of_others_by_whoever_runs_compose() -> None:
+    for file, name in OURS:
+        mounted = "./rules:/rules:ro" in container(file, name).get("volumes", [])
+        assert mounted is (name != "locust")
+        if mounted and file == LOCAL:
+            assert container(file, name)["environment"]["FRAUD_RULES"] is None  # taken from where Compose runs
+    assert "FRAUD_RULES" in in_example()
+
+
 def test_the_files_that_the_example_names_are_mounted_read_only() -> None:
-    named = {value for name, value in in_example().items() if name.endswith("_FILE")}
+    named = {value for name, value in in_example().items() if name.endswith(("_FILE", "_RULES"))}
     assert named
     for name in ("service", "fraud", "ksql-deploy"):
         mounts = [mount.split(":") for mount in container(CLUSTER, name)["volumes"]]
@@ -497,7 +534,7 @@ def test_the_files_that_the_example_names_are_mounted_read_only() -> None:
 
 def test_credentials_are_in_no_file_that_is_committed() -> None:
     ignored = set(Path(".gitignore").read_text(encoding="utf-8").splitlines())
-    assert {"compose/credentials.env", "compose/certificates/", "access.toml", "/*.ndjson"} <= ignored
+    assert {"compose/credentials.env", "compose/certificates/", "compose/rules/", "access.toml", "/*.ndjson"} <= ignored
     for file, name in CONTAINERS:
         assert not set(container(file, name).get("environment", {})) & secrets()
     assert {in_example()[name] for name in secrets()} == {"change me"}

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import promql_parser
 import pytest
@@ -21,6 +21,7 @@ from schemas.payment_reader import PaymentReader
 from schemas.registry import Registry, RegistrySettings
 from service.metrics import Metrics
 from service.producer.outcomes import NotDelivered
+from service.queue.decisions import Kind
 from tests.unit.compose.test_files import LOCAL, container, listeners
 
 ALERTS = yaml.safe_load(Path("compose/prometheus/alerts.yml").read_text(encoding="utf-8"))["groups"]
@@ -114,7 +115,7 @@ def test_each_alert_has_what_an_alert_needs_and_a_name_of_its_own() -> None:
         assert kept is None or labels <= {kept[1]}
 
 
-def test_what_alerts_watch_for_increases_begins_at_0() -> None:
+def test_whatever_is_watched_for_increases_begins_at_0() -> None:
     Normalise(PaymentReader(Registry(RegistrySettings())), {})
     Detect(0, load(), Registry(RegistrySettings()), {})
     rejected = {sample.labels["topic"] for sample in samples(fraud.metrics.REJECTED)}
@@ -126,6 +127,8 @@ def test_what_alerts_watch_for_increases_begins_at_0() -> None:
     while more := {sub for kind in kinds for sub in kind.__subclasses__()} - kinds:
         kinds |= more
     assert outcomes >= {kind.kind for kind in kinds}
+    decisions = [sample for sample in samples(Metrics()._decisions) if sample.name == "underten_decisions_total"]
+    assert {sample.labels["decision"]: sample.value for sample in decisions} == dict.fromkeys(get_args(Kind), 0)
 
 
 def samples(counter: Counter) -> list[Sample]:

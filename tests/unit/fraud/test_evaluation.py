@@ -182,6 +182,14 @@ def test_a_table_has_a_line_for_each_typology_and_rule(tmp_path: Path, capsys: p
     assert "0.000" in shown
 
 
+def test_the_truth_may_come_from_another_container_by_standard_input(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.ndjson"
+    rows.write_bytes(b"")
+    truth = b'{"typology":"pair","expected":["big"],"payment_ids":["1"],"crossed_at":5}'
+    output = run("-m", "fraud", "evaluate", "--rows", str(rows), "--truth=-", "--format=json", given=truth)
+    assert [(rule["rule"], rule["recall"]) for rule in json.loads(output)["rules"]] == [("big", 0.0)]
+
+
 def test_a_truth_that_is_not_there_is_an_error_that_ends_with_status_2(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "fraud", "evaluate", "--truth", str(tmp_path / "none"), "--rows", "-"]
     ended = subprocess.run(command, input=b"", capture_output=True, check=False)
