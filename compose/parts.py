@@ -29,10 +29,17 @@ from schemas.errors import UndertenError, reason_of
 KAFKA = "4.1.0"
 REGISTRY = "3.0.9"
 SLF4J = "1.7.36"
+JACKSON = "2.19.0"
+AVRO = "1.12.2"
+WIRE = "6.4.7"
 COMPILER = "3.45.0"
 ENDPOINTS = {
     "kafka": f"org.apache.kafka:kafka_2.13:{KAFKA}+org.slf4j:slf4j-simple:{SLF4J}",
-    "streams": f"org.apache.kafka:kafka-streams-test-utils:{KAFKA}+org.slf4j:slf4j-simple:{SLF4J}",
+    "streams": (
+        f"org.apache.kafka:kafka-streams-test-utils:{KAFKA}+org.slf4j:slf4j-simple:{SLF4J}"
+        f"+com.fasterxml.jackson.core:jackson-databind:{JACKSON}+com.fasterxml.jackson.core:jackson-core:{JACKSON}"
+        f"+org.apache.avro:avro:{AVRO}+com.squareup.wire:wire-schema-jvm:{WIRE}"
+    ),
     "compiler": f"org.eclipse.jdt:ecj:{COMPILER}",
 }
 REGISTRY_ARCHIVE = ("io.apicurio", "apicurio-registry-app", REGISTRY, "all", "tar.gz")

@@ -7,6 +7,7 @@ from fraud.commands.account import erase, export
 from fraud.commands.compare import compare
 from fraud.commands.evaluate import evaluate
 from fraud.commands.ksql import ksql
+from fraud.commands.rules import rules
 from fraud.detection.detect import detect_stage
 from fraud.detection.normalise import normalise_stage
 from fraud.replay import replay
@@ -22,6 +23,7 @@ cli = command_line(
     "fraud", "Watches payments for structuring (31 U.S.C. 5324). Each setting is an environment variable, too."
 )
 
+cli.command(rules)
 cli.command(ksql)
 cli.command(compare)
 cli.command(evaluate)

