@@ -30,11 +30,20 @@ class Child:
     It ends with the *thread* that started it, because that is what the kernel watches: start it from one that stays.
     """
 
-    def __init__(self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        *,
+        append: bool = False,
+    ) -> None:
+        """`append`: the log of an earlier child stays, and this one's follows."""
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:
+        with log.open("ab" if append else "wb") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own programs
                 [sys.executable, str(TETHER), str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from compose import licences
-from compose.parts import fetch, jars, lock
+from compose.parts import fetch, lock
 from compose.stack import HomeSettings, StackSettings, up
 from schemas.cli import command_line
 
@@ -19,9 +19,7 @@ def start(settings: StackSettings | None = None) -> None:
 @cli.command(name="fetch")
 def fetch_parts(settings: HomeSettings | None = None) -> None:
     """Download what the stack and the tests run, where it is missing: no test's time limit allows for that."""
-    parts = (settings or HomeSettings()).stack_home / "parts"
-    fetch(parts)
-    jars("streams", parts)
+    fetch((settings or HomeSettings()).stack_home / "parts", streams=True)
 
 
 @cli.command(name="lock")

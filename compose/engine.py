@@ -22,6 +22,7 @@ OPTIONS = (
     "--sun-misc-unsafe-memory-access=allow",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.log.streams=info",
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.clients.admin.internals=off",  # topics that are being made
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
 )
 
@@ -37,4 +38,4 @@ def start_engine(home: Path, *, kafka: str, registry: str, app: str, rules: Sequ
     file.write_bytes(msgspec.json.encode([meaning(rule) for rule in rules]))
     arguments = [kafka, registry, applications_prefix(app), str(file), str(folder / "state")]
     command = [*java(HEAP), *OPTIONS, "-cp", class_path([SOURCES], home), "streams.Engine", *arguments]
-    return Child("the second engine", command, log)
+    return Child("the second engine", command, log, append=True)

@@ -45,6 +45,7 @@ JAVA = {
     "com.google.re2j": "BSD-3-Clause",
     "net.sf.jopt-simple": "MIT",
     "net.sourceforge.argparse4j": "MIT",
+    "org.checkerframework": "MIT",
     "org.eclipse.jdt": "EPL-2.0",
     "org.hdrhistogram": "CC0-1.0 OR BSD-2-Clause",
     "org.pcollections": "MIT",

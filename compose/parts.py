@@ -77,11 +77,18 @@ def locked() -> dict[str, list[Part]]:
     return msgspec.convert(tomllib.loads(text), dict[str, list[Part]])
 
 
-def fetch(home: Path) -> None:
-    """Everything that the stack runs, below `home`: downloads what is missing, in one go. Raises PartsError."""
+def fetch(home: Path, *, streams: bool) -> None:
+    """Everything that the stack runs, below `home`: downloads what is missing, in one go. Raises PartsError.
+
+    `streams`: also what the second engine on Kafka Streams is compiled and run with.
+    """
+    parts = locked()
     with _alone(home):
-        [registry] = locked()["registry"]
-        _ensure([*locked()["kafka"], *([] if _unpacked(registry, home).exists() else [registry])], home)
+        [registry] = parts["registry"]
+        needed = [*parts["kafka"], *([] if _unpacked(registry, home).exists() else [registry])]
+        if streams:
+            needed += [*parts["streams"], *parts["compiler"]]
+        _ensure(list(dict.fromkeys(needed)), home)
     registry_jar(home)
 
 

@@ -19,9 +19,13 @@ from rich.table import Table
 
 from compose.addresses import check_free, free_port, port_of, port_of_url
 from compose.child import Child, await_condition
+from compose.engine import start_engine
 from compose.kafka import start_kafka
 from compose.parts import fetch
 from compose.registry import API, start_registry
+from compose.respawn import Respawned
+from fraud.rules import load
+from fraud.settings import EngineChoice, EngineSettings, InstallationSettings, RulesSettings
 from schemas.errors import SettingsError
 
 READY_SECONDS = 60.0
@@ -39,7 +43,7 @@ class HomeSettings:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class StackSettings(HomeSettings):
+class StackSettings(HomeSettings, RulesSettings, InstallationSettings, EngineSettings):
     """Where the parts of the local stack listen; always on this machine alone."""
 
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
@@ -67,10 +71,20 @@ class StackSettings(HomeSettings):
     """Port of fraud's metrics."""
 
     ksqldb_url: str | None = None
-    """Address of a ksqlDB to compare with; none is started here."""
+    """Address of a ksqlDB to compare with. Without it the rules run on Kafka Streams, too, unless ENGINE is none."""
 
     only: Literal["all", "servers"] = "all"
     """servers: Kafka and the schema registry alone."""
+
+    @property
+    def second_engine(self) -> EngineChoice:
+        """What Python is compared with."""
+        return self.engine or ("ksqldb" if self.ksqldb_url else "streams")
+
+    @property
+    def runs_streams(self) -> bool:
+        """Whether the rules run on Kafka Streams here."""
+        return self.only == "all" and self.second_engine == "streams"
 
     @property
     def service_url(self) -> str:
@@ -96,6 +110,7 @@ class StackSettings(HomeSettings):
             "FRAUD_METRICS_HOST": self.fraud_metrics_host,
             "FRAUD_METRICS_PORT": self.fraud_metrics_port,
             "KSQLDB_URL": self.ksqldb_url,
+            "ENGINE": self.second_engine,
             "QUEUE_VIEW": os.environ.get("QUEUE_VIEW", self.stack_home / "review_queue.sqlite"),
         }
         return {name: str(value) for name, value in known.items() if value is not None}
@@ -118,8 +133,11 @@ def up(settings: StackSettings) -> None:
         try:
             began = time.monotonic()
             children = _start(settings, screen, running)
+            engine = _start_engine(settings, screen, running)
             _show(settings, screen, time.monotonic() - began)
             while True:
+                if engine:
+                    engine.tend()
                 for child in children:
                     child.check()
                 time.sleep(WATCH_SECONDS)
@@ -132,7 +150,7 @@ def _start(settings: StackSettings, screen: Console, running: ExitStack) -> list
     kafka_port = port_of(settings.kafka_bootstrap_servers, "KAFKA_BOOTSTRAP_SERVERS")
     registry_port = port_of_url(settings.schema_registry_url, API, "SCHEMA_REGISTRY_URL")
     _check_ports(settings, kafka_port, registry_port)
-    fetch(home / "parts")
+    fetch(home / "parts", streams=settings.runs_streams)
     children: list[Child] = []
 
     def started(child: Child) -> None:
@@ -161,6 +179,29 @@ def _start(settings: StackSettings, screen: Console, running: ExitStack) -> list
         await_condition("both stages had their tasks", _ok(detects), fraud, READY_SECONDS, children)
         await_condition("it was ready", _ok(f"{settings.service_url}/health/ready"), service, READY_SECONDS, children)
     return children
+
+
+def _start_engine(settings: StackSettings, screen: Console, running: ExitStack) -> Respawned | None:
+    """The second engine, last and without waiting for it: nothing else needs it."""
+    if not settings.runs_streams:
+        return None
+    home = settings.stack_home.resolve()
+    rules = load(settings.fraud_rules)
+
+    def start() -> Child:
+        return start_engine(
+            home,
+            kafka=settings.kafka_bootstrap_servers,
+            registry=settings.schema_registry_url,
+            app=settings.fraud_app,
+            rules=rules,
+            log=home / "logs" / "streams.log",
+        )
+
+    screen.print("starting the second engine")
+    engine = Respawned(start, screen.print)
+    running.callback(engine.stop)
+    return engine
 
 
 def _check_ports(settings: StackSettings, kafka_port: int, registry_port: int) -> None:
@@ -207,10 +248,16 @@ def _show(settings: StackSettings, screen: Console, seconds: float) -> None:
         table.add_row("", f"http://{settings.fraud_metrics_host}:{settings.fraud_metrics_port}/metrics")
     table.add_row("Kafka", settings.kafka_bootstrap_servers)
     table.add_row("schema registry", settings.schema_registry_url)
-    table.add_row("ksqlDB", settings.ksqldb_url or "none (KSQLDB_URL names one)")
+    table.add_row("second engine", _named(settings))
     table.add_row("logs", str(settings.stack_home / "logs"))
     screen.print(f"\nUnderten is up, after {seconds:.0f} s. Ctrl-C ends it; what it holds is kept.\n")
     screen.print(table)
+
+
+def _named(settings: StackSettings) -> str:
+    if settings.runs_streams:
+        return "Kafka Streams (KSQLDB_URL names a ksqlDB instead)"
+    return f"ksqlDB at {settings.ksqldb_url}" if settings.second_engine == "ksqldb" else "none"
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from cyclopts import Parameter
 
@@ -11,6 +12,8 @@ from schemas.kafka.settings import LAST_PORT, KafkaSettings
 from schemas.kafka.topics import TopicSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
+
+EngineChoice = Literal["ksqldb", "streams", "none"]
 
 
 @Parameter(name="*")
@@ -29,6 +32,16 @@ class RulesSettings:
 
     fraud_rules: Path | None = None
     """File with the rules; without it those that are shipped."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """The second engine, which the rules run on beside Python."""
+
+    engine: EngineChoice | None = None
+    """Second engine: ksqldb, at KSQLDB_URL; streams, which the local stack starts; none. Without it ksqldb where
+    KSQLDB_URL is set."""
 
 
 @Parameter(name="*")

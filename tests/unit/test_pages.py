@@ -21,7 +21,7 @@ from fraud.commands.compare import CompareSettings
 from fraud.commands.evaluate import EvaluateSettings
 from fraud.ksqldb.client import KsqldbSettings
 from fraud.rules import load
-from fraud.settings import FraudSettings
+from fraud.settings import EngineSettings, FraudSettings
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import ALL_TOPICS, CONFIGS, TopicSettings
 from schemas.logs import LogSettings
@@ -39,7 +39,7 @@ SETTINGS: dict[str, tuple[type[Any], ...]] = {
     "Kafka": (KafkaSettings,),
     "The schema registry": (RegistrySettings,),
     "Topics that have to be made": (TopicSettings,),
-    "ksqlDB": (KsqldbSettings,),
+    "The second engine": (EngineSettings, KsqldbSettings),
     "Logs": (LogSettings,),
     "Load": (LoadSettings,),
     "The local stack": (StackSettings,),
