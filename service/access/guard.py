@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Iterable, Mapping
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from yarl import URL
 
 from service.access.authentication import (
@@ -16,7 +16,7 @@ from service.access.authentication import (
     from_another_site,
     permit,
 )
-from service.access.settings import is_loopback
+from service.access.settings import AccessSettings, is_address, is_loopback
 from service.http.middleware import Guard
 from service.http.problems import Problem
 from service.settings import SETTINGS
@@ -40,7 +40,7 @@ def make_guard(routes: Mapping[Scope | None, Iterable[web.RouteDef]]) -> Guard:
         if _changes(request, scope) and from_another_site(request):
             raise Problem(403, "cross-site", "this is not taken from another site's page")
         if access is None:
-            _check_host(request)
+            _check_names(request, request.app[SETTINGS].access)
 
     return check
 
@@ -69,16 +69,28 @@ def _changes(request: web.Request, scope: Scope | None) -> bool:
     return request.method not in SAFE or (scope is not None and scope.endswith(":write"))
 
 
-def _check_host(request: web.Request) -> None:
-    """Refuse a name that leads here from outside (DNS rebinding), where no tokens are asked for; raises Problem."""
-    if not (request.app[SETTINGS].access.open_access or _names_this_machine(request.headers.get("Host", ""))):
-        detail = "without tokens, this service answers only to localhost and loopback addresses; see OPEN_ACCESS"
+def _check_names(request: web.Request, access: AccessSettings) -> None:
+    """Refuse a name that leads here from outside (DNS rebinding), where no tokens are asked for; raises Problem.
+
+    A browser sends `Origin` with what may change anything, also through a proxy that puts another name into `Host`.
+    """
+    if not _is_served(request.headers.get(hdrs.HOST, ""), access):
+        detail = "without tokens, this service answers to localhost, addresses and allowed names; see ALLOWED_HOSTS"
         raise Problem(421, "wrong-host", detail)
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None and not _is_served(origin.partition("://")[2], access):
+        raise Problem(403, "cross-site", "this is not taken from a page of that name; see ALLOWED_HOSTS")
 
 
 @functools.lru_cache(maxsize=256)
-def _names_this_machine(host: str) -> bool:
+def _is_served(authority: str, access: AccessSettings) -> bool:
+    """Tell whether a service without tokens is called so.
+
+    Any address will do where others may come: nobody but its owner can serve a page from it.
+    """
     try:
-        return is_loopback(URL.build(scheme="http", authority=host).host or "")
+        host = (URL.build(scheme="http", authority=authority).host or "").lower()
     except ValueError:
         return False
+    names = {name.lower() for name in access.allowed_hosts}
+    return is_loopback(host) or host in names or (access.open_access and is_address(host))

@@ -1,5 +1,6 @@
 """Settings of access control."""
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,6 +15,8 @@ from schemas.secrets import trust
 
 # Public-key algorithms alone (RFC 7518, section 3; RFC 8037): with a symmetric one, who can check could also sign.
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
+"""Neither scheme nor port nor wildcard: RFC 1123, section 2.1, and what container networks call their members."""
 
 
 @Parameter(name="*")
@@ -46,8 +49,15 @@ class AccessSettings:
     open_access: bool = False
     """Serve other machines without asking for tokens: for a network that lets in only who may."""
 
+    allowed_hosts: tuple[str, ...] = ()
+    """Names that a service without tokens answers to, beside localhost and addresses; in the variable, separated by
+    blanks."""
+
     def __post_init__(self) -> None:
         """Raises SettingsError for what cannot work, or is not safe."""
+        for name in self.allowed_hosts:
+            if not HOST_NAME.fullmatch(name):
+                raise SettingsError(f"allowed_hosts takes names such as underten.example.com, not {name!r}")
         if self.jwt_keys is None:
             if self.jwt_issuer or self.jwt_audience:
                 raise SettingsError("jwt_issuer and jwt_audience need jwt_keys: the issuer's JWK set")
@@ -84,7 +94,13 @@ class AccessSettings:
 
 def is_loopback(host: str) -> bool:
     """Tell whether only this machine can reach an address."""
+    return host == "localhost" or (is_address(host) and ip_address(host).is_loopback)
+
+
+def is_address(host: str) -> bool:
+    """Tell whether a host is an IP address, not a name."""
     try:
-        return host == "localhost" or ip_address(host).is_loopback
+        ip_address(host)
     except ValueError:
         return False
+    return True

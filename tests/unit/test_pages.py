@@ -96,7 +96,7 @@ def rows(settings: type[Any]) -> list[str]:
 def shown(default: Any) -> str:
     """As the variable would be written."""
     text = " ".join(default) if isinstance(default, tuple) else default
-    return "" if text is None else f"`{text}`"
+    return f"`{text}`" if text not in {None, ""} else ""
 
 
 def table(title: str) -> list[str]:

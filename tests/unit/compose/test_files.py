@@ -159,7 +159,7 @@ def test_our_commands_take_their_environment_as_it_stands(
     told = environment(file, name)
     settings = given(file, name, monkeypatch)
     taken = {
-        field.name.upper(): getattr(group, field.name)
+        field.name.upper(): in_variable(getattr(group, field.name))
         for group in settings.values()
         for field in dataclasses.fields(group)
     }
@@ -167,7 +167,12 @@ def test_our_commands_take_their_environment_as_it_stands(
     assert (
         "KSQLDB_URL" in taken if name in ONE_SHOT else {"KAFKA_BOOTSTRAP_SERVERS", "SCHEMA_REGISTRY_URL"} <= set(taken)
     )
-    assert {key: str(taken[key]) for key in taken if key in told} == {key: told[key] for key in taken if key in told}
+    assert {key: taken[key] for key in taken if key in told} == {key: told[key] for key in taken if key in told}
+
+
+def in_variable(value: Any) -> str:
+    """A setting as its variable has it."""
+    return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
 @each_file
@@ -222,6 +227,11 @@ def test_no_proxy_stands_between_containers_of_one_file(file: str, name: str) ->
     assert told["NO_PROXY"] == told["no_proxy"]
     hosts = re.findall(r"//([a-z][\w-]*):\d", " ".join([*told.values(), *container(file, name)["command"]]))
     assert set(hosts) <= set(told["NO_PROXY"].split(","))
+
+
+@each_file
+def test_the_service_answers_to_the_name_that_other_containers_call_it(file: str) -> None:
+    assert environment(file, "service")["ALLOWED_HOSTS"] == "service"
 
 
 @every_container
