@@ -53,10 +53,11 @@ screenshots: $(BIN)/.installed-test  ## pictures of what `make up` runs, for the
 bench: $(BIN)/.installed-test  ## the benchmark table; BENCH=batches measures that alone
 	$(BIN)/python -m benchmarks $(BENCH)
 
-lint: $(BIN)/.installed-test  ## style and types
+lint: $(BIN)/.installed-test  ## style, types, and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 lock: $(BIN)/.installed-audit $(BIN)/.installed-test  ## renew the locks after a change in setup.cfg; UPGRADE=--upgrade takes the newest of all
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \

@@ -13,7 +13,7 @@ from fraud.streams.health import served
 from fraud.streams.stage import Stage
 from fraud.streams.worker import Worker
 from schemas.errors import BrokerError
-from schemas.kafka.topics import create_topics
+from schemas.kafka.provisioning import create_topics
 
 GARBAGE = (100_000, 20, 100)
 """When Python looks for garbage in cycles. A batch makes as many objects as its default has as a limit a hundred times

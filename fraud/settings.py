@@ -8,8 +8,8 @@ from typing import Literal
 from cyclopts import Parameter
 
 from schemas.errors import SettingsError
+from schemas.kafka.provisioning import TopicSettings
 from schemas.kafka.settings import LAST_PORT, KafkaSettings
-from schemas.kafka.topics import TopicSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
 

@@ -4,13 +4,13 @@ import sys
 
 from fraud.ksqldb.client import KsqldbSettings
 from schemas.cli import command_line, exit_status
+from schemas.kafka.provisioning import TopicSettings
 from schemas.kafka.settings import KafkaSettings
-from schemas.kafka.topics import TopicSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
 from service.access.authentication import Scope
 from service.access.opaque_tokens import new_token
-from service.access.settings import AccessSettings
+from service.access_settings import AccessSettings
 from service.settings import ServiceSettings, Settings
 from service.supervisor import serve_all
 

@@ -15,11 +15,11 @@ from fraud.ksqldb.client import KsqldbSettings
 from fraud.rules import Rule
 from fraud.settings import InstallationSettings, RulesSettings
 from schemas.errors import SettingsError
+from schemas.kafka.provisioning import TopicSettings
 from schemas.kafka.settings import LAST_PORT, KafkaSettings
-from schemas.kafka.topics import TopicSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
-from service.access.settings import AccessSettings, is_loopback
+from service.access_settings import AccessSettings, is_loopback
 
 MIB = 1024 * 1024
 

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from service.access.settings import AccessSettings
+from service.access_settings import AccessSettings
 
 ISSUER = "https://id.example.com"
 AUDIENCE = "underten"

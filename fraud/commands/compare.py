@@ -21,9 +21,10 @@ from fraud.ksqldb.client import KsqldbSettings, KsqldbUnavailable, StatementErro
 from fraud.rules import Rule, load
 from fraud.settings import InstallationSettings, RulesSettings
 from schemas.errors import BrokerError
+from schemas.kafka.provisioning import retention_ms
 from schemas.kafka.reading import end_offsets
 from schemas.kafka.settings import KafkaSettings
-from schemas.kafka.topics import RAW_TOPICS, kept_ms
+from schemas.kafka.topics import RAW_TOPICS
 from schemas.logs import LogSettings, configure_logs
 
 SHOWN = 20
@@ -129,7 +130,7 @@ async def _behind(settings: CompareSettings, rules: Sequence[Rule]) -> int:
 async def compare_engines(kafka: KafkaSettings, rules: Sequence[Rule]) -> Comparison:
     """All windows of these rules, as they stand on the topics now; raises KafkaError."""
     comparison, times = Comparison(), StreamTimes(rules)
-    kept = await kept_ms(kafka, [SINK + rule.name for rule in rules])
+    kept = await retention_ms(kafka, [SINK + rule.name for rule in rules])
     now = time.time() * 1000
     with Rows() as rows:
         await times.read(kafka)

@@ -16,7 +16,7 @@ from service.access.authentication import (
     from_another_site,
     permit,
 )
-from service.access.settings import AccessSettings, is_address, is_loopback
+from service.access_settings import AccessSettings, is_address, is_loopback
 from service.http.middleware import Guard
 from service.http.problems import Problem
 from service.settings import SETTINGS

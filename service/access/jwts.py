@@ -10,7 +10,7 @@ from jwt.exceptions import ExpiredSignatureError, InvalidAudienceError, InvalidI
 
 from service.access.authentication import SCOPES, BadToken, Identity
 from service.access.jwk_set import KeySource, find_key
-from service.access.settings import AccessSettings
+from service.access_settings import AccessSettings
 from service.http.problems import unavailable
 
 LEEWAY_SECONDS = 10

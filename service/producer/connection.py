@@ -18,9 +18,10 @@ from aiokafka.errors import KafkaError
 
 from schemas.errors import BrokerError, reason_of
 from schemas.kafka.connect import start_client, started
+from schemas.kafka.provisioning import TopicSettings, create_topics
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.stop import abandon_producer, stop_producer
-from schemas.kafka.topics import PAYMENT_LATE, RAW_TOPICS, REVIEW_DECISIONS, REVIEW_QUEUE, TopicSettings, create_topics
+from schemas.kafka.topics import PAYMENT_LATE, RAW_TOPICS, REVIEW_DECISIONS, REVIEW_QUEUE
 
 CONNECT_SECONDS = 10.0
 FAILED = (TimeoutError, KafkaError, RuntimeError)

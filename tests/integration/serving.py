@@ -16,7 +16,7 @@ from schemas import wire_format
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import REVIEW_QUEUE
 from schemas.registry import RegistrySettings
-from service.access.settings import AccessSettings
+from service.access_settings import AccessSettings
 from service.settings import ServiceSettings, Settings
 from tests.integration.processes import READY_SECONDS, until
 

@@ -22,7 +22,7 @@ from service.access.authentication import COOKIE, SCOPES
 from service.access.jwk_set import JWT_KEYS
 from service.access.jwts import LEEWAY_SECONDS
 from service.access.opaque_tokens import new_token
-from service.access.settings import AccessSettings
+from service.access_settings import AccessSettings
 from service.app import make_app, routes_by_scope
 from service.settings import ServiceSettings, Settings
 from tests.conftest import Servers

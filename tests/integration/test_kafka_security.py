@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
 
 from compose.addresses import free_port
 from schemas.errors import BrokerError, SettingsError
+from schemas.kafka.provisioning import TopicSettings, create_topics
 from schemas.kafka.reading import read_to_end
 from schemas.kafka.settings import KafkaSettings
-from schemas.kafka.topics import PAYMENTS, TopicSettings, create_topics
+from schemas.kafka.topics import PAYMENTS
 from tests.conftest import Servers
 from tests.integration.processes import producer, running
 from tests.integration.secured import MECHANISMS, PASSWORD, USER, Secured, environment

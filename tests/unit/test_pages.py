@@ -22,12 +22,13 @@ from fraud.commands.evaluate import EvaluateSettings
 from fraud.ksqldb.client import KsqldbSettings
 from fraud.rules import load
 from fraud.settings import EngineSettings, FraudSettings
+from schemas.kafka.provisioning import TopicSettings
 from schemas.kafka.settings import KafkaSettings
-from schemas.kafka.topics import ALL_TOPICS, CONFIGS, TopicSettings
+from schemas.kafka.topics import ALL_TOPICS, CONFIGS
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
 from service.__main__ import cli as service_cli
-from service.access.settings import AccessSettings
+from service.access_settings import AccessSettings
 from service.settings import ServiceSettings
 
 README = Path("README.md").read_text(encoding="utf-8")

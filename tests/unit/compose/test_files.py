@@ -24,12 +24,12 @@ from load_settings import LoadSettings, read_settings
 from fraud.__main__ import cli as fraud_cli
 from fraud.ksqldb.client import KsqldbSettings
 from fraud.settings import FraudSettings
+from schemas.kafka.provisioning import TopicSettings
 from schemas.kafka.settings import KafkaSettings
-from schemas.kafka.topics import TopicSettings
 from schemas.logs import LogSettings
 from schemas.registry import RegistrySettings
 from service.__main__ import cli as service_cli
-from service.access.settings import AccessSettings
+from service.access_settings import AccessSettings
 from service.settings import ServiceSettings
 
 LOCAL, CLUSTER = "compose/docker-compose.yml", "compose/docker-compose.cluster.yml"

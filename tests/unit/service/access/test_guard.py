@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from schemas.errors import SettingsError
 from service.access.authentication import Scope
 from service.access.guard import make_guard
-from service.access.settings import AccessSettings
+from service.access_settings import AccessSettings
 from service.http.middleware import make_middleware
 from service.metrics import Metrics
 from service.settings import SETTINGS, Settings

@@ -20,7 +20,7 @@ from service.access import jwk_set as keys_module
 from service.access.authentication import Access, BadToken, Identity
 from service.access.jwk_set import FetchedKeys, KeyFile, read_keys
 from service.access.jwts import LEEWAY_SECONDS, Jwts
-from service.access.settings import AccessSettings
+from service.access_settings import AccessSettings
 from service.http.problems import Problem
 from tests.issuer import Key, Published, jwk_set, trusting
 

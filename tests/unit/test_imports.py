@@ -1,0 +1,8 @@
+"""Who may import whom, as setup.cfg's contracts have it."""
+
+import pytest
+from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
+
+
+def test_no_room_imports_what_it_may_not(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lint_imports(no_logo=True) == EXIT_STATUS_SUCCESS, capsys.readouterr().out
