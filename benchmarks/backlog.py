@@ -59,14 +59,14 @@ def _topic(name: str) -> NewTopic:
     return NewTopic(name, PARTITIONS, 1, topic_configs={**CONFIGS[name], "retention.ms": "-1"})
 
 
-async def write(kafka: KafkaSettings, registry: Registry, made: Iterable[tuple[int, Payment]]) -> None:
+async def write(kafka: KafkaSettings, registry: Registry, payments: Iterable[tuple[int, Payment]]) -> None:
     """Payments, each with its time, onto `payment_json`."""
     codec = (await payment_codecs(registry))[PAYMENT_JSON]
     async with AIOKafkaProducer(**kafka.client_options(), max_batch_size=BATCH_BYTES) as producer:
-        await _send(producer, codec, made)
+        await _send(producer, codec, payments)
 
 
-async def _send(producer: AIOKafkaProducer, codec: PaymentCodec, made: Iterable[tuple[int, Payment]]) -> None:
+async def _send(producer: AIOKafkaProducer, codec: PaymentCodec, payments: Iterable[tuple[int, Payment]]) -> None:
     """Full batches, partition by partition, each acknowledged before the next of its partition is sent."""
     batches = {number: producer.create_batch() for number in range(PARTITIONS)}
     under_way: dict[int, asyncio.Future[RecordMetadata]] = {}
@@ -78,7 +78,7 @@ async def _send(producer: AIOKafkaProducer, codec: PaymentCodec, made: Iterable[
         under_way[number] = await producer.send_batch(batches[number], PAYMENT_JSON, partition=number)
         batches[number] = producer.create_batch()
 
-    for at_ms, payment in made:
+    for at_ms, payment in payments:
         key = payor_key(payment.payor_account_no)
         number = partition_of(key, PARTITIONS)
         record = {"timestamp": at_ms, "key": key, "value": codec.encode(payment)}

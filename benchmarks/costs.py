@@ -1,4 +1,4 @@
-"""What a payment costs, with the shipped rules and an ordinary mix: the figures behind docs/capacity.md.
+"""Costs of a payment, with the shipped rules and an ordinary mix: the figures behind docs/capacity.md.
 
 `python -m benchmarks.costs` measures them and prints them; what a number of payments a day needs follows in the page.
 """
@@ -41,7 +41,7 @@ TIMEOUT_SECONDS = 900.0
 
 
 class Costs(msgspec.Struct):
-    """Of one payment, on the machine that it was measured on; CPU in microseconds."""
+    """Costs of one payment, on the machine that it was measured on; CPU in microseconds."""
 
     payments: int
     fraud_cpu: float
@@ -78,9 +78,9 @@ def _service(running: Servers) -> tuple[float, float]:
     """CPU microseconds of a payment that is posted alone, and of one in a batch."""
     port = service(running)
     child = psutil.Process(running.started["service"].process.pid)
-    lines = [encode_json(each) for each in payments(SINGLES)]
+    lines = [encode_json(payment) for payment in payments(SINGLES)]
     singles = [request("/payment_json", "application/json", line) for line in lines]
-    lines = [encode_json(each) for each in payments(10 * SINGLES)]
+    lines = [encode_json(payment) for payment in payments(10 * SINGLES)]
     bodies = [b"\n".join(lines[at : at + BATCH]) for at in range(0, len(lines), BATCH)]
     batches = [request("/payment_json", "application/x-ndjson", body) for body in bodies]
     return (
@@ -91,8 +91,8 @@ def _service(running: Servers) -> tuple[float, float]:
 
 def _cpu_per(process: psutil.Process, work: Callable[[], float]) -> float:
     before = _cpu(process)
-    done = work()
-    return (_cpu(process) - before) / done * 1e6
+    units = work()
+    return (_cpu(process) - before) / units * 1e6
 
 
 def _cpu(process: psutil.Process) -> float:
@@ -150,8 +150,8 @@ def _yesterday(truth: Path) -> Iterator[tuple[int, Payment]]:
     day = (datetime.now(UTC) - timedelta(days=1)).date()
     options = ["--payments", str(PAYMENTS), "--days", "1", "--first-day", str(day), "--truth", str(truth)]
     command = [sys.executable, "locust/history.py", *options]
-    made = subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603 - our own program
-    for line in made.splitlines():
+    history = subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603 - our own program
+    for line in history.splitlines():
         yield msgspec.json.decode(line)["timestamp"], msgspec.json.decode(line, type=Payment)
 
 

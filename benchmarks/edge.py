@@ -100,9 +100,9 @@ def payments(count: int) -> list[Payment]:
 def single_payments() -> list[Result]:
     """Single payments a second, 64 connections, acks=all; against an aiohttp app that only decodes and answers."""
     with servers() as running:
-        ours, reference = service(running), bare(running)
+        port, reference = service(running), bare(running)
         return [
-            _singles(ours, reference, topic, kind, encode, "aiohttp that only decodes and answers", goal)
+            _singles(port, reference, topic, kind, encode, "aiohttp that only decodes and answers", goal)
             for topic, kind, encode, goal, _ in FORMATS
         ]
 
@@ -111,24 +111,24 @@ def against_fastapi() -> list[Result]:
     """Single payments a second against FastAPI with confluent-kafka."""
     name, kind, encode, *_ = FORMATS[0]
     with servers() as running:
-        ours = service(running)
+        port = service(running)
         try:
             reference = fastapi(running)
         except PeerMissing as error:
             return [skipped(SINGLE.format("json"), FASTAPI, 2.5, str(error))]
-        return [_singles(ours, reference, name, kind, encode, FASTAPI, 2.5)]
+        return [_singles(port, reference, name, kind, encode, FASTAPI, 2.5)]
 
 
 def _singles(
-    ours: int, theirs: int, topic: str, kind: str, encode: Callable[[Payment], bytes], against: str, goal: float
+    port: int, reference: int, topic: str, kind: str, encode: Callable[[Payment], bytes], against: str, goal: float
 ) -> Result:
     """Both ports in turn."""
 
     async def measure(port: int) -> float:
-        posts = [request(f"/{topic}", kind, encode(each)) for each in payments(SENT_SINGLY)]
+        posts = [request(f"/{topic}", kind, encode(payment)) for payment in payments(SENT_SINGLY)]
         return await rate(port, posts, CONNECTIONS, ROUND_SECONDS)
 
-    values, references = uvloop.run(_taking_turns(partial(measure, ours), partial(measure, theirs)))
+    values, references = uvloop.run(_taking_turns(partial(measure, port), partial(measure, reference)))
     return at_least_times(SINGLE.format(_format(topic)), values, against, references, goal)
 
 
@@ -143,21 +143,21 @@ def batches_without_receipts() -> list[Result]:
 
 
 def _batches(how: str, **settings: str) -> list[Result]:
-    found = []
+    results = []
     with servers() as running:
         port = service(running, **settings)
         for topic, _, encode, _, goal in FORMATS:
-            ready = [(str(each.payor_account_no).encode(), FRAME + encode(each)) for each in payments(SENT)]
-            ours = partial(_batch_rate, port, topic)
-            values, references = uvloop.run(_taking_turns(ours, partial(_fed, running.kafka, topic, ready)))
+            ready = [(str(payment.payor_account_no).encode(), FRAME + encode(payment)) for payment in payments(SENT)]
+            batch_rate = partial(_batch_rate, port, topic)
+            values, references = uvloop.run(_taking_turns(batch_rate, partial(_fed, running.kafka, topic, ready)))
             name = f"payments a second in batches of {BATCH:,}, {_format(topic)}{how}"
-            found.append(at_least_times(name, values, "aiokafka's producer, send() of ready bytes", references, goal))
-    return found
+            results.append(at_least_times(name, values, "aiokafka's producer, send() of ready bytes", references, goal))
+    return results
 
 
 async def _batch_rate(port: int, topic: str) -> float:
     """Payments a second; none is sent twice."""
-    lines = [encode_json(each) for each in payments(SENT_IN_BATCHES)]
+    lines = [encode_json(payment) for payment in payments(SENT_IN_BATCHES)]
     posts = [
         request(f"/{topic}", "application/x-ndjson", b"\n".join(lines[at : at + BATCH]))
         for at in range(0, len(lines), BATCH)
@@ -172,8 +172,8 @@ def _format(topic: str) -> str:
 async def _taking_turns(one: Measure, other: Measure) -> tuple[list[float], list[float]]:
     """Both, round by round; the first round warms up and is left out."""
     await one(), await other()
-    found = [(await one(), await other()) for _ in range(ROUNDS)]
-    return [first for first, _ in found], [second for _, second in found]
+    rounds = [(await one(), await other()) for _ in range(ROUNDS)]
+    return [first for first, _ in rounds], [second for _, second in rounds]
 
 
 async def _fed(kafka: KafkaSettings, topic: str, ready: Sequence[tuple[bytes, bytes]]) -> float:

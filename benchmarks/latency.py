@@ -62,7 +62,7 @@ def _maximum(port: int, worker: FraudWorker) -> float:
 
 
 def _body(payments: Sequence[Payment]) -> bytes:
-    return b"\n".join(encode_json(each) for each in payments)
+    return b"\n".join(encode_json(payment) for payment in payments)
 
 
 async def _probed(port: int, rate: float) -> list[float]:

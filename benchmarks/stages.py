@@ -55,16 +55,16 @@ def ours(running: Servers, app: str, payments: int, pairs: int) -> float:
     return rate
 
 
-def theirs(running: Servers, peer: Peer, payments: int, pairs: int) -> float:
+def peer_rate(running: Servers, peer: Peer, payments: int, pairs: int) -> float:
     """The same of a peer, its start left out; raises PeerMissing, PeerFailed."""
-    found = run(peer, running.kafka, payments, TIMEOUT_SECONDS)
-    _check(peer.name, found.cases, pairs)
-    return found.per_cpu_second
+    measured = run(peer, running.kafka, payments, TIMEOUT_SECONDS)
+    _check(peer.name, measured.cases, pairs)
+    return measured.per_cpu_second
 
 
-def _check(who: str, found: int, expected: int) -> None:
-    if found != expected:
-        raise PeerFailed(f"{who} found {found:,} cases, not {expected:,}: its speed says nothing")
+def _check(who: str, cases: int, expected: int) -> None:
+    if cases != expected:
+        raise PeerFailed(f"{who} found {cases:,} cases, not {expected:,}: its speed says nothing")
 
 
 def against_kafka_streams() -> list[Result]:
@@ -87,7 +87,7 @@ def _taking_turns(goals: Mapping[Peer, float], payments: int) -> list[Result]:
         for number in range(ROUNDS):
             for peer in goals.keys() - missing.keys():
                 try:
-                    references[peer].append(theirs(running, peer, payments, payments // 6))
+                    references[peer].append(peer_rate(running, peer, payments, payments // 6))
                 except (PeerMissing, PeerFailed) as error:
                     missing[peer] = str(error)
             values.append(ours(running, f"ours-{number}", payments, payments // 6))
@@ -122,7 +122,7 @@ def _stretch(worker: FraudWorker, begin: int, end: int) -> float:
 
 
 def _await_windows(worker: FraudWorker, count: int) -> tuple[float, float]:
-    """How many there were, and the CPU seconds until then, when there were at least so many."""
+    """Wait for this many open windows; their number then, and the CPU seconds until then."""
     until = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < until:
         cpu = worker.cpu_seconds()

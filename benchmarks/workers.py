@@ -35,7 +35,7 @@ class NotThrough(UndertenError):
 
 @dataclass
 class FraudWorker:
-    """One process, from the moment when it has its tasks."""
+    """A fraud process, from the moment when it has its tasks."""
 
     servers: Servers
     app: str
@@ -69,10 +69,10 @@ class FraudWorker:
     def figures(self) -> Counter[tuple[str, str]]:
         """Its metrics by name and stage or rule, added up over the other labels."""
         text = httpx.get(f"http://127.0.0.1:{self.port}/metrics", trust_env=False, timeout=30).text
-        found: Counter[tuple[str, str]] = Counter()
+        sums: Counter[tuple[str, str]] = Counter()
         for name, label, value in _SAMPLE.findall(text):
-            found[name, label] += float(value)  # type: ignore[assignment]
-        return found
+            sums[name, label] += float(value)  # type: ignore[assignment]
+        return sums
 
     def read(self, stage: str) -> float:
         """Records that a stage has read and committed."""

@@ -13,7 +13,7 @@ from aiokafka.errors import InvalidTimestampError
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import PAYMENT_JSON, PAYMENTS
 from tests.conftest import Servers
-from tests.integration.bursts import burst, serving, works
+from tests.integration.bursts import burst, serving, takes_payments
 from tests.integration.processes import make_topics, producer, read_all, running, until
 from tests.integration.serving import end_offsets, payment, post, ready, records
 
@@ -35,7 +35,7 @@ async def test_a_clock_far_ahead_is_named_in_the_answer_and_a_clock_set_back_is_
         assert "clocks" in problem["detail"]
         assert {each.kind for each in await burst(client, 50)} == {"refused-by-kafka"}
         ahead = 0.0
-        await until(lambda: works(client))
+        await until(lambda: takes_payments(client))
         assert {each.status for each in await burst(client, 50)} == {201}
         ahead = -2 * HOUR
         status, receipt = await post(client, "/payment_json", refused)

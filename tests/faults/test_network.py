@@ -14,7 +14,7 @@ from tests.integration.bursts import (
     ids_on_kafka,
     nothing_in_flight,
     serving,
-    works,
+    takes_payments,
 )
 from tests.integration.processes import until
 from tests.integration.serving import end_offsets, ready
@@ -48,7 +48,7 @@ async def test_payments_are_answered_in_time_and_truly_whatever_the_network_does
         during = await burst(client, PAYMENTS)
         assert {each.status for each in during} == ({201} if fault == "slow" else {503})
         link.mend()
-        await until(lambda: works(client))
+        await until(lambda: takes_payments(client))
         after = await burst(client, PAYMENTS)
         assert {each.status for each in after} == {201}
         await until(lambda: nothing_in_flight(client))

@@ -13,7 +13,7 @@ import pytest
 from schemas.kafka.topics import REVIEW_QUEUE
 from service.queue.view import QUEUE_VIEW
 from tests.conftest import Servers
-from tests.integration.bursts import serving, works
+from tests.integration.bursts import serving, takes_payments
 from tests.integration.processes import all_are_ready, producer, service_process, until
 from tests.integration.serving import case, payment, payor_of_this_test, put_cases, ready
 
@@ -103,7 +103,7 @@ async def test_a_view_spoilt_while_it_is_open_is_made_anew(
         await until(lambda: shows(client, payor, cases, least=50))
         epoch = client.app[QUEUE_VIEW].meta("epoch")
         await asyncio.to_thread(spoil, Path(f"{view}{suffix}"))
-        assert await works(client)
+        assert await takes_payments(client)
         cases[2] = large_case(payor, 2, payment_count=99)
         await put_cases(servers.kafka_settings, cases[2])
         await until(lambda: shows(client, payor, cases, least=99))

@@ -44,7 +44,7 @@ async def serving(
 
 
 async def timed_post(client: Client, content: Json) -> Answer:
-    """One payment, and how long its answer took."""
+    """Post a payment; its answer with the seconds that it took."""
     started = time.monotonic()
     async with client.post("/payment_json", json=content) as response:
         answer = await response.json(content_type=None)
@@ -55,27 +55,27 @@ async def timed_post(client: Client, content: Json) -> Answer:
 
 async def burst(client: Client, number: int) -> list[Answer]:
     """That many payments at once."""
-    return await asyncio.gather(*(timed_post(client, payment(payor_account_no=each)) for each in range(number)))
+    return await asyncio.gather(*(timed_post(client, payment(payor_account_no=payor)) for payor in range(number)))
 
 
-async def works(client: Client) -> bool:
-    """Whether a payment is taken."""
+async def takes_payments(client: Client) -> bool:
+    """Post a payment, and tell whether it was acknowledged."""
     return (await timed_post(client, payment())).status == 201
 
 
 async def nothing_in_flight(client: Client) -> bool:
-    """Whether no payment waits for Kafka any more."""
+    """Tell whether no payment waits for Kafka any more."""
     async with client.get("/metrics") as response:
         return "\nunderten_payments_in_flight 0.0\n" in await response.text()
 
 
 async def ids_on_kafka(kafka: KafkaSettings, since: dict[int, int]) -> Counter[str]:
-    """How often each payment is on `payment_json`, after these offsets."""
+    """Copies of each payment on `payment_json` after these offsets, by id."""
     return Counter(json.loads(record.value[5:])["id"] for record in await records(kafka, PAYMENT_JSON, since))
 
 
-def check_truth(answers: list[Answer], found: Counter[str]) -> None:
-    """What was acknowledged is on Kafka, once; what was said not to be accepted is not; the unknown may be either."""
-    assert set(found.values()) <= {1}
-    assert {each.payment_id for each in answers if each.status == 201} <= found.keys()
-    assert not {each.payment_id for each in answers if each.kind == "not-accepted"} & found.keys()
+def check_truth(answers: list[Answer], copies: Counter[str]) -> None:
+    """Check that acknowledged payments are on Kafka once, and those not accepted are not; the unknown may be either."""
+    assert set(copies.values()) <= {1}
+    assert {answer.payment_id for answer in answers if answer.status == 201} <= copies.keys()
+    assert not {answer.payment_id for answer in answers if answer.kind == "not-accepted"} & copies.keys()

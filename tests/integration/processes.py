@@ -46,7 +46,7 @@ async def service_process(servers: Servers, tmp_path: Path, *flags: str) -> Asyn
 
 
 async def is_ready(session: aiohttp.ClientSession, url: str) -> bool:
-    """Whether the process that is asked says so."""
+    """Ask a process whether it is ready."""
     try:
         async with session.get(f"{url}/health/ready") as response:
             return response.status == 200
@@ -55,7 +55,7 @@ async def is_ready(session: aiohttp.ClientSession, url: str) -> bool:
 
 
 async def all_are_ready(url: str) -> bool:
-    """Whether every process behind a port is: each connection is dealt to one of them by chance."""
+    """Ask every process behind a port whether it is ready: each connection is dealt to one of them by chance."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
         return all([await is_ready(session, url) for _ in range(20)])
 
@@ -123,13 +123,13 @@ async def read_all(kafka: KafkaSettings, *topics: str) -> list[ConsumerRecord]:
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)
-        found: list[ConsumerRecord] = []
+        records: list[ConsumerRecord] = []
         async with asyncio.timeout(60):
             for partition, end in ends.items():
                 while await consumer.position(partition) < end:
                     for batch in (await consumer.getmany(partition, timeout_ms=500)).values():
-                        found += batch
-        return found
+                        records += batch
+        return records
 
 
 async def cases(kafka: KafkaSettings) -> dict[str, Json]:

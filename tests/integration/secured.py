@@ -29,18 +29,18 @@ class Secured:
     password: Path
 
     def settings(self, listener: str, **changes: Any) -> KafkaSettings:
-        """What leads through a listener: named as its protocol, or MUTUAL: SSL that asks for a certificate."""
-        given: dict[str, Any] = {
+        """Settings that lead through a listener: named as its protocol, or MUTUAL: SSL that asks for a certificate."""
+        options: dict[str, Any] = {
             "kafka_bootstrap_servers": f"127.0.0.1:{self.ports[listener]}",
             "kafka_security_protocol": "SSL" if listener == "MUTUAL" else listener,
         }
         if listener in {"SSL", "MUTUAL", "SASL_SSL"}:
-            given["kafka_ca_file"] = self.authority
+            options["kafka_ca_file"] = self.authority
         if listener == "MUTUAL":
-            given |= {"kafka_certificate_file": self.certificate, "kafka_key_file": self.key}
+            options |= {"kafka_certificate_file": self.certificate, "kafka_key_file": self.key}
         if listener.startswith("SASL"):
-            given |= {"kafka_username": USER, "kafka_password_file": self.password}
-        return KafkaSettings(**{**given, **changes})
+            options |= {"kafka_username": USER, "kafka_password_file": self.password}
+        return KafkaSettings(**{**options, **changes})
 
 
 def environment(kafka: KafkaSettings) -> dict[str, str]:
@@ -50,7 +50,7 @@ def environment(kafka: KafkaSettings) -> dict[str, str]:
 
 @contextmanager
 def secured_kafka(home: Path) -> Iterator[Secured]:
-    """It runs until the end of the block."""
+    """Run a broker with every kind of listener until the end of the block."""
     authority = trustme.CA()
     store, client = authority.issue_cert("127.0.0.1"), authority.issue_cert("underten@bank.example")
     paths = {name: home / f"{name}.pem" for name in ("authority", "store", "certificate", "key")}
@@ -69,7 +69,7 @@ def secured_kafka(home: Path) -> Iterator[Secured]:
         parts=PARTS,
         log=home / "kafka.log",
         listeners=_listeners(ports, paths["store"], paths["authority"]),
-        scram=[f'{each}=[name={USER},password="{PASSWORD}"]' for each in MECHANISMS[1:]],
+        scram=[f'{mechanism}=[name={USER},password="{PASSWORD}"]' for mechanism in MECHANISMS[1:]],
     )
     try:
         yield Secured(ports, paths["authority"], paths["certificate"], paths["key"], password)
@@ -79,7 +79,7 @@ def secured_kafka(home: Path) -> Iterator[Secured]:
 
 def _listeners(ports: dict[str, int], store: Path, authority: Path) -> list[Listener]:
     tls = {"ssl.keystore.type": "PEM", "ssl.keystore.location": str(store)}
-    asked = {"ssl.client.auth": "required", "ssl.truststore.type": "PEM", "ssl.truststore.location": str(authority)}
+    mutual = {"ssl.client.auth": "required", "ssl.truststore.type": "PEM", "ssl.truststore.location": str(authority)}
     plain = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
     scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
     sasl = {
@@ -90,7 +90,7 @@ def _listeners(ports: dict[str, int], store: Path, authority: Path) -> list[List
     }
     return [
         Listener(name="SSL", port=ports["SSL"], protocol="SSL", properties=tls),
-        Listener(name="MUTUAL", port=ports["MUTUAL"], protocol="SSL", properties={**tls, **asked}),
+        Listener(name="MUTUAL", port=ports["MUTUAL"], protocol="SSL", properties={**tls, **mutual}),
         Listener(name="SASL_PLAINTEXT", port=ports["SASL_PLAINTEXT"], protocol="SASL_PLAINTEXT", properties=sasl),
         Listener(name="SASL_SSL", port=ports["SASL_SSL"], protocol="SASL_SSL", properties={**tls, **sasl}),
     ]

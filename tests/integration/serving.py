@@ -88,22 +88,22 @@ async def end_offsets(kafka: KafkaSettings, topic: str) -> dict[int, int]:
 
 
 async def records(kafka: KafkaSettings, topic: str, since: dict[int, int]) -> list[Any]:
-    """What was written to a topic since then."""
+    """Records of a topic after these offsets."""
     ends = await end_offsets(kafka, topic)
     expected = sum(ends[number] - since.get(number, 0) for number in ends)
     async with AIOKafkaConsumer(topic, **kafka.client_options(), enable_auto_commit=False) as consumer:
         for at in consumer.assignment():
             consumer.seek(at, since.get(at.partition, 0))
-        found: list[Any] = []
+        values: list[Any] = []
         async with asyncio.timeout(20):
-            while len(found) < expected:
+            while len(values) < expected:
                 for batch in (await consumer.getmany(timeout_ms=200)).values():
-                    found += batch
-        return found
+                    values += batch
+        return values
 
 
 async def set_largest(kafka: KafkaSettings, topic: str, size: int) -> None:
-    """How many bytes a batch on a topic may have."""
+    """Set the bytes that a batch on a topic may have."""
     admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()
     try:

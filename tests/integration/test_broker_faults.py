@@ -28,8 +28,8 @@ from tests.integration.bursts import (
     ids_on_kafka,
     nothing_in_flight,
     serving,
+    takes_payments,
     timed_post,
-    works,
 )
 from tests.integration.processes import all_are_ready, cases, make_topics, running, service_process, until
 from tests.integration.serving import (
@@ -107,20 +107,20 @@ async def test_payments_are_answered_in_time_while_kafka_is_away_and_taken_again
             faulty.kafka.process.send_signal(signal.SIGCONT)
         else:
             await in_a_thread_that_lasts(faulty.start_kafka)
-        await until(lambda: works(client))
+        await until(lambda: takes_payments(client))
         after = await burst(client, 100)
         assert Counter(status for status, *_ in after) == {201: 100}
         await until(lambda: nothing_in_flight(client))
         check_truth(first + away + after, await ids_on_kafka(kafka, before))
         # Sent again, all get receipts, the unknown included, wherever it was by then.
-        contents = [payment(id=each.payment_id, payor_account_no=at % 200) for at, each in enumerate(away)]
-        await asyncio.gather(*(accepted_at_last(client, each) for each in contents))
+        contents = [payment(id=answer.payment_id, payor_account_no=at % 200) for at, answer in enumerate(away)]
+        await asyncio.gather(*(accepted_at_last(client, answer) for answer in contents))
         await until(lambda: nothing_in_flight(client))
         await put_cases(kafka, case(payor, 2))
         await until(lambda: lists(client, payor, 2))
-        found = await ids_on_kafka(kafka, before)
-    assert set(found.values()) == {1}
-    assert {each.payment_id for each in first + away + after} <= found.keys()
+        copies = await ids_on_kafka(kafka, before)
+    assert set(copies.values()) == {1}
+    assert {answer.payment_id for answer in first + away + after} <= copies.keys()
 
 
 async def accepted_at_last(client: Client, content: Json) -> None:
@@ -149,7 +149,7 @@ async def test_what_waits_for_kafka_is_bounded(faulty: Servers, tmp_path: Path) 
         results = await post_lines(client, "/payment_json", [json.dumps(payment()) for _ in range(200)])
         assert {result["status"] for result in results} == {503}
         faulty.kafka.process.send_signal(signal.SIGCONT)
-        await until(lambda: works(client))
+        await until(lambda: takes_payments(client))
         await until(lambda: nothing_in_flight(client))
 
 
@@ -173,13 +173,13 @@ async def test_a_refused_payment_gets_its_error_and_its_neighbours_get_through(
             ]
             assert [number for number, status in enumerate(statuses) if status != 201] == [50]
             assert statuses[50] == 413
-            results = await post_lines(client, "/payment_json", [json.dumps(each) for each in batch])
+            results = await post_lines(client, "/payment_json", [json.dumps(content) for content in batch])
             assert [result["line"] for result in results if result["status"] != 201] == [51]
         finally:
             await set_largest(kafka, PAYMENT_JSON, 1_048_588)
-        found = await ids_on_kafka(kafka, before)
-    for number, each in enumerate([*singly, *batch]):
-        assert found[each["id"]] == (number % 100 != 50)
+        copies = await ids_on_kafka(kafka, before)
+    for number, content in enumerate([*singly, *batch]):
+        assert copies[content["id"]] == (number % 100 != 50)
 
 
 def among_neighbours() -> list[Json]:
@@ -204,7 +204,7 @@ async def test_the_service_starts_before_kafka_and_the_registry(faulty: Servers,
         await in_a_thread_that_lasts(faulty.start_registry)
         await in_a_thread_that_lasts(faulty.start_kafka)
         await ready(client)
-        assert await works(client)
+        assert await takes_payments(client)
 
 
 async def test_payments_go_on_without_the_registry_and_fraud_waits_for_it(faulty: Servers, tmp_path: Path) -> None:
@@ -223,8 +223,8 @@ async def test_payments_go_on_without_the_registry_and_fraud_waits_for_it(faulty
         with running(faulty, log, "fraud", "run", FRAUD_APP="registry"):
 
             async def says_so() -> bool:
-                said = await asyncio.to_thread(log.read_text)
-                return "session ended; starting over" in said and "schema registry at" in said
+                text = await asyncio.to_thread(log.read_text)
+                return "session ended; starting over" in text and "schema registry at" in text
 
             await until(says_so)
             assert not await cases(kafka)
@@ -268,8 +268,8 @@ async def test_sigterm_answers_what_is_under_way_and_ends_with_0(
         await asyncio.gather(*posting)
         assert await asyncio.to_thread(child.process.wait, 20) == 0
     assert not other
-    found = await ids_on_kafka(servers.kafka_settings, before)
-    assert all(found[each] == 1 for each in acknowledged)
+    copies = await ids_on_kafka(servers.kafka_settings, before)
+    assert all(copies[payment_id] == 1 for payment_id in acknowledged)
 
 
 async def test_a_schema_that_clashes_ends_the_service_with_one_line(tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ async def test_memory_stays_bounded_while_kafka_is_frozen(faulty: Servers, tmp_p
         watching = asyncio.create_task(watch(sizes))
         while batches:
             pair = batches.pop(), batches.pop()
-            results = await asyncio.gather(*(post_lines(client, "/payment_json", each) for each in pair))
+            results = await asyncio.gather(*(post_lines(client, "/payment_json", lines) for lines in pair))
             assert all(line["status"] == 503 for result in results for line in result)
         watching.cancel()
         faulty.kafka.process.send_signal(signal.SIGCONT)
@@ -336,36 +336,36 @@ def test_a_view_that_cannot_be_opened_ends_the_command_with_one_message(tmp_path
     view = tmp_path / "folder"
     view.mkdir()
     command = [sys.executable, "-m", "service", "--queue-view", str(view), "--service-port", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
-    assert f"service: queue_view {view}: unable to open database file" in done.stderr
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert f"service: queue_view {view}: unable to open database file" in ended.stderr
 
 
 @pytest.mark.parametrize(
     "flags", [["--service-port", "x"], ["--workers", "0"], ["--kafka-security-protocol", "SASL_SSL"]]
 )
 def test_a_setting_that_makes_no_sense_ends_the_command_with_one_message(flags: list[str]) -> None:
-    done = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-m", "service", *flags], capture_output=True, text=True, timeout=30, check=False
     )
-    assert done.returncode != 0
-    assert "Traceback" not in done.stdout + done.stderr
+    assert ended.returncode != 0
+    assert "Traceback" not in ended.stdout + ended.stderr
 
 
 def test_what_no_worker_can_work_with_ends_the_command_without_a_traceback(tmp_path: Path) -> None:
     access = tmp_path / "access.toml"
     access.write_text("nonsense")
     flags = ["--workers", "2", "--service-port", str(free_port()), "--queue-view", str(tmp_path / "view.sqlite")]
-    done = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-m", "service", *flags, "--access-file", str(access)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 1
-    assert done.stderr
-    assert all(line.startswith(f"service: {access}: ") for line in done.stderr.splitlines())
+    assert ended.returncode == 1
+    assert ended.stderr
+    assert all(line.startswith(f"service: {access}: ") for line in ended.stderr.splitlines())
 
 
 async def test_a_service_takes_over_the_port_of_one_that_still_answers(servers: Servers, tmp_path: Path) -> None:

@@ -30,12 +30,12 @@ from tests.integration.serving import payment, payor_of_this_test
 WAYS: list[tuple[str, dict[str, Any]]] = [
     ("SSL", {}),
     ("MUTUAL", {}),
-    *((f"SASL_{over}", {"kafka_sasl_mechanism": each}) for over in ("PLAINTEXT", "SSL") for each in MECHANISMS),
+    *((f"SASL_{over}", {"kafka_sasl_mechanism": option}) for over in ("PLAINTEXT", "SSL") for option in MECHANISMS),
 ]
 WHOLE = [("MUTUAL", {}), ("SASL_PLAINTEXT", {"kafka_sasl_mechanism": "SCRAM-SHA-256"}), WAYS[-1]]
 
 every_way = pytest.mark.parametrize(
-    ("listener", "changes"), WAYS, ids=lambda each: "-".join(each.values()) if isinstance(each, dict) else each
+    ("listener", "changes"), WAYS, ids=lambda option: "-".join(option.values()) if isinstance(option, dict) else option
 )
 
 
@@ -45,9 +45,9 @@ async def test_our_clients_reach_kafka(secured: Secured, listener: str, changes:
     assert await create_topics(kafka, TopicSettings()) == []
     async with producer(kafka) as client:
         sent = await client.send_and_wait(PAYMENTS, listener.encode())
-    found = [record async for records in read_to_end(kafka, [PAYMENTS]) for record in records]
+    stored = [record async for records in read_to_end(kafka, [PAYMENTS]) for record in records]
     assert (sent.partition, sent.offset, listener.encode()) in {
-        (each.partition, each.offset, each.value) for each in found
+        (record.partition, record.offset, record.value) for record in stored
     }
 
 
@@ -57,11 +57,11 @@ def test_a_payment_becomes_a_case(
 ) -> None:
     port, payor = free_port(), payor_of_this_test()
     address = f"http://127.0.0.1:{port}"
-    told = {**environment(secured.settings(listener, **changes)), "FRAUD_APP": f"app-{payor}"}
+    variables = {**environment(secured.settings(listener, **changes)), "FRAUD_APP": f"app-{payor}"}
     service = {"SERVICE_PORT": str(port), "QUEUE_VIEW": str(tmp_path / "view.sqlite")}
     with (
-        running(servers, tmp_path / "service.log", "service", **told, **service),
-        running(servers, tmp_path / "fraud.log", "fraud", "run", **told),
+        running(servers, tmp_path / "service.log", "service", **variables, **service),
+        running(servers, tmp_path / "fraud.log", "fraud", "run", **variables),
         httpx.Client(base_url=address, timeout=30) as client,
     ):
         for attempt in stamina.retry_context(on=httpx.HTTPError, timeout=60, wait_max=0.3, attempts=None):
@@ -72,7 +72,7 @@ def test_a_payment_becomes_a_case(
         for attempt in stamina.retry_context(on=AssertionError, timeout=60, wait_max=0.3, attempts=None):
             with attempt:
                 items = client.get("/review-queue", params={"payor": payor, "rule": "structuring"}).json()["items"]
-                assert [each["payment_count"] for each in items] == [3]
+                assert [item["payment_count"] for item in items] == [3]
 
 
 def wrongs(secured: Secured, home: Path) -> list[tuple[KafkaSettings, str]]:
@@ -81,9 +81,9 @@ def wrongs(secured: Secured, home: Path) -> list[tuple[KafkaSettings, str]]:
     trustme.CA().cert_pem.write_to_path(home / "ca.pem")
     wrong: dict[str, Any] = {"kafka_password_file": home / "password"}
     stranger: dict[str, Any] = {"kafka_username": "stranger", "kafka_sasl_mechanism": "SCRAM-SHA-512"}
-    tls, mutual, sasl = (f"127.0.0.1:{secured.ports[each]}" for each in ("SSL", "MUTUAL", "SASL_PLAINTEXT"))
+    tls, mutual, sasl = (f"127.0.0.1:{secured.ports[name]}" for name in ("SSL", "MUTUAL", "SASL_PLAINTEXT"))
     return [
-        *((secured.settings("SASL_SSL", kafka_sasl_mechanism=each, **wrong), "KAFKA_PASSWORD") for each in MECHANISMS),
+        *((secured.settings("SASL_SSL", kafka_sasl_mechanism=name, **wrong), "KAFKA_PASSWORD") for name in MECHANISMS),
         (secured.settings("SASL_SSL", **stranger), "refuses user stranger"),
         (secured.settings("SASL_SSL", kafka_ca_file=home / "ca.pem"), "KAFKA_CA_FILE"),
         (secured.settings("SSL", kafka_bootstrap_servers=tls.replace("127.0.0.1", "localhost")), "another name"),
@@ -98,10 +98,10 @@ def wrongs(secured: Secured, home: Path) -> list[tuple[KafkaSettings, str]]:
 
 
 async def test_what_does_not_lead_to_kafka_says_what_to_do(secured: Secured, tmp_path: Path) -> None:
-    for kafka, said in wrongs(secured, tmp_path):
+    for kafka, advice in wrongs(secured, tmp_path):
         with pytest.raises(BrokerError) as refused:
             await create_topics(kafka, TopicSettings())
-        assert said in str(refused.value)
+        assert advice in str(refused.value)
         assert "not the password" not in str(refused.value)
         assert PASSWORD not in str(refused.value)
 
@@ -110,7 +110,7 @@ def test_a_wrong_password_is_said_in_the_log_and_by_readiness(
     secured: Secured, servers: Servers, tmp_path: Path
 ) -> None:
     port = free_port()
-    told = {
+    variables = {
         **environment(secured.settings("SASL_SSL", kafka_sasl_mechanism="SCRAM-SHA-256", kafka_password_file=None)),
         "KAFKA_PASSWORD": "not the password",
         "SERVICE_PORT": str(port),
@@ -119,22 +119,22 @@ def test_a_wrong_password_is_said_in_the_log_and_by_readiness(
     logs = [tmp_path / "service.log", tmp_path / "fraud.log"]
     with ExitStack() as stack:
         for log, command in zip(logs, (["service"], ["fraud", "run"]), strict=True):
-            stack.enter_context(running(servers, log, *command, **told))
+            stack.enter_context(running(servers, log, *command, **variables))
         for attempt in stamina.retry_context(
             on=(httpx.TransportError, AssertionError), timeout=60, wait_max=0.3, attempts=None
         ):
             with attempt:
                 answer = httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=30)
                 checks = answer.json()["checks"]
-                for each in ("kafka", "review_queue"):
-                    assert f"refuses user {USER}" in checks[each]["reason"]
-                    assert "set KAFKA_USERNAME and KAFKA_PASSWORD" in checks[each]["reason"]
+                for name in ("kafka", "review_queue"):
+                    assert f"refuses user {USER}" in checks[name]["reason"]
+                    assert "set KAFKA_USERNAME and KAFKA_PASSWORD" in checks[name]["reason"]
                 for log in logs:
                     assert any(f"refuses user {USER}" in line for line in log.read_text().splitlines())
         assert answer.status_code == 503
     for log in logs:
-        said = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-        assert all("not the password" not in json.dumps(each) for each in said)
+        lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+        assert all("not the password" not in json.dumps(name) for name in lines)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_secrets_are_kept(secured: Secured, refusing: str, tmp_path: Path) -> No
     (tmp_path / "access.toml").write_text(entry)
     (tmp_path / "keys.json").write_bytes(jwk_set(KEY))
     ports = {name: free_port() for name in ("service", "fraud", "wrong")}
-    told = {
+    variables = {
         **environment(secured.settings("SASL_SSL", kafka_password_file=None)),
         "KAFKA_PASSWORD": PASSWORD,
         "SCHEMA_REGISTRY_URL": refusing,
@@ -86,7 +86,7 @@ def test_secrets_are_kept(secured: Secured, refusing: str, tmp_path: Path) -> No
         "LOG_LEVEL": "debug",
     }
     service = {
-        **told,
+        **variables,
         "SERVICE_PORT": str(ports["service"]),
         "QUEUE_VIEW": str(tmp_path / "view.sqlite"),
         "ACCESS_FILE": str(tmp_path / "access.toml"),
@@ -100,53 +100,53 @@ def test_secrets_are_kept(secured: Secured, refusing: str, tmp_path: Path) -> No
     }
     commands = {
         "service": (["service"], service),
-        "fraud": (["fraud", "run"], {**told, "FRAUD_METRICS_PORT": str(ports["fraud"])}),
-        "wrong": (["fraud", "run"], {**told, "FRAUD_METRICS_PORT": str(ports["wrong"]), "KAFKA_PASSWORD": WRONG}),
+        "fraud": (["fraud", "run"], {**variables, "FRAUD_METRICS_PORT": str(ports["fraud"])}),
+        "wrong": (["fraud", "run"], {**variables, "FRAUD_METRICS_PORT": str(ports["wrong"]), "KAFKA_PASSWORD": WRONG}),
     }
-    seen: list[str] = []
+    texts: list[str] = []
     with ExitStack() as stack:
         children = [
             stack.enter_context(running(Servers(tmp_path), tmp_path / f"{name}.log", *command, **env))
             for name, (command, env) in commands.items()
         ]
         with httpx.Client(base_url=f"http://127.0.0.1:{ports['service']}", timeout=30) as client:
-            seen += ask(client, token, signed, forged)
+            texts += ask(client, token, signed, forged)
         for name in ("fraud", "wrong"):
-            seen.append(httpx.get(f"http://127.0.0.1:{ports[name]}/metrics").text)
+            texts.append(httpx.get(f"http://127.0.0.1:{ports[name]}/metrics").text)
         expected = {"service": "(401)", "fraud": "(401)", "wrong": "refuses user"}
         for name, text in expected.items():
             wait_for(text, tmp_path / f"{name}.log")
-        seen += [of_group(child) for child in children]
-        assert "fraud run" in seen[-1]
-    seen += [(tmp_path / f"{name}.log").read_text() for name in commands]
+        texts += [of_group(child) for child in children]
+        assert "fraud run" in texts[-1]
+    texts += [(tmp_path / f"{name}.log").read_text() for name in commands]
     secrets = [PASSWORD[-4:], WRONG, REGISTRY, KSQLDB, GUESSED, token, signed, forged]
-    secrets += [basic("underten", each) for each in (REGISTRY, KSQLDB)]
-    secrets += [each.split(".")[2] for each in (signed, forged)]
-    assert [(each, excerpt(each, text)) for each in secrets for text in seen if each in text] == []
+    secrets += [basic("underten", secret) for secret in (REGISTRY, KSQLDB)]
+    secrets += [secret.split(".")[2] for secret in (signed, forged)]
+    assert [(secret, excerpt(secret, text)) for secret in secrets for text in texts if secret in text] == []
 
 
 def ask(client: httpx.Client, token: str, signed: str, forged: str) -> list[str]:
-    """What the service answers to those who may come, and to those who may not."""
+    """Answers of the service to those who may come, and to those who may not."""
     for attempt in stamina.retry_context(on=httpx.TransportError, timeout=60, wait_max=0.3, attempts=None):
         with attempt:
             client.get("/health/live")
     answers = [client.get("/health/ready")]
-    for held in (token, signed, forged, GUESSED):
-        bearer = {"Authorization": f"Bearer {held}"}
+    for credential in (token, signed, forged, GUESSED):
+        bearer = {"Authorization": f"Bearer {credential}"}
         answers += [
             client.get(path, headers=bearer) for path in ("/session", "/review-queue", "/metrics", "/comparison")
         ]
         answers += [
             client.post("/payment_json", json=payment(), headers=bearer),
-            client.post("/payment_json", json={"id": held}, headers=bearer),
-            client.get("/review-queue", headers={"Cookie": f"{COOKIE}={held}"}),
-            client.post("/login", json={"token": held}),
-            client.post("/login", content=held),
-            client.get("/review-queue", params={"access_token": held}, headers=bearer),
-            client.get("/review-queue", headers={"Authorization": f"Basic {held}"}),
+            client.post("/payment_json", json={"id": credential}, headers=bearer),
+            client.get("/review-queue", headers={"Cookie": f"{COOKIE}={credential}"}),
+            client.post("/login", json={"token": credential}),
+            client.post("/login", content=credential),
+            client.get("/review-queue", params={"access_token": credential}, headers=bearer),
+            client.get("/review-queue", headers={"Authorization": f"Basic {credential}"}),
         ]
-    assert {401, 403, 503} <= {each.status_code for each in answers}
-    return [each.text for each in answers]
+    assert {401, 403, 503} <= {answer.status_code for answer in answers}
+    return [answer.text for answer in answers]
 
 
 def wait_for(text: str, log: Path) -> None:

@@ -52,15 +52,15 @@ async def is_up(home: Path) -> bool:
 
 def processes_of(home: Path) -> list[str]:
     """Command lines of processes that work in the folder."""
-    found = []
+    commands = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
         if str(home) in command and int(process.name) != os.getpid():
-            found.append(command)
-    return found
+            commands.append(command)
+    return commands
 
 
 @pytest.mark.timeout(300)
@@ -86,14 +86,14 @@ async def test_what_was_started_ends_with_the_stack_even_if_that_is_killed_and_s
 
 
 def test_a_port_that_is_taken_is_one_line_that_names_the_setting(environment: dict[str, str], home: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
         environment["SCHEMA_REGISTRY_URL"] = f"http://127.0.0.1:{port}{API}"
-        done = subprocess.run(START, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
-    [line] = done.stderr.splitlines()
+        ended = subprocess.run(START, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
     assert str(port) in line
     assert "SCHEMA_REGISTRY_URL" in line
     assert not processes_of(home)
@@ -114,11 +114,11 @@ def test_a_file_that_is_not_the_pinned_one_is_not_run(environment: dict[str, str
         "sys.argv = ['compose', 'up', '--only', 'servers']\n"
         "sys.exit(main.main())\n"
     )
-    done = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
-    assert done.returncode == 1
-    assert "checksum" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    assert ended.returncode == 1
+    assert "checksum" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
     assert not list((home / "parts").glob("*.jar"))
     assert Path("compose/parts.toml").read_text() == pinned

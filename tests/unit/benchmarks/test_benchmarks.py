@@ -1,4 +1,4 @@
-"""What a benchmark's figures say."""
+"""Figures of a benchmark, and their verdict."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from benchmarks.results import at_least, at_least_times, at_most
 
 
 def test_the_ratio_is_the_value_by_the_reference() -> None:
-    found = at_least("name", 30.0, "other", 20.0, 1.5)
-    assert (found.ratio, found.goal, found.reached) == (1.5, ">= 1.5", True)
+    result = at_least("name", 30.0, "other", 20.0, 1.5)
+    assert (result.ratio, result.goal, result.reached) == (1.5, ">= 1.5", True)
     assert not at_least("name", 29.9, "other", 20.0, 1.5).reached
 
 
@@ -17,6 +17,6 @@ def test_what_should_be_small_is_reached_below_its_reference() -> None:
 
 
 def test_several_rounds_count_by_their_medians() -> None:
-    found = at_least_times("name", [90.0, 100.0, 500.0], "other", [1.0, 50.0, 60.0], 2.0)
-    assert (found.value, found.reference, found.ratio, found.reached) == (100.0, 50.0, 2.0, True)
-    assert found.spread == pytest.approx(4.1)
+    result = at_least_times("name", [90.0, 100.0, 500.0], "other", [1.0, 50.0, 60.0], 2.0)
+    assert (result.value, result.reference, result.ratio, result.reached) == (100.0, 50.0, 2.0, True)
+    assert result.spread == pytest.approx(4.1)

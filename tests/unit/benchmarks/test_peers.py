@@ -1,4 +1,4 @@
-"""How peers are run, and what is made of what they say."""
+"""Peers: how they are run, and what is made of their results."""
 
 import re
 import sys
@@ -44,12 +44,12 @@ def test_what_cannot_be_installed_is_a_peer_that_is_missing(tmp_path: Path, monk
         environments.environment("quix", tmp_path)
 
 
-@pytest.mark.parametrize("wanted", sorted(environments.LOCKS.glob("*.in")), ids=lambda file: file.stem)
-def test_each_peer_is_locked_by_hash(wanted: Path) -> None:
-    lock = wanted.with_suffix(".txt").read_text(encoding="utf-8")
+@pytest.mark.parametrize("requirements", sorted(environments.LOCKS.glob("*.in")), ids=lambda file: file.stem)
+def test_each_peer_is_locked_by_hash(requirements: Path) -> None:
+    lock = requirements.with_suffix(".txt").read_text(encoding="utf-8")
     locked = re.findall(r"^([a-z0-9-]+)==\S+(?: ; [^\\\n]+)? \\\n    --hash=sha256:", lock, re.MULTILINE)
     assert len(locked) == lock.count("==") - lock.count(" == ")
-    assert set(re.findall(r"^[a-z0-9-]+", wanted.read_text(encoding="utf-8"), re.MULTILINE)) <= set(locked)
+    assert set(re.findall(r"^[a-z0-9-]+", requirements.read_text(encoding="utf-8"), re.MULTILINE)) <= set(locked)
 
 
 def test_a_peer_is_through_when_all_that_passed_the_filter_is_added() -> None:

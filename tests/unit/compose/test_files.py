@@ -37,7 +37,7 @@ FILES = {name: yaml.safe_load(Path(name).read_text(encoding="utf-8")) for name i
 CONTAINERS = [(file, name) for file, content in FILES.items() for name in content["services"]]
 OURS = [(file, name) for file, name in CONTAINERS if "build" in FILES[file]["services"][name]]
 STAYING = [(file, name) for file, name in OURS if "healthcheck" in FILES[file]["services"][name]]
-THEIRS = [each for each in CONTAINERS if each not in OURS]
+FOREIGN = [entry for entry in CONTAINERS if entry not in OURS]
 # Those that reach only what is in their own file; the others reach the operator's servers, wherever they are.
 INSIDE = [(file, name) for file, name in CONTAINERS if "env_file" not in FILES[file]["services"][name]]
 DOCKERFILE = Path("compose/Dockerfile").read_text(encoding="utf-8")
@@ -55,13 +55,13 @@ WITHOUT_HEALTH = {"ksqldb-cli": "only waits for somebody to run the CLI in it"}
 RARE = {"SCHEMA_REGISTRY_TIMEOUT", "KSQLDB_TIMEOUT"}
 
 every_container = pytest.mark.parametrize(("file", "name"), CONTAINERS)
-each_of_ours = pytest.mark.parametrize(("file", "name"), OURS)
-each_file = pytest.mark.parametrize("file", FILES)
+every_one_of_ours = pytest.mark.parametrize(("file", "name"), OURS)
+every_file = pytest.mark.parametrize("file", FILES)
 
 
 def container(file: str, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = FILES[file]["services"][name]
-    return found
+    service: dict[str, Any] = FILES[file]["services"][name]
+    return service
 
 
 def names(groups: tuple[type[Any], ...]) -> set[str]:
@@ -80,7 +80,7 @@ def in_example() -> dict[str, str]:
 
 
 def environment(file: str, name: str) -> dict[str, str]:
-    """What a container is told; in the cluster's file by the example, as filled in as it is."""
+    """The variables of a container; in the cluster's file with those of the example, filled in as it is."""
     fixed = {key: value for key, value in container(file, name).get("environment", {}).items() if value is not None}
     return {**(in_example() if "env_file" in container(file, name) else {}), **fixed}
 
@@ -88,8 +88,8 @@ def environment(file: str, name: str) -> dict[str, str]:
 def listeners(file: str, name: str) -> set[int]:
     """The ports that a container listens on, by its own environment or command."""
     env, command = environment(file, name), container(file, name).get("command", [])
-    told = " ".join(env.get(key, "") for key in ("KAFKA_LISTENERS", "SCHEMA_REGISTRY_LISTENERS", "KSQL_LISTENERS"))
-    ports = {int(port) for port in re.findall(r"//0\.0\.0\.0:(\d+)", told)}
+    urls = " ".join(env.get(key, "") for key in ("KAFKA_LISTENERS", "SCHEMA_REGISTRY_LISTENERS", "KSQL_LISTENERS"))
+    ports = {int(port) for port in re.findall(r"//0\.0\.0\.0:(\d+)", urls)}
     if command[:3] == ["python", "-m", "service"] and env["SERVICE_HOST"] == "0.0.0.0":
         ports.add(int(env["SERVICE_PORT"]))
     if command[:4] == ["python", "-m", "fraud", "run"] and env["FRAUD_METRICS_HOST"] == "0.0.0.0":
@@ -101,7 +101,7 @@ def listeners(file: str, name: str) -> set[int]:
     return ports
 
 
-def given(file: str, name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def settings_of(file: str, name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The settings that our command makes of a container's environment, by class."""
     python, flag, module, *arguments = container(file, name)["command"]
     assert (python, flag) == ("python", "-m")
@@ -111,15 +111,15 @@ def given(file: str, name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, An
         monkeypatch.setenv(variable, value)
     app: cyclopts.App = {"service": service_cli, "fraud": fraud_cli}[module]
     _, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for value in bound.arguments.values():
         parts = [getattr(value, field.name) for field in dataclasses.fields(value)]
-        for part in (value, *(each for each in parts if dataclasses.is_dataclass(each))):
-            found[type(part).__name__] = part
-    return found
+        for part in (value, *(field_value for field_value in parts if dataclasses.is_dataclass(field_value))):
+            settings[type(part).__name__] = part
+    return settings
 
 
-@pytest.mark.parametrize(("file", "name"), THEIRS)
+@pytest.mark.parametrize(("file", "name"), FOREIGN)
 def test_each_image_is_pinned_to_an_exact_version(file: str, name: str) -> None:
     assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+", container(file, name)["image"])
 
@@ -139,35 +139,39 @@ def test_kafka_is_the_version_of_the_local_stack() -> None:
 
 def test_ksqldb_and_the_registry_are_of_the_7_9_line() -> None:
     confluent = [
-        each["image"] for each in FILES[LOCAL]["services"].values() if "confluentinc/" in each.get("image", "")
+        service["image"] for service in FILES[LOCAL]["services"].values() if "confluentinc/" in service.get("image", "")
     ]
     assert len(confluent) == 3
     assert len({image.rpartition(":")[2] for image in confluent}) == 1
     assert all(":7.9." in image for image in confluent)
 
 
-@each_of_ours
+@every_one_of_ours
 def test_our_containers_are_told_only_what_the_project_knows(file: str, name: str) -> None:
-    known = names(GROUPS) | secrets() | DIRECT
-    assert set(environment(file, name)) - known == set()
+    variables = names(GROUPS) | secrets() | DIRECT
+    assert set(environment(file, name)) - variables == set()
 
 
-@pytest.mark.parametrize(("file", "name"), [each for each in OURS if each[1] != "locust"])
+@pytest.mark.parametrize(("file", "name"), [entry for entry in OURS if entry[1] != "locust"])
 def test_our_commands_take_their_environment_as_it_stands(
     file: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = environment(file, name)
-    settings = given(file, name, monkeypatch)
-    taken = {
+    variables = environment(file, name)
+    settings = settings_of(file, name, monkeypatch)
+    effective = {
         field.name.upper(): in_variable(getattr(group, field.name))
         for group in settings.values()
         for field in dataclasses.fields(group)
     }
     # The command of one-shot containers knows ksqlDB alone; whoever knows Kafka must know the registry.
     assert (
-        "KSQLDB_URL" in taken if name in ONE_SHOT else {"KAFKA_BOOTSTRAP_SERVERS", "SCHEMA_REGISTRY_URL"} <= set(taken)
+        "KSQLDB_URL" in effective
+        if name in ONE_SHOT
+        else {"KAFKA_BOOTSTRAP_SERVERS", "SCHEMA_REGISTRY_URL"} <= set(effective)
     )
-    assert {key: taken[key] for key in taken if key in told} == {key: told[key] for key in taken if key in told}
+    assert {key: effective[key] for key in effective if key in variables} == {
+        key: variables[key] for key in effective if key in variables
+    }
 
 
 def in_variable(value: Any) -> str:
@@ -175,7 +179,7 @@ def in_variable(value: Any) -> str:
     return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
-@each_file
+@every_file
 def test_the_load_may_reach_the_service_and_write_its_truth(file: str) -> None:
     settings = read_settings(environment(file, "locust"))
     assert settings.load_anywhere
@@ -199,19 +203,19 @@ def test_everybody_uses_the_same_kafka_registry_and_ksqldb() -> None:
 
 @pytest.mark.parametrize(("file", "name"), INSIDE)
 def test_each_address_is_a_container_that_listens_there(file: str, name: str) -> None:
-    known = FILES[file]["services"]
+    services = FILES[file]["services"]
     values = [*environment(file, name).values(), *container(file, name).get("command", [])]
-    addresses = re.findall(rf"\b({'|'.join(known)}):(\d+)", " ".join(values))
+    addresses = re.findall(rf"\b({'|'.join(services)}):(\d+)", " ".join(values))
     assert [(host, port) for host, port in addresses if int(port) not in listeners(file, host)] == []
     hosts = {host for host, _ in re.findall(r"//([a-z][\w.-]*):(\d+)", " ".join(values))}
-    assert hosts <= set(known)
+    assert hosts <= set(services)
 
 
 def test_kafka_advertises_a_listener_to_containers_and_one_to_this_machine() -> None:
     env = environment(LOCAL, "kafka")
     advertised = dict(re.findall(r"(\w+)://([\w.:]+)", env["KAFKA_ADVERTISED_LISTENERS"]))
     listening = dict(re.findall(r"(\w+)://([\w.:]+)", env["KAFKA_LISTENERS"]))
-    protocols = dict(each.split(":") for each in env["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(","))
+    protocols = dict(pair.split(":") for pair in env["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(","))
     assert sorted(advertised.values()) == ["127.0.0.1:9092", "kafka:29092"]
     assert {name: at.rpartition(":")[2] for name, at in advertised.items()} == {
         name: at.rpartition(":")[2] for name, at in listening.items() if name != "CONTROLLER"
@@ -221,15 +225,15 @@ def test_kafka_advertises_a_listener_to_containers_and_one_to_this_machine() -> 
     assert env["KAFKA_LOG_DIRS"] in [mount.split(":")[1] for mount in container(LOCAL, "kafka")["volumes"]]
 
 
-@pytest.mark.parametrize(("file", "name"), [each for each in INSIDE if each in OURS])
+@pytest.mark.parametrize(("file", "name"), [entry for entry in INSIDE if entry in OURS])
 def test_no_proxy_stands_between_containers_of_one_file(file: str, name: str) -> None:
-    told = environment(file, name)
-    assert told["NO_PROXY"] == told["no_proxy"]
-    hosts = re.findall(r"//([a-z][\w-]*):\d", " ".join([*told.values(), *container(file, name)["command"]]))
-    assert set(hosts) <= set(told["NO_PROXY"].split(","))
+    variables = environment(file, name)
+    assert variables["NO_PROXY"] == variables["no_proxy"]
+    hosts = re.findall(r"//([a-z][\w-]*):\d", " ".join([*variables.values(), *container(file, name)["command"]]))
+    assert set(hosts) <= set(variables["NO_PROXY"].split(","))
 
 
-@each_file
+@every_file
 def test_the_service_answers_to_the_name_that_other_containers_call_it(file: str) -> None:
     assert environment(file, "service")["ALLOWED_HOSTS"] == "service"
 
@@ -242,9 +246,9 @@ def test_ports_are_published_on_loopback_alone_and_lead_to_a_listener(file: str,
         assert int(match[2]) in listeners(file, name)
 
 
-@each_file
+@every_file
 def test_no_port_is_published_twice(file: str) -> None:
-    ports = [port for each in FILES[file]["services"].values() for port in each.get("ports", [])]
+    ports = [port for service in FILES[file]["services"].values() for port in service.get("ports", [])]
     assert ports
     assert len(ports) == len(set(ports))
 
@@ -261,7 +265,7 @@ def test_whatever_stays_has_a_health_check(file: str, name: str) -> None:
 
 
 class Answer(BaseHTTPRequestHandler):
-    """What a server says at each path; 404 elsewhere."""
+    """A server's answers by path; 404 elsewhere."""
 
     says: ClassVar[dict[str, tuple[int, str]]] = {}
 
@@ -287,7 +291,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
 
 
 def well(file: str, name: str, port: int) -> bool:
-    """What the container's health check says, of a server on another port."""
+    """Run the container's health check against a server on another port."""
     [usual] = listeners(file, name) - {9092, 29092}
     kind, *command = container(file, name)["healthcheck"]["test"]
     assert kind == "CMD"
@@ -311,25 +315,25 @@ def test_a_health_check_tells_a_server_that_is_well_from_one_that_is_not(
 
 @every_container
 def test_what_a_container_waits_for_exists_and_can_be_met(file: str, name: str) -> None:
-    known = FILES[file]["services"]
+    services = FILES[file]["services"]
     for other, how in container(file, name).get("depends_on", {}).items():
-        assert other in known
+        assert other in services
         expected = "service_completed_successfully" if other in ONE_SHOT else "service_healthy"
         assert how == {"condition": expected}
-        assert "healthcheck" in known[other] or other in ONE_SHOT
+        assert "healthcheck" in services[other] or other in ONE_SHOT
 
 
-@each_file
+@every_file
 def test_the_sql_is_deployed_only_after_its_topics_and_schemas_are_there(file: str) -> None:
     assert "service" in container(file, "ksql-deploy")["depends_on"]
 
 
-@each_file
+@every_file
 def test_nothing_waits_in_a_circle(file: str) -> None:
-    waiting = {name: set(each.get("depends_on", {})) for name, each in FILES[file]["services"].items()}
-    while ready := {name for name, others in waiting.items() if not others}:
-        waiting = {name: others - ready for name, others in waiting.items() if name not in ready}
-    assert waiting == {}
+    pending = {name: set(service.get("depends_on", {})) for name, service in FILES[file]["services"].items()}
+    while ready := {name for name, others in pending.items() if not others}:
+        pending = {name: others - ready for name, others in pending.items() if name not in ready}
+    assert pending == {}
 
 
 def test_who_watches_waits_for_nobody_and_nobody_waits_for_it() -> None:
@@ -354,7 +358,7 @@ def test_no_container_runs_as_root_or_can_become_it(file: str, name: str) -> Non
     assert not container(file, name).keys() & {"privileged", "cap_add", "network_mode", "pid", "ipc"}
 
 
-@each_of_ours
+@every_one_of_ours
 def test_ours_write_only_to_their_volume_and_to_tmp(file: str, name: str) -> None:
     assert container(file, name)["read_only"] is True
     assert container(file, name)["tmpfs"][0].startswith("/tmp:")
@@ -364,7 +368,7 @@ def test_ours_write_only_to_their_volume_and_to_tmp(file: str, name: str) -> Non
     assert writable == ([] if view is None else [str(Path(view).parent)])
 
 
-@each_file
+@every_file
 def test_the_view_is_on_a_volume_that_its_user_may_write_to(file: str) -> None:
     user = container(file, "service")["user"]
     folder = str(Path(environment(file, "service")["QUEUE_VIEW"]).parent)
@@ -372,9 +376,9 @@ def test_the_view_is_on_a_volume_that_its_user_may_write_to(file: str) -> None:
     assert f"install -d -o {user.split(':')[0]} -g {user.split(':')[1]} {folder}\n" in DOCKERFILE
 
 
-@each_file
+@every_file
 def test_each_named_volume_is_declared_and_used(file: str) -> None:
-    mounts = [mount for each in FILES[file]["services"].values() for mount in each.get("volumes", [])]
+    mounts = [mount for service in FILES[file]["services"].values() for mount in service.get("volumes", [])]
     assert {mount.split(":")[0] for mount in mounts if not mount.startswith(".")} == set(FILES[file]["volumes"])
 
 
@@ -398,13 +402,13 @@ def test_a_java_heap_leaves_a_quarter_of_the_memory_to_what_is_beside_it(file: s
     assert heaps or name not in {"kafka", "schema-registry", "ksqldb-server"}
 
 
-@each_file
+@every_file
 def test_the_service_is_given_the_time_to_answer_what_is_under_way(file: str) -> None:
     grace = int(container(file, "service")["stop_grace_period"].removesuffix("s"))
     assert grace >= 2 * ServiceSettings().deadline
 
 
-@each_of_ours
+@every_one_of_ours
 def test_what_is_built_is_a_stage_of_the_dockerfile_with_extras_that_exist(file: str, name: str) -> None:
     build = container(file, name)["build"]
     top = (Path(file).parent / build["context"]).resolve()
@@ -445,10 +449,12 @@ def named_by(pattern: str, path: Path) -> bool:
 def test_what_the_dockerfile_copies_exists_and_reaches_the_build(path: str) -> None:
     assert Path(path).exists()
     shipped = (
-        [path] if Path(path).is_file() else [str(each) for each in Path(path).glob("*.*") if each.suffix in SHIPPED]
+        [path]
+        if Path(path).is_file()
+        else [str(source) for source in Path(path).glob("*.*") if source.suffix in SHIPPED]
     )
     assert shipped
-    assert [each for each in shipped if not reaches_the_build(each)] == []
+    assert [source for source in shipped if not reaches_the_build(source)] == []
 
 
 def test_each_package_and_its_data_get_into_the_image() -> None:
@@ -462,7 +468,7 @@ def test_each_package_and_its_data_get_into_the_image() -> None:
     folders = {source.parent for package in packages for source in Path(package).rglob("*.py")}
     assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
     patterns = [(line.split(" = ")[0], line.split(" = ")[1].split(", ")) for line in data[1].splitlines()]
-    files = [str(file) for package, globs in patterns for each in globs for file in Path(package).glob(each)]
+    files = [str(file) for package, globs in patterns for pattern in globs for file in Path(package).glob(pattern)]
     assert files
     assert [file for file in files if not reaches_the_build(file)] == []
 
@@ -484,10 +490,10 @@ def test_nothing_else_reaches_the_build(path: str) -> None:
 
 def test_each_stage_takes_from_stages_that_exist_and_the_last_is_what_runs() -> None:
     stages = re.findall(r"^FROM (\S+) AS (\w+)$", DOCKERFILE, re.MULTILINE)
-    known = [name for _, name in stages]
-    assert set(re.findall(r"--from=(\w+)", DOCKERFILE)) <= set(known)
-    assert [base for base, _ in stages if ":" not in base and base not in known] == []
-    assert known[-1] == "runtime"
+    targets = [name for _, name in stages]
+    assert set(re.findall(r"--from=(\w+)", DOCKERFILE)) <= set(targets)
+    assert [base for base, _ in stages if ":" not in base and base not in targets] == []
+    assert targets[-1] == "runtime"
     assert "USER" in DOCKERFILE.partition(" AS base\n")[2].partition("\nFROM ")[0]
 
 
@@ -513,8 +519,8 @@ def test_each_variable_of_the_example_says_what_it_is_for() -> None:
 
 
 def test_the_example_leads_to_sasl_over_tls_and_to_basic_authentication(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = given(CLUSTER, "service", monkeypatch)
-    deploy = given(CLUSTER, "ksql-deploy", monkeypatch)
+    service = settings_of(CLUSTER, "service", monkeypatch)
+    deploy = settings_of(CLUSTER, "ksql-deploy", monkeypatch)
     files = dict.fromkeys(("kafka_ca_file", "kafka_certificate_file", "kafka_key_file"))
     kafka = dataclasses.replace(service["KafkaSettings"], **files).client_options()
     assert kafka["security_protocol"] == "SASL_SSL"
@@ -539,7 +545,7 @@ def test_the_files_that_the_example_names_are_mounted_read_only() -> None:
     for name in ("service", "fraud", "ksql-deploy"):
         mounts = [mount.split(":") for mount in container(CLUSTER, name)["volumes"]]
         folders = [mount[1] for mount in mounts if mount[2:] == ["ro"]]
-        assert {str(Path(each).parent) for each in named} == set(folders)
+        assert {str(Path(path).parent) for path in named} == set(folders)
 
 
 def test_credentials_are_in_no_file_that_is_committed() -> None:
@@ -550,7 +556,7 @@ def test_credentials_are_in_no_file_that_is_committed() -> None:
     assert {in_example()[name] for name in secrets()} == {"change me"}
 
 
-@each_of_ours
+@every_one_of_ours
 def test_only_those_who_need_the_credentials_have_them(file: str, name: str) -> None:
     expected = ["credentials.env"] if file == CLUSTER and name != "locust" else None
     assert container(file, name).get("env_file") == expected

@@ -1,4 +1,4 @@
-"""What setup.cfg asks for is locked, and the page of licences is that of the locks."""
+"""Everything that setup.cfg asks for is locked, and the page of licences is that of the locks."""
 
 import re
 from configparser import ConfigParser
@@ -14,23 +14,27 @@ PAGE = licences.PAGE.read_text(encoding="utf-8")
 
 
 def required(lock: str) -> list[Requirement]:
-    """What a lock has to satisfy, by setup.cfg; `underten[...]` stands for other extras."""
+    """Requirements that a lock has to satisfy, by setup.cfg; `underten[...]` stands for other extras."""
     setup = ConfigParser()
     setup.read("setup.cfg", encoding="utf-8")
     extras = setup["options.extras_require"]
-    found = [Requirement(line) for line in setup["options"]["install_requires"].split("\n") if line]
-    wanted = [] if lock == "runtime" else [lock]
-    for extra in wanted:
-        for each in [Requirement(line) for line in extras[extra].split("\n") if line]:
-            wanted += each.extras if each.name == "underten" else []
-            found += [] if each.name == "underten" else [each]
-    return found
+    requirements = [Requirement(line) for line in setup["options"]["install_requires"].split("\n") if line]
+    extras_to_add = [] if lock == "runtime" else [lock]
+    for extra in extras_to_add:
+        for requirement in [Requirement(line) for line in extras[extra].split("\n") if line]:
+            extras_to_add += requirement.extras if requirement.name == "underten" else []
+            requirements += [] if requirement.name == "underten" else [requirement]
+    return requirements
 
 
 @pytest.mark.parametrize("lock", [lock for lock in LOCKS if lock != "build"])
 def test_each_requirement_is_locked_at_a_version_that_it_allows(lock: str) -> None:
     locked = pins(lock)
-    wrong = {str(each) for each in required(lock) if not each.specifier.contains(locked.get(each.name.lower(), "none"))}
+    wrong = {
+        str(requirement)
+        for requirement in required(lock)
+        if not requirement.specifier.contains(locked.get(requirement.name.lower(), "none"))
+    }
     assert wrong == set(), "run make lock"
 
 
@@ -52,7 +56,7 @@ def test_no_two_locks_have_different_versions_of_one_thing() -> None:
 
 
 def test_the_page_of_licences_is_that_of_the_locks() -> None:
-    rows = [f"| {each.name} | {each.version} |" for each in distributions()]
+    rows = [f"| {distribution.name} | {distribution.version} |" for distribution in distributions()]
     assert [row for row in rows if row not in PAGE] == [], "run make lock"
     assert len(re.findall(r" \| (?:runtime|local|load|test|audit|build) \|$", PAGE, re.MULTILINE)) == len(rows)
 

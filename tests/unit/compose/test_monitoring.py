@@ -35,7 +35,7 @@ ADDED = {"job", "instance", "le"}
 """Labels that Prometheus adds, and those of every histogram."""
 
 
-class Known(NamedTuple):
+class Exposed(NamedTuple):
     """A metric of a process of ours."""
 
     metric: Metric
@@ -43,21 +43,21 @@ class Known(NamedTuple):
     names: frozenset[str]
 
 
-def known(registry: CollectorRegistry) -> Iterator[Known]:
-    """What a registry exposes; of labels also those of metrics that have no series yet."""
+def exposed_by(registry: CollectorRegistry) -> Iterator[Exposed]:
+    """Metrics of a registry; of labels also those of metrics that have no series yet."""
     endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
     for collector in list(registry._collector_to_names):
         for metric in collector.collect():
             names = frozenset(metric.name + ending for ending in endings.get(metric.type, ("",)))
-            yield Known(metric, frozenset(getattr(collector, "_labelnames", ())), names)
+            yield Exposed(metric, frozenset(getattr(collector, "_labelnames", ())), names)
 
 
-EXPOSED = [*known(REGISTRY), *known(Metrics()._registry)]
-OURS = [each for each in EXPOSED if each.metric.name.startswith("underten_")]
-LABELS: dict[str, set[str]] = {name: set() for each in EXPOSED for name in each.names}
-for each in EXPOSED:
-    for name in each.names:
-        LABELS[name] |= each.labels
+EXPOSED = [*exposed_by(REGISTRY), *exposed_by(Metrics()._registry)]
+OURS = [exposed for exposed in EXPOSED if exposed.metric.name.startswith("underten_")]
+LABELS: dict[str, set[str]] = {name: set() for exposed in EXPOSED for name in exposed.names}
+for exposed in EXPOSED:
+    for name in exposed.names:
+        LABELS[name] |= exposed.labels
 EXPRESSIONS = [
     *((f"alert {rule['alert']}", rule["expr"]) for rule in RULES),
     *((f"panel {panel['title']}", target["expr"]) for panel in PANELS for target in panel["targets"]),
@@ -66,40 +66,40 @@ EXPRESSIONS = [
 
 def test_every_metric_has_a_help_text_and_a_name_as_prometheus_wants_it() -> None:
     assert OURS
-    for each in OURS:
-        assert len(each.metric.documentation.split()) >= 2, each.metric.name
-        assert re.fullmatch(r"underten(_[a-z]+)+", each.metric.name)
-        assert not re.search(r"_(ms|millis\w*|minutes|kb|mb|percent|total)$", each.metric.name)
+    for exposed in OURS:
+        assert len(exposed.metric.documentation.split()) >= 2, exposed.metric.name
+        assert re.fullmatch(r"underten(_[a-z]+)+", exposed.metric.name)
+        assert not re.search(r"_(ms|millis\w*|minutes|kb|mb|percent|total)$", exposed.metric.name)
 
 
 def selectors(expression: str) -> list[Any]:
     """The series that an expression reads; raises ValueError where it is no PromQL."""
-    found: list[Any] = []
+    series: list[Any] = []
 
     def visit(node: Any) -> None:
         if isinstance(node, promql_parser.VectorSelector):
-            found.append(node)
+            series.append(node)
 
     promql_parser.walk(promql_parser.parse(expression.replace("$__rate_interval", "1m")), visit)
-    return found
+    return series
 
 
 @pytest.mark.parametrize(("where", "expression"), EXPRESSIONS)
 def test_each_expression_is_promql_of_series_and_labels_that_there_are(where: str, expression: str) -> None:
     read = selectors(expression)
     assert read
-    for each in read:
-        assert each.name in LABELS or each.name in BY_PROMETHEUS, where
-        used = {matcher.name for matcher in each.matchers.matchers}
-        assert used <= LABELS.get(each.name, set()) | ADDED, where
-    grouped = {label.strip() for found in re.findall(r"by \(([^)]*)\)", expression) for label in found.split(",")}
-    assert grouped <= set().union(*(LABELS.get(each.name, set()) for each in read)) | ADDED, where
+    for selector in read:
+        assert selector.name in LABELS or selector.name in BY_PROMETHEUS, where
+        used = {matcher.name for matcher in selector.matchers.matchers}
+        assert used <= LABELS.get(selector.name, set()) | ADDED, where
+    grouped = {label.strip() for labels in re.findall(r"by \(([^)]*)\)", expression) for label in labels.split(",")}
+    assert grouped <= set().union(*(LABELS.get(selector.name, set()) for selector in read)) | ADDED, where
 
 
 def test_a_wrong_expression_or_series_would_be_found() -> None:
     with pytest.raises(ValueError, match=r".+"):
         selectors("sum by (stage) (rate(underten_commits_total[5m])")
-    assert next(each.name for each in selectors("rate(underten_commits[1m])")) not in LABELS
+    assert next(selector.name for selector in selectors("rate(underten_commits[1m])")) not in LABELS
 
 
 def test_each_alert_has_what_an_alert_needs_and_a_name_of_its_own() -> None:
@@ -110,9 +110,11 @@ def test_each_alert_has_what_an_alert_needs_and_a_name_of_its_own() -> None:
         assert rule["labels"]["severity"] in {"page", "ticket"}
         assert rule["annotations"]["summary"].endswith(".")
         labels = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
-        assert labels <= set().union(*(LABELS.get(each.name, set()) for each in selectors(rule["expr"]))) | ADDED
-        kept = re.match(r"sum by \((\w+)\)", rule["expr"])
-        assert kept is None or labels <= {kept[1]}
+        assert (
+            labels <= set().union(*(LABELS.get(selector.name, set()) for selector in selectors(rule["expr"]))) | ADDED
+        )
+        grouping = re.match(r"sum by \((\w+)\)", rule["expr"])
+        assert grouping is None or labels <= {grouping[1]}
 
 
 def test_whatever_is_watched_for_increases_begins_at_0() -> None:
@@ -144,27 +146,27 @@ def test_each_metric_in_the_pages_is_there() -> None:
     for path in (Path("README.md"), *Path("docs").glob("*.md")):
         page = path.read_text(encoding="utf-8")
         named = set(re.findall(r"\bunderten_[a-z_]+\b", page)) - {"underten_session"}
-        assert named <= {*LABELS, *(each.metric.name for each in OURS if each.metric.type == "histogram")}
+        assert named <= {*LABELS, *(exposed.metric.name for exposed in OURS if exposed.metric.type == "histogram")}
 
 
 def test_each_metric_is_on_the_dashboard() -> None:
-    shown = {each.name for _, expression in EXPRESSIONS for each in selectors(expression)}
-    assert [each.metric.name for each in OURS if not each.names & shown] == []
+    shown = {exposed.name for _, expression in EXPRESSIONS for exposed in selectors(expression)}
+    assert [exposed.metric.name for exposed in OURS if not exposed.names & shown] == []
 
 
 def test_each_panel_says_what_it_shows_reads_the_data_source_that_is_made_and_overlaps_no_other() -> None:
     [source] = provisioned("datasources/prometheus.yml")["datasources"]
-    taken: set[tuple[int, int]] = set()
+    occupied: set[tuple[int, int]] = set()
     for panel in PANELS:
         assert panel["description"].endswith(".")
-        assert {panel["datasource"]["uid"], *(each["datasource"]["uid"] for each in panel["targets"])} == {
+        assert {panel["datasource"]["uid"], *(target["datasource"]["uid"] for target in panel["targets"])} == {
             source["uid"]
         }
         at = panel["gridPos"]
         cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
         assert max(x for x, _ in cells) < 24
-        assert not cells & taken
-        taken |= cells
+        assert not cells & occupied
+        occupied |= cells
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
 
 
@@ -174,7 +176,7 @@ def provisioned(name: str) -> Any:
 
 def test_prometheus_and_grafana_find_each_other_their_files_and_our_processes() -> None:
     config = yaml.safe_load(Path("compose/prometheus/prometheus.yml").read_text(encoding="utf-8"))
-    targets = [at for job in config["scrape_configs"] for each in job["static_configs"] for at in each["targets"]]
+    targets = [at for job in config["scrape_configs"] for group in job["static_configs"] for at in group["targets"]]
     [source] = provisioned("datasources/prometheus.yml")["datasources"]
     for at in (*targets, source["url"].removeprefix("http://")):
         host, _, port = at.partition(":")
@@ -189,7 +191,7 @@ def test_prometheus_and_grafana_find_each_other_their_files_and_our_processes() 
 
 
 def test_nobody_can_sign_in_to_grafana_with_a_password_that_everybody_knows() -> None:
-    told = container(LOCAL, "grafana")["environment"]
-    assert told["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == told["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
-    assert told["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
-    assert "GF_SECURITY_ADMIN_PASSWORD" not in told
+    variables = container(LOCAL, "grafana")["environment"]
+    assert variables["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == variables["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+    assert variables["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert "GF_SECURITY_ADMIN_PASSWORD" not in variables

@@ -29,23 +29,23 @@ def case(**changes: Any) -> Case:
         "max_amount": 4000.01,
         "first_payment_at": NOON,
         "last_payment_at": NOON,
-        "payments": [{"id": each} for each in IDS],
+        "payments": [{"id": payment_id} for payment_id in IDS],
         **changes,
     }
 
 
 def judged(**changes: Any) -> Verdict:
     """Three payments that make one case, and everything as it should be but for the changes."""
-    given: dict[str, Any] = {
-        "sent": {each: (TOPIC, payment(each)) for each in IDS},
+    evidence: dict[str, Any] = {
+        "sent": {payment_id: (TOPIC, payment(payment_id)) for payment_id in IDS},
         "acknowledged": set(IDS),
-        "raw": [Raw(TOPIC, NOON, payment(each)) for each in IDS],
+        "raw": [Raw(TOPIC, NOON, payment(payment_id)) for payment_id in IDS],
         "normalised": Counter(IDS),
         "cases": {"c": case()},
         "complaints": [],
         **changes,
     }
-    return judge(**{"shown": given["cases"], **given})
+    return judge(**{"shown": evidence["cases"], **evidence})
 
 
 def test_all_as_it_should_be() -> None:
@@ -58,12 +58,14 @@ def test_a_payment_without_an_answer_is_not_good() -> None:
 
 
 def test_lost_where_an_acknowledged_payment_is_not_on_its_topic_or_not_on_payments() -> None:
-    assert judged(raw=[Raw(TOPIC, NOON, payment(each)) for each in IDS[:2]]).lost == IDS[2:]
+    assert judged(raw=[Raw(TOPIC, NOON, payment(payment_id)) for payment_id in IDS[:2]]).lost == IDS[2:]
     assert judged(normalised=Counter(IDS[1:])).lost == IDS[:1]
 
 
 def test_doubled_where_a_payment_is_twice_on_the_topics() -> None:
-    twice = judged(raw=[Raw(TOPIC, NOON, payment(each)) for each in [*IDS, IDS[0]]], normalised=Counter([*IDS, IDS[0]]))
+    twice = judged(
+        raw=[Raw(TOPIC, NOON, payment(payment_id)) for payment_id in [*IDS, IDS[0]]], normalised=Counter([*IDS, IDS[0]])
+    )
     assert twice.doubled == IDS[:1]
     assert len(twice.wrong) == 1  # the case does not count it
 
@@ -73,15 +75,15 @@ def test_doubled_where_a_payment_is_twice_on_the_topics() -> None:
     [
         {"complaints": ["the service ended with status 1"]},
         {"normalised": Counter([*IDS, IDS[0]])},
-        {"raw": [Raw("payment_avro", NOON, payment(each)) for each in IDS]},
-        {"raw": [Raw(TOPIC, NOON, payment(each, payment_amount=4000.02)) for each in IDS]},
-        {"raw": [Raw(TOPIC, NOON - DAY, payment(each)) for each in IDS]},
+        {"raw": [Raw("payment_avro", NOON, payment(payment_id)) for payment_id in IDS]},
+        {"raw": [Raw(TOPIC, NOON, payment(payment_id, payment_amount=4000.02)) for payment_id in IDS]},
+        {"raw": [Raw(TOPIC, NOON - DAY, payment(payment_id)) for payment_id in IDS]},
         {"cases": {}},
         {"cases": {"c": case(), "d": case(group={"payor_account_no": 3, "payee_bank": "B", "payee_account_no": 2})}},
         {"cases": {"c": case(payment_count=2)}},
         {"cases": {"c": case(total_amount="12000.02")}},
-        {"cases": {"c": case(payments=[{"id": each} for each in IDS[:2]])}},
-        {"cases": {"c": case(payments=[{"id": each} for each in [IDS[0], *IDS[:2]]])}},
+        {"cases": {"c": case(payments=[{"id": payment_id} for payment_id in IDS[:2]])}},
+        {"cases": {"c": case(payments=[{"id": payment_id} for payment_id in [IDS[0], *IDS[:2]]])}},
         {"shown": {}},
         {"shown": {"c": case(), "d": case()}},
         {"shown": {"c": case(last_payment_at=NOON + 1)}},
