@@ -7,7 +7,7 @@ import uvloop
 from aiohttp import web
 
 from schemas.codecs import AvroCodec, ProtobufCodec, decode_posted
-from service.payments.handlers import Receipt
+from service.payments.results import PaymentReceipt
 
 _encode = msgspec.json.Encoder().encode
 _decode = {
@@ -20,7 +20,7 @@ _decode = {
 async def answer(request: web.Request) -> web.Response:
     """A receipt for a payment that goes nowhere."""
     payment = _decode[request.headers["Content-Type"]](await request.read())
-    receipt = Receipt(payment.id, "payment_json", 3, 12_345, 1_795_492_000_000)
+    receipt = PaymentReceipt(payment.id, "payment_json", 3, 12_345, 1_795_492_000_000)
     return web.Response(body=_encode(receipt), status=201, headers={"Content-Type": "application/json"})
 
 

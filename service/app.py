@@ -13,7 +13,7 @@ from service.http.middleware import make_middleware
 from service.metrics import METRICS, Metrics
 from service.monitoring import gauges, health, scrape, status
 from service.payments import handlers
-from service.payments.rate_limit import RATES, Rates
+from service.payments.rate_limit import RATE_LIMITER, RateLimiter
 from service.review import cases, chart, comparison, decide, events, export
 from service.settings import SETTINGS, Settings
 
@@ -27,7 +27,7 @@ def make_app(settings: Settings) -> web.Application:
     service = settings.service
     app[CONNECTIONS] = Connections(service.max_connections, service.header_timeout)
     if service.rate_limit:
-        app[RATES] = Rates(service.rate_limit / service.workers)
+        app[RATE_LIMITER] = RateLimiter(service.rate_limit / service.workers)
     app.cleanup_ctx.extend([contexts.access, contexts.formats, contexts.producer, contexts.review_queue, gauges.gauges])
     app.on_response_prepare.extend([request_ids.add_header, security_headers.add_headers])
     app.on_shutdown.append(contexts.stop_streams)

@@ -21,12 +21,12 @@ from service.access.jwk_set import JWT_KEYS, FetchedKeys, KeyFile
 from service.access.jwts import Jwts
 from service.access.opaque_tokens import OpaqueTokens
 from service.http.bodies import BODY_BUDGET, BodyBudget
-from service.idempotency.deduplicator import ONCE, Once
-from service.idempotency.processes import Owners, forget_folders
+from service.idempotency.deduplicator import DEDUPLICATOR, Deduplicator
+from service.idempotency.processes import Processes, forget_folders
 from service.idempotency.receipts import FORMAT, Receipts
-from service.idempotency.recovery import CATCH_UP, CatchUp
+from service.idempotency.recovery import RECOVERY, Recovery
 from service.monitoring.traffic import TRAFFIC, Traffic
-from service.payments.codecs import FORMATS, Formats
+from service.payments.codecs import CODECS, Codecs
 from service.producer.connection import CONNECTION, ProducerConnection
 from service.producer.payment_producer import PRODUCER, PaymentProducer
 from service.queue.claimed_file import own_file
@@ -63,8 +63,8 @@ async def access(app: web.Application) -> AsyncIterator[None]:
 
 async def formats(app: web.Application) -> AsyncIterator[None]:
     """The codecs, registered in the background."""
-    app[FORMATS] = Formats(Registry(app[SETTINGS].registry))
-    async with background(app[FORMATS].register()):
+    app[CODECS] = Codecs(Registry(app[SETTINGS].registry))
+    async with background(app[CODECS].register()):
         yield
 
 
@@ -78,28 +78,35 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
     )
     app[PRODUCER] = PaymentProducer(
         app[CONNECTION],
-        deadline=service.deadline,
         linger=service.linger_ms / 1000,
         max_in_flight=service.max_in_flight,
         max_in_flight_bytes=service.max_in_flight_bytes,
     )
     if not service.replay_seconds:
         yield
-        await app[PRODUCER].close()
+        await app[PRODUCER].close(service.deadline)
         return
     folder = service.receipts_folder / f"{FORMAT}-{service.replay_seconds}"
-    owners = Owners(folder)
+    processes = Processes(folder)
     forget_folders(folder)
     receipts = Receipts(folder, service.replay_seconds)
     if receipts.fresh:
-        owners.forget(owners.dead())
-    app[ONCE] = Once(app[PRODUCER], receipts, owners, shared=service.shares_port, deadline=service.deadline)
-    reader = PaymentReader(app[FORMATS].registry)
-    app[CATCH_UP] = CatchUp(app[ONCE], owners, app[CONNECTION], settings.kafka, reader, folder, service.replay_seconds)
-    async with background(app[CATCH_UP].run()):
+        processes.forget(processes.dead())
+    app[DEDUPLICATOR] = Deduplicator(app[PRODUCER], receipts, processes, shared=service.shares_port)
+    app[RECOVERY] = Recovery(
+        app[DEDUPLICATOR],
+        receipts,
+        processes,
+        app[CONNECTION],
+        settings.kafka,
+        PaymentReader(app[CODECS].registry),
+        folder / "catching-up",
+        shared=service.shares_port,
+    )
+    async with background(app[RECOVERY].run()):
         yield
-    await app[PRODUCER].close()
-    await app[ONCE].close()
+    await app[PRODUCER].close(service.deadline)
+    await app[DEDUPLICATOR].close()
 
 
 async def review_queue(app: web.Application) -> AsyncIterator[None]:

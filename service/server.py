@@ -16,7 +16,7 @@ from service.app import make_app
 from service.http.connections import CONNECTIONS, Runner, raise_file_limit
 from service.http.request_log import AccessLogger, ErrorAccessLogger
 from service.monitoring.health import check_all, missing_of
-from service.payments.codecs import FORMATS
+from service.payments.codecs import CODECS
 from service.settings import Settings
 
 BACKLOG = 1024
@@ -58,7 +58,7 @@ async def _serve(settings: Settings, worker: int) -> int:
             backlog=BACKLOG,
             reuse_port=service.shares_port or None,
         )
-        clash = runner.app[FORMATS].failed
+        clash = runner.app[CODECS].failed
         ends: list[asyncio.Future[Any]] = [stop, clash]
         if service.share_port:
             await _ready_or(ends, runner.app)

@@ -1,4 +1,4 @@
-"""What makes two payments the same: their id, and a fingerprint of everything else."""
+"""Identity of payments: two are the same by their id, and by a fingerprint of everything else."""
 
 from hashlib import blake2b
 
@@ -9,13 +9,13 @@ from schemas.payment import Payment
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def key(payment_id: str) -> bytes:
-    """A UUID's sixteen bytes: in whatever case it is written, it is the same id (RFC 9562, section 4)."""
+def id_bytes(payment_id: str) -> bytes:
+    """Convert a UUID to its sixteen bytes: in whatever case it is written, it is the same id (RFC 9562, section 4)."""
     return bytes.fromhex(payment_id.replace("-", ""))
 
 
 def fingerprint(topic: str, payment: Payment) -> bytes:
-    """Of the topic and the five fields beside the id; the same in every process, and for every format."""
+    """Hash the topic and the five fields beside the id; the same in every process, and for every format."""
     content = (
         topic,
         payment.payee_bank,

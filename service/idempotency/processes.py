@@ -1,4 +1,4 @@
-"""Which processes share a folder of receipts, which of them are alive, and until when each has written down its own.
+"""Processes that share a folder of receipts: each is alive or dead, and has written its receipts up to a time.
 
 A process has a file there, holds a lock on it as long as it lives, and sets its modification time to the moment before
 which everything that it sent is written down. What a dead one may have left unwritten begins at that moment; once that
@@ -15,11 +15,11 @@ from pathlib import Path
 PREFIX = "owner-"
 
 
-class Owners:
+class Processes:
     """The processes of one folder, and this one among them: `token` names it."""
 
     def __init__(self, folder: Path) -> None:
-        """Join them."""
+        """Join the processes of a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self.token = secrets.randbits(32) or 1
@@ -32,29 +32,29 @@ class Owners:
         unlocked.rename(path)
 
     def mark(self, until: float) -> None:
-        """Say that whatever this process sent before `until` (a Unix time) is written down; 0: it knows nothing yet."""
+        """Say that whatever this process sent before `until` (a Unix time) is written down; 0: nothing is known yet."""
         os.utime(self._file, (until, until))
 
-    def alive(self, token: int) -> bool:
-        """Whether a process runs."""
-        return token == self.token or _marked(self._path(token), alive=True) is not None
+    def is_alive(self, token: int) -> bool:
+        """Tell whether a process runs."""
+        return token == self.token or _mark(self._path(token), alive=True) is not None
 
-    def forgotten(self, token: int) -> bool:
-        """Whether a process is dead, and all that it sent is written down."""
+    def is_forgotten(self, token: int) -> bool:
+        """Tell whether a process is dead, and all that it sent is written down."""
         return not self._path(token).exists()
 
-    def others(self) -> bool:
-        """Whether another process runs."""
-        return any(_marked(file, alive=True) is not None for file in self._others())
+    def has_peers(self) -> bool:
+        """Tell whether another process runs."""
+        return any(_mark(file, alive=True) is not None for file in self._peer_files())
 
-    def up_to_date(self) -> bool:
-        """Whether another process runs that has taken note of everything."""
-        return any(_marked(file, alive=True) for file in self._others())
+    def has_current_peers(self) -> bool:
+        """Tell whether another process runs that has taken note of everything."""
+        return any(_mark(file, alive=True) for file in self._peer_files())
 
     def dead(self) -> dict[Path, float]:
-        """The files of dead processes, each with the time until which everything was written down."""
-        marked = {file: _marked(file, alive=False) for file in self._others()}
-        return {file: until for file, until in marked.items() if until is not None}
+        """Find the files of dead processes, each with the time until which everything was written down."""
+        marks = {file: _mark(file, alive=False) for file in self._peer_files()}
+        return {file: until for file, until in marks.items() if until is not None}
 
     def forget(self, files: Iterable[Path]) -> None:
         """Delete files of dead processes."""
@@ -62,10 +62,10 @@ class Owners:
             file.unlink(missing_ok=True)
 
     def leave(self) -> None:
-        """End; the file stays, for those who come after."""
+        """End; the file stays, for the processes that come after."""
         os.close(self._file)
 
-    def _others(self) -> list[Path]:
+    def _peer_files(self) -> list[Path]:
         own = self._path(self.token)
         return [file for file in self._folder.glob(PREFIX + "*") if file != own]
 
@@ -75,13 +75,13 @@ class Owners:
 
 def forget_folders(folder: Path) -> None:
     """Delete the folders beside this one in which nobody lives: those of a service that was set otherwise."""
-    for other in folder.parent.iterdir():
-        if other != folder and not any(_marked(file, alive=True) is not None for file in other.glob(PREFIX + "*")):
-            shutil.rmtree(other, ignore_errors=True)
+    for sibling in folder.parent.iterdir():
+        if sibling != folder and not any(_mark(file, alive=True) is not None for file in sibling.glob(PREFIX + "*")):
+            shutil.rmtree(sibling, ignore_errors=True)
 
 
-def _marked(file: Path, *, alive: bool) -> float | None:
-    """The mark of a process that is alive, or is not; None if it is the other way round, or forgotten."""
+def _mark(file: Path, *, alive: bool) -> float | None:
+    """Read the mark of a process that is alive, or is not; None if it is the other way round, or forgotten."""
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

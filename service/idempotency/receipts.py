@@ -1,7 +1,7 @@
-"""What is known of each payment id of the last minutes: its receipt, or which process has it in flight.
+"""Receipts of recent payments, and claims on those in flight, by payment id.
 
-It stands in a log that all processes of a service share (see `receipt_log`); in memory is only where in the log. So
-nothing has to be searched for on a disk, and what a process writes goes to the end of a file, whatever the ids.
+They stand in a log that all processes of a service share (see `receipt_log`); memory holds only their addresses in it.
+So nothing has to be searched for on a disk, and a process writes to the end of a file, whatever the ids.
 """
 
 import struct
@@ -14,47 +14,44 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from service.idempotency.receipt_log import BEGINNING, ERRORS, ReceiptLog, Tail
-from service.producer.outcomes import Acknowledged
+from service.idempotency.receipt_log import BEGINNING, LOG_ERRORS, LogEnd, ReceiptLog
+from service.producer.outcomes import Receipt
 
 FORMAT = 1
-"""Of the records, and of how entries are made of them."""
-NOBODY = 0
-NOWHERE = Acknowledged(0, 0, 0)
+"""Version of the packed entries, and of how they are put together in the log."""
+NO_OWNER = 0
 
-_RECORD = struct.Struct("<8siIiqq")
-_KEY_BYTES = 16
-_STEP = _KEY_BYTES + _RECORD.size
+_ENTRY = struct.Struct("<8siIiqq")
+_ID_BYTES = 16
+_STEP = _ID_BYTES + _ENTRY.size
 _SINCE = struct.Struct("<24xi24x")
-"""Of a key and its record, when that was written."""
+"""The time of an id with its entry."""
 _LONG_AGO = -(2**31)
 
+pack_entry = _ENTRY.pack
+"""Pack a fingerprint, `since`, the owner, and a receipt's partition, offset and timestamp, as the log has them."""
 
-class Kept(NamedTuple):
-    """What is known of an id: a receipt, or (`owner` is not NOBODY) that this process has it in flight."""
+
+class Entry(NamedTuple):
+    """The log's entry of an id: a receipt, or the claim of the process `owner` that has the payment in flight."""
 
     fingerprint: bytes
     since: int
     """Seconds on the machine's monotonic clock."""
     owner: int
-    receipt: Acknowledged
+    receipt: Receipt
 
 
-def record(fingerprint: bytes, since: int, owner: int, receipt: Acknowledged) -> bytes:
-    """What stands in the log of an id."""
-    return _RECORD.pack(fingerprint, since, owner, receipt.partition, receipt.offset, receipt.timestamp)
-
-
-def kept(record: bytes) -> Kept:
-    """What a record says."""
-    fingerprint, since, owner, *receipt = _RECORD.unpack(record)
-    return Kept(fingerprint, since, owner, Acknowledged(*receipt))
+def unpack_entry(packed: bytes) -> Entry:
+    """Unpack an entry."""
+    fingerprint, since, owner, *receipt = _ENTRY.unpack(packed)
+    return Entry(fingerprint, since, owner, Receipt(*receipt))
 
 
 class Receipts:
     """The receipts of one folder.
 
-    Methods raise `ERRORS` where its files are damaged, or the disk is full; then `throw_away` them, and begin anew.
+    Methods raise `LOG_ERRORS` where its files are damaged, or the disk is full; then `throw_away` them, and begin anew.
     """
 
     def __init__(self, folder: Path, keep_seconds: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -62,86 +59,94 @@ class Receipts:
         self.keep_seconds = keep_seconds
         self._clock = clock
         self._log = ReceiptLog(folder, keep_seconds, clock)
-        self._places = _Places()
-        self._seen = BEGINNING
+        self._addresses = _Addresses()
+        self._read_to = BEGINNING
         self._news: list[bytes] = []
         self.fresh = self._log.fresh
-        """Whether there was nothing to go on with."""
+        """True where there was nothing to go on with."""
         self.damaged: Exception | None = None
-        """What is wrong with the files, until they are thrown away."""
+        """Error of the files, until they are thrown away."""
         try:
             self.follow()
-        except ERRORS as error:
+        except LOG_ERRORS as error:
             self.damaged = error
 
     def seconds(self) -> int:
-        """The time, as records have it."""
+        """The time, as entries have it."""
         return int(self._clock())
 
     def follow(self) -> list[bytes]:
-        """Take note of what other processes have written; the ids that it is about, since this was last asked."""
-        self._read(self._log)
+        """Take note of entries of other processes; returns their ids, since this was last asked."""
+        self._follow(self._log)
         news, self._news = self._news, []
         return news
 
-    def find(self, keys: Iterable[bytes]) -> list[Kept | None]:
-        """What is known of each id, as far as this process has followed the others."""
-        places = self._places.of
-        return [None if places(key) is None else self._known(key) for key in keys]
+    def find(self, ids: Iterable[bytes]) -> list[Entry | None]:
+        """Find the entry of each id, as far as this process has followed the others."""
+        address_of = self._addresses.find
+        return [None if address_of(payment_id) is None else self._entry(payment_id) for payment_id in ids]
 
     def claim(
-        self, wanted: Sequence[tuple[bytes, bytes]], owner: int, over: Callable[[int], bool]
-    ) -> list[Kept | None]:
-        """Claim ids, with their payments' fingerprints; None for each that is ours now, else what is known of it.
+        self, claims: Sequence[tuple[bytes, bytes]], owner: int, is_over: Callable[[int], bool]
+    ) -> list[Entry | None]:
+        """Claim ids, with their payments' fingerprints; None for each that this succeeds for, else its entry.
 
-        `over` says of another owner whether his claims no longer count.
+        `is_over` tells of another owner whether its claims count no longer.
         """
-        with self._alone() as log:
-            found = [self._known(key) for key, _ in wanted]
-            found = [None if known and known.owner != NOBODY and over(known.owner) else known for known in found]
-            free = [each for each, known in zip(wanted, found, strict=True) if known is None]
-            self._add(log, self._claims(free, owner))
-        return found
+        with self._exclusive() as log:
+            entries = [self._standing_entry(payment_id, is_over) for payment_id, _ in claims]
+            new = [claim for claim, entry in zip(claims, entries, strict=True) if entry is None]
+            self._add(log, self._pack_claims(new, owner))
+        return entries
 
-    def renew(self, claimed: Iterable[tuple[bytes, bytes]], owner: int) -> None:
-        """Claim what is in flight already, before its claim is too old to count."""
-        with self._alone() as log:
-            self._add(log, self._claims(claimed, owner))
+    def renew(self, claims: Iterable[tuple[bytes, bytes]], owner: int) -> None:
+        """Claim ids in flight again, before their claims are too old to count."""
+        with self._exclusive() as log:
+            self._add(log, self._pack_claims(claims, owner))
 
-    def _claims(self, wanted: Iterable[tuple[bytes, bytes]], owner: int) -> dict[bytes, bytes]:
+    def keep(self, entries: Mapping[bytes, bytes]) -> None:
+        """Write packed entries, by id, in place of claims."""
+        with self._exclusive() as log:
+            self._add(log, entries)
+
+    def keep_first(self, receipts: Iterable[tuple[bytes, bytes, Receipt]], age: Callable[[int], float]) -> None:
+        """Write receipts from the topics, by id and fingerprint, where there is none yet.
+
+        `age` converts a timestamp to seconds.
+        """
         now = self.seconds()
-        return {key: record(fingerprint, now, owner, NOWHERE) for key, fingerprint in wanted}
+        with self._exclusive() as log:
+            first_entries: dict[bytes, bytes] = {}
+            for payment_id, fingerprint, receipt in receipts:
+                seconds = max(0.0, age(receipt.timestamp))
+                entry = self._entry(payment_id)
+                if (
+                    seconds <= self.keep_seconds
+                    and payment_id not in first_entries
+                    and (not entry or entry.owner != NO_OWNER)
+                ):
+                    partition, offset, timestamp = receipt.partition, receipt.offset, receipt.timestamp
+                    since = int(now - seconds)
+                    first_entries[payment_id] = pack_entry(fingerprint, since, NO_OWNER, partition, offset, timestamp)
+            self._add(log, first_entries)
 
-    def keep(self, records: Mapping[bytes, bytes]) -> None:
-        """Remember receipts by key, each a `record`; in place of claims."""
-        with self._alone() as log:
-            self._add(log, records)
-
-    def keep_first(self, receipts: Iterable[tuple[bytes, bytes, Acknowledged]], age: Callable[[int], float]) -> None:
-        """Remember receipts that were found on the topics, where there is none yet; `age` of a timestamp in seconds."""
-        now = self.seconds()
-        with self._alone() as log:
-            first: dict[bytes, bytes] = {}
-            for key, fingerprint, receipt in receipts:
-                passed = max(0.0, age(receipt.timestamp))
-                known = self._known(key)
-                if passed <= self.keep_seconds and key not in first and (known is None or known.owner != NOBODY):
-                    first[key] = record(fingerprint, int(now - passed), NOBODY, receipt)
-            self._add(log, first)
-
-    def free(self, keys: Iterable[bytes], owner: int) -> None:
+    def free(self, ids: Iterable[bytes], owner: int) -> None:
         """Give claims of this owner back."""
-        with self._alone() as log:
-            known = {key: self._known(key) for key in keys}
-            mine = {key: claim for key, claim in known.items() if claim is not None and claim.owner == owner}
-            self._add(log, {key: record(each.fingerprint, _LONG_AGO, owner, NOWHERE) for key, each in mine.items()})
+        with self._exclusive() as log:
+            entries = [(payment_id, self._entry(payment_id)) for payment_id in ids]
+            freed = {
+                payment_id: pack_entry(claim.fingerprint, _LONG_AGO, owner, 0, 0, 0)
+                for payment_id, claim in entries
+                if claim and claim.owner == owner
+            }
+            self._add(log, freed)
 
     def forget(self) -> None:
-        """Let go of what is older than it is kept; to be called now and then."""
-        self._places.forget(self.seconds() - self.keep_seconds)
+        """Forget entries that are older than they are kept; to be called now and then."""
+        self._addresses.forget(self.seconds() - self.keep_seconds)
 
     def replaced(self) -> bool:
-        """Whether another process has thrown the files away."""
+        """Tell whether another process has thrown the files away."""
         return self._log.replaced()
 
     def reopen(self) -> None:
@@ -150,83 +155,92 @@ class Receipts:
         self.follow()
 
     def throw_away(self) -> None:
-        """Begin anew, with nothing known."""
+        """Begin anew, with an empty log."""
         self.close()
         self._log.throw_away()
         self.damaged = None
 
     def close(self) -> None:
-        """Let go of the files; they stay."""
+        """Close the files; they stay."""
         self._log.close()
-        self._places, self._seen, self._news = _Places(), BEGINNING, []
+        self._addresses, self._read_to, self._news = _Addresses(), BEGINNING, []
 
     @contextmanager
-    def _alone(self) -> Iterator[Tail]:
-        """The log while nobody else adds to it, with note taken of all that others have."""
-        with self._log.alone() as log:
-            self._read(log)
+    def _exclusive(self) -> Iterator[LogEnd]:
+        """Lock the log for adding to it, with note taken of all that other processes have added."""
+        with self._log.exclusive() as log:
+            self._follow(log)
             yield log
 
-    def _read(self, log: ReceiptLog | Tail) -> None:
+    def _follow(self, log: ReceiptLog | LogEnd) -> None:
         """Take note of what other processes have added."""
-        for place, entry in log.after(self._seen):
-            keys = _keys(entry)
-            self._note(place, entry, keys)
-            self._news += keys
+        for address, entries in log.after(self._read_to):
+            ids = _ids(entries)
+            self._index(address, entries, ids)
+            self._news += ids
 
-    def _add(self, log: Tail, records: Mapping[bytes, bytes]) -> None:
-        if records:
-            entry = b"".join(chain.from_iterable(sorted(records.items())))
-            self._note(log.add(entry), entry, list(records))
+    def _add(self, log: LogEnd, entries: Mapping[bytes, bytes]) -> None:
+        if entries:
+            joined = b"".join(chain.from_iterable(sorted(entries.items())))
+            self._index(log.add(joined), joined, list(entries))
 
-    def _note(self, place: int, entry: bytes, keys: list[bytes]) -> None:
-        self._places.add(keys, place, max(_SINCE.iter_unpack(entry))[0])
-        self._seen = place
+    def _index(self, address: int, entries: bytes, ids: list[bytes]) -> None:
+        self._addresses.add(ids, address, max(_SINCE.iter_unpack(entries))[0])
+        self._read_to = address
 
-    def _known(self, key: bytes) -> Kept | None:
-        place = self._places.of(key)
-        if place is None:
+    def _pack_claims(self, claims: Iterable[tuple[bytes, bytes]], owner: int) -> dict[bytes, bytes]:
+        now = self.seconds()
+        return {payment_id: pack_entry(fingerprint, now, owner, 0, 0, 0) for payment_id, fingerprint in claims}
+
+    def _standing_entry(self, payment_id: bytes, is_over: Callable[[int], bool]) -> Entry | None:
+        """Find an entry that is not a claim which counts no longer."""
+        entry = self._entry(payment_id)
+        return None if entry and entry.owner != NO_OWNER and is_over(entry.owner) else entry
+
+    def _entry(self, payment_id: bytes) -> Entry | None:
+        address = self._addresses.find(payment_id)
+        if address is None:
             return None
-        entry = self._log.entry(place) or b""
-        # It is in order: of a batch that is sent again whole, every payment is looked for.
-        number = bisect_left(range(len(entry) // _STEP), key, key=lambda at: _key_of(entry, at))
-        if _key_of(entry, number) != key:
+        entries = self._log.entry(address) or b""
+        # They are in order: of a batch that is sent again whole, every payment is looked for.
+        number = bisect_left(range(len(entries) // _STEP), payment_id, key=lambda at: _id(entries, at))
+        if _id(entries, number) != payment_id:
             return None
-        known = kept(entry[number * _STEP + _KEY_BYTES : (number + 1) * _STEP])
-        return None if known.since + self.keep_seconds < self._clock() else known
+        entry = unpack_entry(entries[number * _STEP + _ID_BYTES : (number + 1) * _STEP])
+        return None if entry.since + self.keep_seconds < self._clock() else entry
 
 
-def _keys(entry: bytes) -> list[bytes]:
-    return [_key_of(entry, number) for number in range(len(entry) // _STEP)]
+def _ids(entries: bytes) -> list[bytes]:
+    return [_id(entries, number) for number in range(len(entries) // _STEP)]
 
 
-def _key_of(entry: bytes, number: int) -> bytes:
-    return entry[number * _STEP : number * _STEP + _KEY_BYTES]
+def _id(entries: bytes, number: int) -> bytes:
+    return entries[number * _STEP : number * _STEP + _ID_BYTES]
 
 
-class _Places:
-    """Where in the log each id stands last."""
+class _Addresses:
+    """Address in the log of each id's last entry."""
 
     def __init__(self) -> None:
         # Millions in one dict would stand still for a moment whenever it grows.
         self._parts: list[dict[bytes, int]] = [{} for _ in range(256)]
-        self._entries: deque[tuple[int, int, tuple[bytes, ...]]] = deque()
+        self._batches: deque[tuple[int, int, tuple[bytes, ...]]] = deque()
 
-    def of(self, key: bytes) -> int | None:
-        return self._parts[key[-1]].get(key)
+    def find(self, payment_id: bytes) -> int | None:
+        return self._parts[payment_id[-1]].get(payment_id)
 
-    def add(self, keys: list[bytes], place: int, since: int) -> None:
+    def add(self, ids: list[bytes], address: int, since: int) -> None:
         parts = self._parts
-        for key in keys:
-            parts[key[-1]][key] = place
+        for payment_id in ids:
+            parts[payment_id[-1]][payment_id] = address
         # Tuples, not lists: the garbage collector leaves those alone in which nothing can be garbage.
-        self._entries.append((since, place, tuple(keys)))
+        self._batches.append((since, address, tuple(ids)))
 
     def forget(self, before: int) -> None:
-        """Let go of entries from before that moment."""
-        while self._entries and self._entries[0][0] < before:
-            _, place, keys = self._entries.popleft()
-            for key in keys:
-                part = self._parts[key[-1]]
-                if part.get(key) == place:
-                    del part[key]
+        """Forget batches from before that moment."""
+        while self._batches and self._batches[0][0] < before:
+            _, address, ids = self._batches.popleft()
+            for payment_id in ids:
+                part = self._parts[payment_id[-1]]
+                if part.get(payment_id) == address:
+                    del part[payment_id]

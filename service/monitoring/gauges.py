@@ -10,9 +10,9 @@ from aiohttp import web
 from schemas.event_loop import background
 from service.http.connections import CONNECTIONS
 from service.http.problems import Problem
-from service.idempotency.deduplicator import ONCE
+from service.idempotency.deduplicator import DEDUPLICATOR
 from service.metrics import METRICS
-from service.payments.codecs import FORMATS
+from service.payments.codecs import CODECS
 from service.producer.connection import CONNECTION
 from service.producer.payment_producer import PRODUCER
 from service.queue import reads
@@ -56,8 +56,8 @@ def _from_memory(app: web.Application) -> None:
             "underten_payments_in_flight": producer.in_flight,
             "underten_payments_in_flight_bytes": producer.in_flight_bytes,
             "underten_review_queue_lag": reader.lag,
-            "underten_kafka_connected": connection.wire is not None,
-            "underten_schemas_registered": app[FORMATS].registered,
+            "underten_kafka_connected": connection.current is not None,
+            "underten_schemas_registered": app[CODECS].registered,
             "underten_review_queue_ready": reader.caught_up and reader.reason is None,
             "underten_engines_caught_up": progress is None or progress.caught_up,
         }
@@ -67,7 +67,7 @@ def _from_memory(app: web.Application) -> None:
             "underten_producers_replaced": connection.replaced,
             "underten_connections_refused": app[CONNECTIONS].refused,
             "underten_connections_silent": app[CONNECTIONS].silent,
-            "underten_receipts_lost": app[ONCE].lost if ONCE in app else 0,
+            "underten_receipts_lost": app[DEDUPLICATOR].state.lost if DEDUPLICATOR in app else 0,
             "underten_review_queue_records": reader.applied,
             "underten_review_queue_bad_records": reader.bad,
         }

@@ -13,9 +13,9 @@ from service.access.guard import is_permitted
 from service.access.jwk_set import JWT_KEYS
 from service.http.problems import Problem
 from service.http.responses import json_response
-from service.idempotency.deduplicator import ONCE
-from service.idempotency.recovery import CATCH_UP
-from service.payments.codecs import FORMATS
+from service.idempotency.deduplicator import DEDUPLICATOR
+from service.idempotency.recovery import RECOVERY
+from service.payments.codecs import CODECS
 from service.producer.connection import CONNECTION
 from service.queue.consumer import QUEUE_READER
 
@@ -59,7 +59,7 @@ async def check_all(app: web.Application) -> dict[str, Check]:
     checks = {"kafka": kafka, "schema_registry": registry, "review_queue": _review_queue(app)}
     if JWT_KEYS in app:
         checks["jwt_keys"] = _jwt_keys(app)
-    if ONCE in app:
+    if DEDUPLICATOR in app:
         checks["receipts"] = _receipts(app)
     return checks
 
@@ -83,10 +83,10 @@ async def _kafka(app: web.Application) -> Check:
 
 async def _registry(app: web.Application) -> Check:
     """Once our schemas are registered, payments need the registry no more."""
-    required = not app[FORMATS].registered
+    required = not app[CODECS].registered
     try:
         async with asyncio.timeout(PING_SECONDS):
-            await app[FORMATS].registry.ping()
+            await app[CODECS].registry.ping()
     except (UndertenError, TimeoutError) as error:
         return Check(ok=False, required=required, reason=str(error) or "no answer in time")
     if required:
@@ -101,10 +101,10 @@ def _jwt_keys(app: web.Application) -> Check:
 
 
 def _receipts(app: web.Application) -> Check:
-    once = app[ONCE]
-    if not once.ready:
-        return Check(ok=False, required=True, reason=app[CATCH_UP].reason)
-    if not once.usable:
+    state = app[DEDUPLICATOR].state
+    if not state.ready:
+        return Check(ok=False, required=True, reason=app[RECOVERY].reason)
+    if not state.usable:
         return Check(ok=False, required=False, reason="receipts are not kept; they are read from the topics again")
     return Check(ok=True, required=False)
 

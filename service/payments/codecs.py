@@ -14,7 +14,7 @@ from schemas.registry import Registry
 log = structlog.get_logger(__name__)
 
 
-class Formats:
+class Codecs:
     """The codecs, from the moment on at which the registry has our schemas.
 
     `failed` is resolved with the SchemaClash of a schema that clashes with what is registered: nothing that is sent
@@ -29,11 +29,11 @@ class Formats:
 
     @property
     def registered(self) -> bool:
-        """Whether payments can be encoded."""
+        """True where payments can be encoded."""
         return bool(self._codecs)
 
     def codec(self, topic: str) -> PaymentCodec:
-        """The codec of a topic; raises RegistryUnavailable while the schemas are not registered."""
+        """Return the codec of a topic; raises RegistryUnavailable while the schemas are not registered."""
         try:
             return self._codecs[topic]
         except KeyError:
@@ -59,4 +59,4 @@ class Formats:
             raise
 
 
-FORMATS = web.AppKey("formats", Formats)
+CODECS = web.AppKey("codecs", Codecs)

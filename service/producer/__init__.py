@@ -1,1 +1,1 @@
-"""From payments handed in to Kafka's acknowledgement: queues by partition, batches, delivery reports."""
+"""Records to Kafka: queued by partition, sent in batches, reported within the deadline."""

@@ -6,7 +6,6 @@ a new producer with a new id (KIP-98), while the old one delivers what it still 
 """
 
 import asyncio
-from dataclasses import dataclass
 
 import stamina
 import structlog
@@ -25,16 +24,9 @@ from schemas.kafka.topics import PAYMENT_LATE, RAW_TOPICS, REVIEW_DECISIONS, REV
 
 CONNECT_SECONDS = 10.0
 FAILED = (TimeoutError, KafkaError, RuntimeError)
-"""What stopping a producer in time raises: uvloop the last, where a connection that was closed is written to."""
+"""Errors of a producer that does not stop in time: uvloop raises the last, where a closed connection is written to."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Wire:
-    """A producer that has reached Kafka."""
-
-    producer: AIOKafkaProducer
 
 
 class ProducerConnection:
@@ -48,42 +40,42 @@ class ProducerConnection:
         self._topics = topics
         self._max_batch_bytes = max_batch_bytes
         self._abandon_after = abandon_after
-        self._wire: asyncio.Future[Wire] = asyncio.get_running_loop().create_future()
+        self._producer: asyncio.Future[AIOKafkaProducer] = asyncio.get_running_loop().create_future()
         self._connecting = asyncio.create_task(self._connect())
         self._retiring: set[asyncio.Task[None]] = set()
         self.replaced = 0
         self.partitions: dict[str, int] = {}
-        """How many partitions each raw topic had when Kafka was last reached; empty before."""
+        """Partitions of each raw topic when Kafka was last reached; empty before."""
         self.reason: str | None = "still connecting"
 
     @property
-    def wire(self) -> Wire | None:
+    def current(self) -> AIOKafkaProducer | None:
         """The producer in use, if there is one at this moment."""
-        return self._wire.result() if self._wire.done() else None
+        return self._producer.result() if self._producer.done() else None
 
-    async def get(self) -> Wire:
-        """The producer in use; waits until there is one."""
-        return await asyncio.shield(self._wire)
+    async def producer(self) -> AIOKafkaProducer:
+        """Return the producer in use; waits until there is one."""
+        return await asyncio.shield(self._producer)
 
-    def replace(self, wire: Wire) -> None:
+    def replace(self, producer: AIOKafkaProducer) -> None:
         """Start a new producer in the place of this one; does nothing where that has been done."""
-        if self.wire is not wire:
+        if self.current is not producer:
             return
         self.replaced += 1
-        self._wire = asyncio.get_running_loop().create_future()
+        self._producer = asyncio.get_running_loop().create_future()
         self._connecting = asyncio.create_task(self._connect())
-        retiring = asyncio.create_task(self._retire(wire.producer, self._wire))
+        retiring = asyncio.create_task(self._retire(producer, self._producer))
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)
 
     async def ping(self, seconds: float) -> None:
         """Ask Kafka for its metadata; raises BrokerError if no answer comes in time."""
-        wire = self.wire
-        if wire is None:
+        producer = self.current
+        if producer is None:
             raise BrokerError(f"not connected to Kafka: {self.reason}")
         try:
             async with asyncio.timeout(seconds):
-                await wire.producer.client.fetch_all_metadata()
+                await producer.client.fetch_all_metadata()
         except (KafkaError, TimeoutError) as error:
             raise BrokerError(f"Kafka does not answer: {str(error) or 'nothing came in time'}") from None
 
@@ -91,18 +83,18 @@ class ProducerConnection:
         """Deliver what is left, but no longer than that; then let go."""
         self._connecting.cancel()
         await asyncio.gather(self._connecting, return_exceptions=True)
-        if self.wire is not None:
-            await stop_producer(self.wire.producer, seconds)
+        if self.current is not None:
+            await stop_producer(self.current, seconds)
         for retiring in self._retiring:
             retiring.cancel()
         await asyncio.gather(*self._retiring, return_exceptions=True)
 
     async def _connect(self) -> None:
-        wire = await self._open_until_it_works()
+        producer = await self._open_until_it_works()
         self.reason = None
-        self._wire.set_result(wire)
+        self._producer.set_result(producer)
 
-    async def _open_until_it_works(self) -> Wire:
+    async def _open_until_it_works(self) -> AIOKafkaProducer:
         async for attempt in stamina.retry_context(
             on=Exception, attempts=None, timeout=None, wait_max=2.0, wait_jitter=0.2
         ):
@@ -117,19 +109,19 @@ class ProducerConnection:
                     raise
         raise AssertionError("unreachable: attempts have no limit")
 
-    async def _open(self) -> Wire:
+    async def _open(self) -> AIOKafkaProducer:
         async with asyncio.timeout(CONNECT_SECONDS):
             if self.replaced == 0:
                 await create_topics(
                     self._kafka, self._topics, (*RAW_TOPICS, REVIEW_QUEUE, PAYMENT_LATE, REVIEW_DECISIONS)
                 )
-            largest = await self._largest_batch()
+            max_batch_bytes = await self._allowed_batch_bytes()
         # aiokafka's own request timeout says when a silent connection is given up; sends are retried, never expire.
         producer = AIOKafkaProducer(
             **self._kafka.client_options(),
             enable_idempotence=True,
             acks="all",
-            max_batch_size=largest,
+            max_batch_size=max_batch_bytes,
             request_timeout_ms=10_000,
             metadata_max_age_ms=60_000,
         )
@@ -140,11 +132,11 @@ class ProducerConnection:
         except BaseException:
             await abandon_producer(producer)
             raise
-        log.info("producer connected", max_batch_bytes=largest)
-        return Wire(producer)
+        log.info("producer connected", max_batch_bytes=max_batch_bytes)
+        return producer
 
-    async def _largest_batch(self) -> int:
-        """The size that every raw topic takes."""
+    async def _allowed_batch_bytes(self) -> int:
+        """Ask for the size of batch that every raw topic takes."""
         resources = [
             ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": None}) for topic in RAW_TOPICS
         ]
@@ -160,7 +152,7 @@ class ProducerConnection:
         ]
         return min([self._max_batch_bytes, *limits])
 
-    async def _retire(self, producer: AIOKafkaProducer, successor: asyncio.Future[Wire]) -> None:
+    async def _retire(self, producer: AIOKafkaProducer, successor: asyncio.Future[AIOKafkaProducer]) -> None:
         """Let a replaced producer deliver what it holds. Its time runs from when Kafka is known to be there again."""
         try:
             stopping = asyncio.create_task(producer.stop())

@@ -1,16 +1,17 @@
-"""The payments on their way to one partition: a queue, and one batch at a time from it to Kafka.
+"""The records on their way to one partition: a queue, and one batch at a time in flight from it to Kafka.
 
-aiokafka has one batch per partition in flight at a time; with a queue of our own before it, what waits stays ours. At
-its deadline a payment that has not been sent is taken back, and its client told the truth: it was not accepted. Only
-what is inside a batch that Kafka has not answered is unknown.
+aiokafka has one batch per partition in flight at a time; with a queue of our own before it, a record that waits stays
+ours. At its deadline a record that has not been sent expires, and its client is told the truth: it was not accepted.
+Only for a record in a batch that Kafka has not answered the outcome is unknown.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     BrokerResponseError,
     InvalidProducerEpoch,
@@ -27,9 +28,17 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from schemas.errors import reason_of
-from service.producer.connection import ProducerConnection, Wire
-from service.producer.outcomes import NeverAnswered, NotAccepted, NotDelivered, OutcomeUnknown, Refused, TooLarge
-from service.producer.pending_records import Parcel
+from service.producer.connection import ProducerConnection
+from service.producer.outcomes import (
+    NeverAnswered,
+    NotAccepted,
+    NotDelivered,
+    OutcomeUnknown,
+    Receipt,
+    Refused,
+    TooLarge,
+)
+from service.producer.records import Observer, Records
 
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 # The producer's state is broken, the records are not: nothing of the batch was appended, a new producer can send it.
@@ -40,7 +49,7 @@ PRODUCER_SPENT = (
     InvalidProducerIdMapping,
     ProducerFenced,
 )
-NO_LIMIT = 1_000_000
+MAX_BATCH_RECORDS = 1_000_000
 
 log = structlog.get_logger(__name__)
 
@@ -50,48 +59,50 @@ class NotQueued(Exception):
 
 
 @dataclass
-class Sent:
-    """A batch that Kafka has not answered yet."""
+class Batch:
+    """Records in flight: sent in one batch that Kafka has not answered yet; `sent_at` on the event loop's clock."""
 
-    parcels: list[Parcel]
-    wire: Wire
-    since: float
+    records: list[Records]
+    producer: AIOKafkaProducer
+    sent_at: float
+
+    def __len__(self) -> int:
+        return sum(map(len, self.records))
 
 
 @dataclass
-class Lane:
-    """One partition's queue. `run` is its task; `expire` is called from outside, a few times a second."""
+class PartitionQueue:
+    """The queue of one partition. `run` is its task; `expire` is called from outside, a few times a second."""
 
     topic: str
     partition: int
     connection: ProducerConnection
     linger: float
-    """Seconds that a first payment waits for company."""
-    release: Callable[[list[Parcel]], None]
-    """Called with parcels that have left the lane for good."""
-    queue: deque[Parcel] = field(default_factory=deque)
-    sent: Sent | None = None
-    at_most: int = NO_LIMIT
-    """Payments in the next batch: halved after a batch was refused as too large, doubled after each that got through,
-    so that the one at fault ends up alone."""
+    """Seconds that the first record of a batch waits for company."""
+    release: Callable[[Iterable[Records]], None]
+    """Called with records that have left the queue for good."""
+    observer: Observer | None = None
+    queue: deque[Records] = field(default_factory=deque)
+    in_flight: Batch | None = None
+    max_records: int = MAX_BATCH_RECORDS
+    """Records in the next batch: halved after a batch was refused as too large, doubled after each acknowledgement, so
+    that the one at fault ends up alone."""
     _filled: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def add(self, parcel: Parcel) -> None:
-        """Queue payments."""
-        self.queue.append(parcel)
+    def append(self, records: Records) -> None:
+        """Queue records."""
+        self.queue.append(records)
         if not self._filled.is_set():
             self._filled.set()
 
     def expire(self, now: float) -> None:
-        """Answer every payment whose deadline has passed, and take back those that were never sent."""
-        if self.sent is not None:
-            for parcel in self.sent.parcels:
-                if parcel.deadline > now:
-                    break
-                if not parcel.answered:
-                    parcel.settle(OutcomeUnknown(_UNKNOWN))
+        """Settle all records whose deadline has passed, and take back those that were never sent."""
+        if self.in_flight is not None:
+            for records in self.in_flight.records:
+                if records.delivery.deadline <= now and not records.has_response:
+                    self._settle(records, OutcomeUnknown(_UNKNOWN))
         expired = []
-        while self.queue and self.queue[0].deadline <= now:
+        while self.queue and self.queue[0].delivery.deadline <= now:
             expired.append(self.queue.popleft())
         self._give_up(expired, NotAccepted(_NOT_SENT))
 
@@ -102,94 +113,124 @@ class Lane:
             if self.linger:
                 await asyncio.sleep(self.linger)
             while self.queue:
-                await self._send_one_batch(await self.connection.get())
+                await self._send_batch(await self.connection.producer())
             self._filled.clear()
 
-    async def _send_one_batch(self, wire: Wire) -> None:
-        batch, parcels = self._fill(wire)
-        if not parcels:
+    async def _send_batch(self, producer: AIOKafkaProducer) -> None:
+        builder, queued = self._fill_batch(producer)
+        if not queued:
             return
-        self.sent = Sent(parcels, wire, asyncio.get_running_loop().time())
+        self.in_flight = batch = Batch(queued, producer, asyncio.get_running_loop().time())
         try:
-            receipt = await self._deliver(wire, batch)
+            metadata = await self._deliver(producer, builder)
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the lane goes on and the payments are answered
-            self._failed(error, wire, parcels)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the queue goes on and the records are settled
+            self._fail(batch, error)
         else:
-            self.at_most = min(self.at_most * 2, NO_LIMIT)
-            self._acknowledged(receipt, parcels)
+            self.max_records = min(self.max_records * 2, MAX_BATCH_RECORDS)
+            self._acknowledge(batch, metadata)
         finally:
-            self.sent = None
+            self.in_flight = None
 
-    def _fill(self, wire: Wire) -> tuple[BatchBuilder, list[Parcel]]:
-        """A batch from the head of the queue, as large as it may be; its first payment always fits."""
-        batch = wire.producer.create_batch()
-        parcels: list[Parcel] = []
-        room = self.at_most
+    def _fill_batch(self, producer: AIOKafkaProducer) -> tuple[BatchBuilder, list[Records]]:
+        """Fill a batch from the head of the queue, as large as it may be; its first record always fits."""
+        builder = producer.create_batch()
+        queued: list[Records] = []
+        room = self.max_records
         while self.queue and room:
-            parcel = self.queue.popleft()
-            fitting = parcel.fill(batch, room)
-            room -= fitting
-            if fitting < len(parcel.payments):
-                parcel, rest = parcel.split(fitting)
-                self.queue.appendleft(rest)
+            records = self.queue.popleft()
+            rows = _append_rows(builder, records, room)
+            room -= rows
+            if rows < len(records):
                 room = 0
-            if fitting:
-                parcels.append(parcel)
-        batch.close()
-        return batch, parcels
+                if not rows:
+                    self.queue.appendleft(records)
+                    break
+                records, remainder = records.split(rows)
+                self.queue.appendleft(remainder)
+            queued.append(records)
+        builder.close()
+        return builder, queued
 
-    async def _deliver(self, wire: Wire, batch: BatchBuilder) -> RecordMetadata:
+    async def _deliver(self, producer: AIOKafkaProducer, builder: BatchBuilder) -> RecordMetadata:
         try:
-            future = await wire.producer.send_batch(batch, self.topic, partition=self.partition)
+            future = await producer.send_batch(builder, self.topic, partition=self.partition)
         except (KafkaError, AssertionError, TypeError) as error:
             # The last two are aiokafka's, when the topic has lost the partition, or itself.
             raise NotQueued(reason_of(error)) from error
-        receipt: RecordMetadata = await future
-        return receipt
+        metadata: RecordMetadata = await future
+        return metadata
 
-    def _acknowledged(self, receipt: RecordMetadata, parcels: list[Parcel]) -> None:
-        offset = receipt.offset
-        for parcel in parcels:
+    def _acknowledge(self, batch: Batch, metadata: RecordMetadata) -> None:
+        offset = metadata.offset
+        for records in batch.records:
             # The broker answers with a timestamp only where the topic is set to LogAppendTime.
-            appended_at = receipt.timestamp if receipt.timestamp_type == 1 else parcel.timestamp
-            parcel.acknowledge(self.partition, offset, appended_at)
-            offset += len(parcel.payments)
-        self.release(parcels)
+            timestamp = metadata.timestamp if metadata.timestamp_type == 1 else records.timestamp
+            first_receipt = Receipt(self.partition, offset, timestamp)
+            records.delivery.settle_all(records.positions, records.receipts(first_receipt))
+            if self.observer is not None:
+                self.observer.acknowledge(records, first_receipt)
+            offset += len(records)
+        self.release(batch.records)
 
-    def _failed(self, error: Exception, wire: Wire, parcels: list[Parcel]) -> None:
-        number = sum(len(parcel.payments) for parcel in parcels)
-        log.warning("batch failed", topic=self.topic, partition=self.partition, records=number, error=repr(error))
+    def _fail(self, batch: Batch, error: Exception) -> None:
+        size = len(batch)
+        log.warning("batch failed", topic=self.topic, partition=self.partition, records=size, error=repr(error))
         # Whatever the reason: aiokafka has counted sequence numbers that the broker has not (see `connection`).
-        self.connection.replace(wire)
+        self.connection.replace(batch.producer)
         match error:
             case NotQueued():
-                self._put_back(parcels)
+                self._reenqueue(batch.records)
             case _ if isinstance(error, PRODUCER_SPENT):
-                self._put_back(parcels)
-            case _ if isinstance(error, TOO_LARGE) and number > 1:
-                self.at_most = number // 2
-                self._put_back(parcels)
+                self._reenqueue(batch.records)
+            case _ if isinstance(error, TOO_LARGE) and size > 1:
+                self.max_records = size // 2
+                self._reenqueue(batch.records)
             case _ if isinstance(error, TOO_LARGE):
-                self._give_up(parcels, TooLarge(_TOO_LARGE))
+                self._give_up(batch.records, TooLarge(_TOO_LARGE))
             case InvalidTimestampError():
-                self._give_up(parcels, Refused(_CLOCKS_DIFFER))
+                self._give_up(batch.records, Refused(_CLOCKS_DIFFER))
             case BrokerResponseError() if not error.retriable:
-                self._give_up(parcels, Refused(f"Kafka refused the payment, it was not accepted: {error.description}"))
+                reason = f"Kafka refused the payment, it was not accepted: {error.description}"
+                self._give_up(batch.records, Refused(reason))
             case _:
-                self._give_up(parcels, NeverAnswered(_UNKNOWN))
+                self._give_up(batch.records, NeverAnswered(_UNKNOWN))
 
-    def _put_back(self, parcels: list[Parcel]) -> None:
-        """Queue them again, in their order and before the others, but for those whose client has been answered."""
-        self.queue.extendleft(reversed([parcel for parcel in parcels if not parcel.answered]))
-        self._give_up([parcel for parcel in parcels if parcel.answered], NotAccepted(_NOT_SENT))
+    def _reenqueue(self, batch: list[Records]) -> None:
+        """Queue records again, in their order and at the head, but for those whose client has its response."""
+        self.queue.extendleft(reversed([records for records in batch if not records.has_response]))
+        self._give_up([records for records in batch if records.has_response], NotAccepted(_NOT_SENT))
 
-    def _give_up(self, parcels: list[Parcel], outcome: NotDelivered) -> None:
-        for parcel in parcels:
-            parcel.settle(outcome)
-        if parcels:
-            self.release(parcels)
+    def _give_up(self, batch: list[Records], outcome: NotDelivered) -> None:
+        for records in batch:
+            self._settle(records, outcome)
+        if batch:
+            self.release(batch)
+
+    def _settle(self, records: Records, outcome: NotDelivered) -> None:
+        """Settle records; after OutcomeUnknown there may be more to report."""
+        settle(records, outcome, self.observer)
+
+
+def settle(records: Records, outcome: NotDelivered, observer: Observer | None) -> None:
+    """Report an outcome to the client and to the observer; the latter is spared one that is not final."""
+    records.settle(outcome)
+    if observer is None:
+        return
+    if isinstance(outcome, NeverAnswered):
+        observer.doubt(records, outcome)
+    elif not isinstance(outcome, OutcomeUnknown):
+        observer.reject(records, outcome)
+
+
+def _append_rows(builder: BatchBuilder, records: Records, max_rows: int) -> int:
+    """Append rows to a batch, in order, as far as there is room; returns how many went in."""
+    append, timestamp, headers = builder.append, records.timestamp, records.delivery.headers
+    for row, (key, value) in enumerate(zip(records.keys, records.values, strict=True)):
+        if row == max_rows or append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
+            return row
+    return len(records)
 
 
 _NOT_SENT = "Kafka was not ready to take the payment before the deadline; it was not accepted, send it again"

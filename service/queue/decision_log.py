@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from schemas.errors import BrokerError
 from schemas.kafka.topics import REVIEW_DECISIONS
 from service.producer.connection import ProducerConnection
-from service.producer.outcomes import RecordHeaders
+from service.producer.records import RecordHeaders
 from service.queue.consumer import QueueReader
 from service.queue.decisions import Decision
 
@@ -37,15 +37,13 @@ class DecisionLog:
 
     async def write(self, decisions: Sequence[Decision], headers: RecordHeaders) -> None:
         """Return when the view holds all of them; raises BrokerError, DecisionUnknown."""
-        wire = self._connection.wire
-        if wire is None:
+        producer = self._connection.current
+        if producer is None:
             raise BrokerError(f"not connected to Kafka: {self._connection.reason}")
         try:
             async with asyncio.timeout(self._deadline):
                 sent = [
-                    await wire.producer.send(
-                        REVIEW_DECISIONS, _encode(each), key=each.case_id.encode(), headers=headers
-                    )
+                    await producer.send(REVIEW_DECISIONS, _encode(each), key=each.case_id.encode(), headers=headers)
                     for each in decisions
                 ]
                 receipts = await asyncio.gather(*sent)
@@ -54,7 +52,7 @@ class DecisionLog:
                 await self._reader.read_to({TopicPartition(topic, number): end for topic, number, end in ends})
         except KafkaError as error:
             # aiokafka has counted sequence numbers that the broker has not (see `connection`).
-            self._connection.replace(wire)
+            self._connection.replace(producer)
             raise BrokerError(f"Kafka did not take the decision: {error}") from None
         except TimeoutError:
             raise DecisionUnknown(

@@ -19,8 +19,8 @@ from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON
 from schemas.registry import RegistrySettings
 from service.app import make_app
-from service.idempotency.deduplicator import ONCE
-from service.idempotency.processes import Owners
+from service.idempotency.deduplicator import DEDUPLICATOR
+from service.idempotency.processes import Processes
 from service.idempotency.receipts import FORMAT
 from tests.conftest import Servers
 from tests.integration.processes import running, until, until_ready
@@ -46,7 +46,7 @@ async def post_with_headers(client: Client, path: str, body: Json) -> tuple[int,
 
 async def written_down(client: Client) -> None:
     async def done() -> bool:
-        return not client.app[ONCE]._in_flight
+        return not client.app[DEDUPLICATOR]._in_flight
 
     await until(done)
 
@@ -136,7 +136,7 @@ async def test_a_process_that_shares_nothing_waits_for_the_end_of_the_one_before
     kafka: KafkaSettings, registry: RegistrySettings, aiohttp_client: Any, tmp_path: Path
 ) -> None:
     known = settings(kafka, registry, tmp_path / "view.sqlite")
-    before = Owners(known.service.receipts_folder / f"{FORMAT}-{known.service.replay_seconds}")
+    before = Processes(known.service.receipts_folder / f"{FORMAT}-{known.service.replay_seconds}")
     client: Client = await aiohttp_client(make_app(known))
 
     async def waits() -> bool:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from service.idempotency.processes import Owners, forget_folders
-from service.idempotency.receipt_log import ERRORS
-from service.idempotency.receipts import NOBODY, Kept, Receipts, record
-from service.producer.outcomes import Acknowledged
+from service.idempotency.processes import Processes, forget_folders
+from service.idempotency.receipt_log import LOG_ERRORS
+from service.idempotency.receipts import NO_OWNER, Entry, Receipts, pack_entry
+from service.producer.outcomes import Receipt
 
 KEY, OTHER = b"k" * 16, b"o" * 16
 PRINT = b"12345678"
-PLACE = Acknowledged(3, 2**40, 1_795_492_000_000)
+PLACE = Receipt(3, 2**40, 1_795_492_000_000)
 
 
 class Clock:
@@ -35,8 +35,12 @@ def receipts(tmp_path: Path, clock: Clock) -> Receipts:
     return Receipts(tmp_path, 600, clock)
 
 
+def packed(fingerprint: bytes, since: int, receipt: Receipt = PLACE) -> bytes:
+    return pack_entry(fingerprint, since, NO_OWNER, receipt.partition, receipt.offset, receipt.timestamp)
+
+
 def keep(receipts: Receipts, key: bytes = KEY) -> None:
-    receipts.keep({key: record(PRINT, receipts.seconds(), NOBODY, PLACE)})
+    receipts.keep({key: packed(PRINT, receipts.seconds())})
 
 
 def keep_at(folder: Path, now: float, key: bytes) -> None:
@@ -59,11 +63,11 @@ def test_a_receipt_is_found_as_it_was_kept_and_again_by_the_next_process(tmp_pat
     assert receipts.fresh
     assert receipts.find([KEY]) == [None]
     keep(receipts)
-    assert receipts.find([OTHER, KEY]) == [None, Kept(PRINT, 6000, NOBODY, PLACE)]
+    assert receipts.find([OTHER, KEY]) == [None, Entry(PRINT, 6000, NO_OWNER, PLACE)]
     receipts.close()
     again = Receipts(tmp_path, 600, receipts._clock)
     assert not again.fresh
-    assert again.find([KEY]) == [Kept(PRINT, 6000, NOBODY, PLACE)]
+    assert again.find([KEY]) == [Entry(PRINT, 6000, NO_OWNER, PLACE)]
 
 
 @pytest.mark.parametrize("sent_at", [6000.0, 6599.0])
@@ -86,9 +90,9 @@ def test_it_is_kept_for_its_time_and_not_longer_and_its_file_goes(
 
 def test_an_id_is_claimed_once_until_it_is_given_back_or_has_its_receipt(receipts: Receipts, clock: Clock) -> None:
     assert receipts.claim([(KEY, PRINT)], 7, never) == [None]
-    [known] = receipts.claim([(KEY, PRINT)], 8, never)
-    assert known is not None
-    assert known.owner == 7
+    [claim] = receipts.claim([(KEY, PRINT)], 8, never)
+    assert claim is not None
+    assert claim.owner == 7
     receipts.free([KEY], 8)
     assert receipts.claim([(KEY, PRINT)], 8, never) != [None]
     receipts.free([KEY], 7)
@@ -96,7 +100,7 @@ def test_an_id_is_claimed_once_until_it_is_given_back_or_has_its_receipt(receipt
     assert receipts.claim([(KEY, PRINT)], 9, lambda owner: owner == 8) == [None]
     clock.now += 600
     keep(receipts)
-    assert receipts.claim([(KEY, PRINT)], 9, lambda _: True) == [Kept(PRINT, 6600, NOBODY, PLACE)]
+    assert receipts.claim([(KEY, PRINT)], 9, lambda _: True) == [Entry(PRINT, 6600, NO_OWNER, PLACE)]
 
 
 def test_what_other_processes_write_is_seen_before_an_id_is_claimed_also_at_the_end_of_the_last_file(
@@ -107,8 +111,8 @@ def test_what_other_processes_write_is_seen_before_an_id_is_claimed_also_at_the_
     keep_elsewhere(tmp_path, clock.now + 599, OTHER)
     clock.now += 600
     keep_elsewhere(tmp_path, clock.now, b"y" * 16)
-    known = receipts.claim([(KEY, PRINT), (OTHER, PRINT), (b"y" * 16, PRINT), (b"z" * 16, PRINT)], 7, never)
-    assert [each and each.since for each in known] == [6000, 6599, 6600, None]
+    entries = receipts.claim([(KEY, PRINT), (OTHER, PRINT), (b"y" * 16, PRINT), (b"z" * 16, PRINT)], 7, never)
+    assert [entry and entry.since for entry in entries] == [6000, 6599, 6600, None]
 
 
 def test_a_claim_that_is_renewed_counts_beyond_its_time(receipts: Receipts, clock: Clock) -> None:
@@ -117,9 +121,9 @@ def test_a_claim_that_is_renewed_counts_beyond_its_time(receipts: Receipts, cloc
     receipts.renew([(KEY, PRINT)], 7)
     clock.now += 400
     receipts.forget()
-    [known, gone] = receipts.claim([(KEY, PRINT), (OTHER, PRINT)], 8, never)
-    assert known is not None
-    assert (known.owner, gone) == (7, None)
+    [claim, expired] = receipts.claim([(KEY, PRINT), (OTHER, PRINT)], 8, never)
+    assert claim is not None
+    assert (claim.owner, expired) == (7, None)
 
 
 def test_whoever_follows_is_told_which_ids_others_have_written(
@@ -134,7 +138,7 @@ def test_whoever_follows_is_told_which_ids_others_have_written(
 
 def test_an_entry_is_let_go_of_by_its_youngest_record(receipts: Receipts, clock: Clock) -> None:
     ages = {1: 10.0, 2: 590.0}
-    found = [(KEY, PRINT, Acknowledged(0, 0, 1)), (OTHER, PRINT, Acknowledged(0, 1, 2))]
+    found = [(KEY, PRINT, Receipt(0, 0, 1)), (OTHER, PRINT, Receipt(0, 1, 2))]
     receipts.keep_first(found, ages.__getitem__)
     clock.now += 300
     receipts.forget()
@@ -147,11 +151,11 @@ def test_what_is_too_old_is_let_go_of(receipts: Receipts, clock: Clock) -> None:
     keep(receipts, OTHER)
     clock.now += 301
     receipts.forget()
-    assert [receipts._places.of(KEY), receipts.find([OTHER])[0] is None] == [None, False]
+    assert [receipts._addresses.find(KEY), receipts.find([OTHER])[0] is None] == [None, False]
 
 
 def test_what_is_found_on_the_topics_takes_the_place_of_claims_and_of_nothing_else(receipts: Receipts) -> None:
-    later = Acknowledged(1, 1, 1)
+    later = Receipt(1, 1, 1)
     keep(receipts)
     receipts.claim([(OTHER, PRINT)], 7, never)
     receipts.keep_first(
@@ -169,7 +173,7 @@ def test_on_a_machine_that_has_just_come_up_older_payments_are_known_too(tmp_pat
 
 @pytest.mark.parametrize("damage", ["garbage", "cut short"])
 def test_a_damaged_file_is_replaced_by_an_empty_one(tmp_path: Path, receipts: Receipts, damage: str) -> None:
-    receipts.keep({os.urandom(16): record(PRINT, 6000, NOBODY, PLACE) for _ in range(1000)})
+    receipts.keep({os.urandom(16): packed(PRINT, 6000) for _ in range(1000)})
     receipts.close()
     for file in tmp_path.glob("*.lmdb"):
         if damage == "garbage":
@@ -178,7 +182,7 @@ def test_a_damaged_file_is_replaced_by_an_empty_one(tmp_path: Path, receipts: Re
             os.truncate(file, file.stat().st_size // 2)
     again = Receipts(tmp_path, 600, receipts._clock)
     assert again.damaged
-    with pytest.raises(ERRORS):
+    with pytest.raises(LOG_ERRORS):
         keep(again)
     again.throw_away()
     keep(again)
@@ -207,36 +211,36 @@ def test_what_is_thrown_away_is_gone(receipts: Receipts) -> None:
 
 
 def test_a_full_file_is_an_error_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.idempotency.receipt_log.MOST_BYTES", 100_000)
+    monkeypatch.setattr("service.idempotency.receipt_log.MAX_FILE_BYTES", 100_000)
     receipts = Receipts(tmp_path, 600)
-    with pytest.raises(ERRORS):
-        receipts.keep({os.urandom(16): record(PRINT, 1, NOBODY, PLACE) for _ in range(5000)})
+    with pytest.raises(LOG_ERRORS):
+        receipts.keep({os.urandom(16): packed(PRINT, 1) for _ in range(5000)})
 
 
 def test_folders_of_other_settings_go_once_nobody_lives_in_them(tmp_path: Path) -> None:
     ours, dead, alive = tmp_path / "1-600", tmp_path / "1-60", tmp_path / "0-600"
-    Owners(dead).leave()
-    living = Owners(alive)
-    Owners(ours)
+    Processes(dead).leave()
+    living = Processes(alive)
+    Processes(ours)
     forget_folders(ours)
     assert sorted(tmp_path.iterdir()) == [alive, ours]
     living.leave()
 
 
 def test_owners_know_who_is_alive_and_what_the_dead_left_unwritten(tmp_path: Path) -> None:
-    one, two = Owners(tmp_path), Owners(tmp_path)
-    assert one.alive(two.token)
-    assert not one.up_to_date()
+    one, two = Processes(tmp_path), Processes(tmp_path)
+    assert one.is_alive(two.token)
+    assert not one.has_current_peers()
     two.mark(time.time())
-    assert one.up_to_date()
+    assert one.has_current_peers()
     assert one.dead() == {}
     two.mark(1_795_492_000.5)
     two.leave()
-    assert not one.alive(two.token)
-    assert not one.forgotten(two.token)
-    assert not one.up_to_date()
+    assert not one.is_alive(two.token)
+    assert not one.is_forgotten(two.token)
+    assert not one.has_current_peers()
     assert list(one.dead().values()) == [1_795_492_000.5]
     one.forget(one.dead())
-    assert one.forgotten(two.token)
+    assert one.is_forgotten(two.token)
     assert one.dead() == {}
     one.leave()

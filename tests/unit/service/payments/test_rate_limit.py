@@ -3,7 +3,7 @@
 import pytest
 
 from service.http.problems import Problem
-from service.payments.rate_limit import Rates
+from service.payments.rate_limit import RateLimiter
 
 
 class Clock:
@@ -13,7 +13,7 @@ class Clock:
         return self.now
 
 
-def refused(rates: Rates, client: str, payments: int = 1) -> int:
+def refused(rates: RateLimiter, client: str, payments: int = 1) -> int:
     """Retry-After of the refusal."""
     with pytest.raises(Problem) as caught:
         rates.take(client, payments)
@@ -23,7 +23,7 @@ def refused(rates: Rates, client: str, payments: int = 1) -> int:
 
 def test_a_seconds_worth_may_come_at_once_and_then_the_rate() -> None:
     clock = Clock()
-    rates = Rates(10, clock)
+    rates = RateLimiter(10, clock)
     for _ in range(10):
         rates.take("ann")
     assert refused(rates, "ann") == 1
@@ -36,7 +36,7 @@ def test_a_seconds_worth_may_come_at_once_and_then_the_rate() -> None:
 
 
 def test_each_client_has_its_own() -> None:
-    rates = Rates(1, Clock())
+    rates = RateLimiter(1, Clock())
     rates.take("ann")
     rates.take("bob")
     refused(rates, "ann")
@@ -44,7 +44,7 @@ def test_each_client_has_its_own() -> None:
 
 def test_a_batch_is_taken_as_a_whole_or_not_at_all() -> None:
     clock = Clock()
-    rates = Rates(100, clock)
+    rates = RateLimiter(100, clock)
     rates.take("ann", 60)
     assert refused(rates, "ann", 60) == 1
     rates.take("ann", 40)
@@ -56,7 +56,7 @@ def test_a_batch_is_taken_as_a_whole_or_not_at_all() -> None:
 
 def test_less_than_one_a_second_is_a_rate_as_well() -> None:
     clock = Clock()
-    rates = Rates(0.1, clock)
+    rates = RateLimiter(0.1, clock)
     rates.take("ann")
     assert refused(rates, "ann") == 10
     clock.now += 10
@@ -64,9 +64,9 @@ def test_less_than_one_a_second_is_a_rate_as_well() -> None:
 
 
 def test_clients_that_are_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.payments.rate_limit.MOST_CLIENTS", 10)
+    monkeypatch.setattr("service.payments.rate_limit.MAX_CLIENTS", 10)
     clock = Clock()
-    rates = Rates(1, clock)
+    rates = RateLimiter(1, clock)
     for number in range(100):
         rates.take(str(number))
         clock.now += 0.5

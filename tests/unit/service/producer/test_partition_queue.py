@@ -1,9 +1,9 @@
-"""A lane: what becomes of payments when Kafka is slow, silent, or says no. Kafka is played by `Broker`."""
+"""A partition's queue: outcomes when Kafka is slow, silent, or says no. Kafka is played by `Broker`."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from aiokafka.errors import (
@@ -14,10 +14,10 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import RecordMetadata, TopicPartition
 
-from service.producer.connection import ProducerConnection, Wire
-from service.producer.outcomes import Acknowledged, Delivery, NotAccepted, OutcomeUnknown, Refused, TooLarge
-from service.producer.partition_queue import Lane
-from service.producer.pending_records import Outgoing, Parcel
+from service.producer.connection import ProducerConnection
+from service.producer.outcomes import NotAccepted, OutcomeUnknown, Receipt, Refused, TooLarge
+from service.producer.partition_queue import PartitionQueue
+from service.producer.records import Delivery, Records
 
 pytestmark = pytest.mark.asyncio
 
@@ -40,7 +40,7 @@ class Batch:
 
 
 class Broker:
-    """A log, one partition of it; `answer` says what it thinks of a batch. It stands for the producer as well."""
+    """A log of one partition; `answer` decides on a batch. It stands for the producer as well."""
 
     def __init__(self) -> None:
         self.log: list[bytes] = []
@@ -73,36 +73,34 @@ class Connection:
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self.replaced = 0
-        self.wire = Wire(cast(Any, broker))
 
-    async def get(self) -> Wire:
-        return self.wire
+    async def producer(self) -> Broker:
+        return self.broker
 
-    def replace(self, wire: Wire) -> None:
+    def replace(self, producer: Broker) -> None:
         self.replaced += 1
 
 
 class Setting:
-    """A lane with its broker."""
+    """A queue with its broker."""
 
     def __init__(self) -> None:
         self.broker = Broker()
         self.connection = Connection(self.broker)
         self.released: list[bytes] = []
-        self.lane = Lane("t", 3, cast(ProducerConnection, self.connection), 0.0, self.release)
+        self.queue = PartitionQueue("t", 3, cast(ProducerConnection, self.connection), 0.0, self.release)
         self.times = count(1000)
-        self.task = asyncio.create_task(self.lane.run())
+        self.task = asyncio.create_task(self.queue.run())
 
     def send(self, *values: bytes, deadline: float = 60.0) -> Delivery:
-        """One request."""
-        delivery = Delivery(len(values), [])
-        at = asyncio.get_running_loop().time() + deadline
-        payments = [Outgoing(index, b"k", value) for index, value in enumerate(values)]
-        self.lane.add(Parcel(delivery, payments, next(self.times), at))
+        """Queue the payments of one request."""
+        number = len(values)
+        delivery = Delivery(number, [], deadline)
+        self.queue.append(Records(delivery, "t", next(self.times), list(range(number)), [b"k"] * number, list(values)))
         return delivery
 
-    def release(self, parcels: list[Parcel]) -> None:
-        self.released += [each.value for parcel in parcels for each in parcel.payments]
+    def release(self, batch: Iterable[Records]) -> None:
+        self.released += [value for records in batch for value in records.values]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -115,8 +113,8 @@ async def test_each_payment_gets_its_own_offset_and_its_requests_time() -> None:
     setting = Setting()
     one, other = setting.send(b"a", b"b"), setting.send(b"c")
     await other.settled
-    assert one.outcomes == [Acknowledged(3, 0, 1000), Acknowledged(3, 1, 1000)]
-    assert other.outcomes == [Acknowledged(3, 2, 1001)]
+    assert one.outcomes == [Receipt(3, 0, 1000), Receipt(3, 1, 1000)]
+    assert other.outcomes == [Receipt(3, 2, 1001)]
     await until(lambda: len(setting.released) == 3)
 
 
@@ -125,16 +123,16 @@ async def test_where_the_topic_keeps_append_time_that_is_the_time() -> None:
     setting.broker.log_append_time = 77
     delivery = setting.send(b"a", b"b")
     await delivery.settled
-    assert [cast(Acknowledged, outcome).timestamp for outcome in delivery.outcomes] == [77, 77]
+    assert [cast(Receipt, outcome).timestamp for outcome in delivery.outcomes] == [77, 77]
 
 
 async def test_what_was_not_sent_by_its_deadline_is_taken_back() -> None:
     setting = Setting()
     setting.broker.silent = asyncio.get_running_loop().create_future()
     first = setting.send(b"sent")
-    await until(lambda: setting.lane.sent is not None)
+    await until(lambda: setting.queue.in_flight is not None)
     second = setting.send(b"waits")
-    setting.lane.expire(float("inf"))
+    setting.queue.expire(float("inf"))
     assert isinstance(first.outcomes[0], OutcomeUnknown)
     assert isinstance(second.outcomes[0], NotAccepted)
     # What Kafka has not answered still takes up memory; what was taken back does not.
@@ -149,9 +147,9 @@ async def test_only_those_whose_deadline_has_passed_are_answered() -> None:
     setting = Setting()
     setting.broker.silent = asyncio.get_running_loop().create_future()
     setting.send(b"sent")
-    await until(lambda: setting.lane.sent is not None)
+    await until(lambda: setting.queue.in_flight is not None)
     early, late = setting.send(b"a", deadline=1), setting.send(b"b", deadline=100)
-    setting.lane.expire(asyncio.get_running_loop().time() + 50)
+    setting.queue.expire(asyncio.get_running_loop().time() + 50)
     assert isinstance(early.outcomes[0], NotAccepted)
     assert late.outcomes == [None]
 
@@ -179,7 +177,7 @@ async def test_a_request_that_fits_into_no_batch_is_sent_in_several_and_in_order
     await after.settled
     assert setting.broker.log == [*values, b"after"]
     assert setting.broker.batches == [4, 4, 3]
-    assert [cast(Acknowledged, outcome).offset for outcome in delivery.outcomes] == list(range(10))
+    assert [cast(Receipt, outcome).offset for outcome in delivery.outcomes] == list(range(10))
 
 
 async def test_batches_grow_again_after_a_refusal() -> None:
@@ -197,7 +195,7 @@ async def test_a_spent_producer_is_replaced_and_its_batch_sent_again() -> None:
     setting.broker.answer = lambda _: errors.pop(0)
     delivery = setting.send(b"a", b"b")
     await delivery.settled
-    assert delivery.outcomes == [Acknowledged(3, 0, 1000), Acknowledged(3, 1, 1000)]
+    assert delivery.outcomes == [Receipt(3, 0, 1000), Receipt(3, 1, 1000)]
     assert setting.connection.replaced == 2
 
 
@@ -206,8 +204,8 @@ async def test_a_payment_whose_client_was_answered_is_not_sent_again() -> None:
     setting.broker.silent = asyncio.get_running_loop().create_future()
     setting.broker.answer = lambda _: OutOfOrderSequenceNumber()
     delivery = setting.send(b"a")
-    await until(lambda: setting.lane.sent is not None)
-    setting.lane.expire(float("inf"))
+    await until(lambda: setting.queue.in_flight is not None)
+    setting.queue.expire(float("inf"))
     setting.broker.silent.set_result(None)
     await until(lambda: len(setting.released) == 1)
     assert isinstance(delivery.outcomes[0], OutcomeUnknown)

@@ -1,0 +1,136 @@
+"""Records of payments on their way to Kafka, as columns: those of a request that share a fate stay together."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from schemas.kafka.partitioning import partition_of
+from service.producer.outcomes import Invalid, NeverAnswered, NotDelivered, Outcome, Receipt
+
+RecordHeaders = list[tuple[str, bytes]]
+
+
+class Delivery:
+    """The payments of a request: await `settled`, then read `outcomes`, one for each payment, in order."""
+
+    __slots__ = ("_open", "deadline", "headers", "outcomes", "settled")
+
+    def __init__(self, payments: int, headers: RecordHeaders, seconds: float) -> None:
+        """Expect outcomes of so many payments within so many seconds; `headers` are those of each record."""
+        loop = asyncio.get_running_loop()
+        self.headers = headers
+        self.deadline = loop.time() + seconds
+        self.outcomes: list[Outcome | None] = [None] * payments
+        self.settled: asyncio.Future[None] = loop.create_future()
+        self._open = payments
+
+    def reject(self, position: int) -> None:
+        """Settle a payment that is not handed in."""
+        self.settle(position, _INVALID)
+
+    def settle(self, position: int, outcome: Outcome) -> None:
+        """Settle a payment; the first outcome stands: an acknowledgement after the deadline changes no response."""
+        self.settle_all((position,), (outcome,))
+
+    def settle_all(self, positions: Iterable[int], outcomes: Iterable[Outcome]) -> None:
+        """Settle several payments, as `settle` does."""
+        for position, outcome in zip(positions, outcomes, strict=True):
+            if self.outcomes[position] is None:
+                self.outcomes[position] = outcome
+                self._open -= 1
+        if self._open == 0 and not self.settled.done():
+            self.settled.set_result(None)
+
+    def tally(self) -> Counter[str]:
+        """Count the payments by the kind of their outcome."""
+        return Counter(outcome.kind for outcome in self.outcomes if outcome)
+
+
+_INVALID = Invalid("not handed in")
+
+
+class Records(msgspec.Struct, gc=False, eq=False):
+    """Payments of one delivery to one topic as columns, a row a payment; `timestamp` in ms since the epoch.
+
+    `positions` are those in the delivery. `ids` and `fingerprints` are for deduplication, and empty without it.
+    """
+
+    delivery: Delivery
+    topic: str
+    timestamp: int
+    positions: list[int]
+    keys: list[bytes]
+    values: list[bytes]
+    ids: list[bytes] = []
+    fingerprints: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def size(self) -> int:
+        """Bytes that count as in flight."""
+        return sum(map(len, self.keys)) + sum(map(len, self.values))
+
+    @property
+    def has_response(self) -> bool:
+        """True where the client has its response already."""
+        return self.delivery.outcomes[self.positions[0]] is not None
+
+    def fingerprint(self, payment_id: bytes) -> bytes:
+        """Find the fingerprint of a row by its id; the first such row counts."""
+        return self.fingerprints[self.ids.index(payment_id)]
+
+    def select(self, rows: Sequence[int]) -> "Records":
+        """Copy some rows, in this order."""
+        if len(rows) == len(self.positions):
+            return self
+        columns = (self.positions, self.keys, self.values, self.ids, self.fingerprints)
+        selected = [[column[row] for row in rows] if column else [] for column in columns]
+        return Records(self.delivery, self.topic, self.timestamp, *selected)  # type: ignore[arg-type]
+
+    def split(self, row: int) -> tuple["Records", "Records"]:
+        """Part the rows before a row from the rest; neither part may be empty."""
+        return self.select(range(row)), self.select(range(row, len(self)))
+
+    def by_partition(self, partitions: int) -> Iterator[tuple[int, "Records"]]:
+        """Part the rows by the partition of their key."""
+        if len(self) == 1:
+            yield partition_of(self.keys[0], partitions), self
+            return
+        rows: dict[int, list[int]] = {}
+        for row, key in enumerate(self.keys):
+            rows.setdefault(partition_of(key, partitions), []).append(row)
+        for partition, row_numbers in rows.items():
+            yield partition, self.select(row_numbers)
+
+    def settle(self, outcome: NotDelivered) -> None:
+        """Give every row this outcome."""
+        self.delivery.settle_all(self.positions, [outcome] * len(self.positions))
+
+    def receipts(self, first_receipt: Receipt) -> list[Receipt]:
+        """Make the rows' receipts, at consecutive offsets from the first."""
+        partition, timestamp = first_receipt.partition, first_receipt.timestamp
+        return [Receipt(partition, first_receipt.offset + row, timestamp) for row in range(len(self.positions))]
+
+
+class Observer(Protocol):
+    """An observer of delivery reports, beside the client."""
+
+    def acknowledge(self, records: Records, first_receipt: Receipt) -> None:
+        """Take note that Kafka has the records, the first at this place and the others at the offsets after it."""
+
+    def reject(self, records: Records, outcome: NotDelivered) -> None:
+        """Take note that Kafka does not have the records, and will not."""
+
+    def doubt(self, records: Records, outcome: NeverAnswered) -> None:
+        """Take note that the records were sent, and that Kafka will never say what became of them."""
+
+
+def milliseconds() -> int:
+    """The time, as records have it."""
+    return int(time.time() * 1000)
