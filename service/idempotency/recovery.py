@@ -14,12 +14,12 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from schemas.payment_reader import PaymentReader
 from schemas.errors import PaymentError, UndertenError
 from schemas.kafka.failures import reason_to_retry
 from schemas.kafka.reading import offsets_at, read_to_end
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import RAW_TOPICS, REQUEST_ID
+from schemas.payment_reader import PaymentReader
 from service.idempotency.deduplicator import Deduplicator
 from service.idempotency.fingerprints import fingerprint, id_bytes
 from service.idempotency.processes import Processes

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from schemas.errors import SettingsError
-from service.access.authentication import Scope
+from service.access.authentication import ACCESS, Access, BadToken, Identity, Scope
 from service.access.guard import make_guard
 from service.access_settings import AccessSettings
 from service.http.middleware import make_middleware
@@ -96,3 +96,46 @@ async def test_without_open_access_a_proxys_name_is_served_and_no_address_but_lo
 def test_an_allowed_host_is_a_name_and_nothing_more(name: str) -> None:
     with pytest.raises(SettingsError, match="allowed_hosts"):
         AccessSettings(allowed_hosts=(name,))
+
+
+class Tokens:
+    async def identify(self, token: str) -> Identity:
+        if token != "reader":
+            raise BadToken("nobody has this token")
+        return Identity("ann", frozenset({"reviews:read"}))
+
+
+async def show(request: web.Request) -> web.Response:
+    return web.Response(text="shown")
+
+
+GUARDED: dict[Scope | None, list[web.RouteDef]] = {
+    "reviews:read": [web.get("/queue", show)],
+    "reviews:write": [web.post("/queue", show)],
+    None: [web.get("/page", show), web.post("/login", show)],
+}
+BEARER = {"Authorization": "Bearer reader"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/queue", BEARER, 200),
+        ("HEAD", "/queue", BEARER, 200),
+        ("POST", "/queue", BEARER, 403),
+        ("GET", "/queue", {}, 401),
+        ("GET", "/page", {}, 200),
+        ("GET", "/nowhere", {}, 404),
+        ("PUT", "/queue", {}, 405),
+        ("POST", "/login", {"Sec-Fetch-Site": "cross-site"}, 403),
+    ],
+)
+async def test_with_tokens_each_route_takes_its_scope(
+    method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    app = web.Application(middlewares=[make_middleware(Metrics(), make_guard(GUARDED))])
+    app[SETTINGS] = Settings()
+    app[ACCESS] = Access(Tokens(), None)
+    app.add_routes([route for routes in GUARDED.values() for route in routes])
+    async with TestClient(TestServer(app)) as client, client.request(method, path, headers=headers) as response:
+        assert response.status == status
