@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import SettingsError
-from service.access.settings import AccessSettings, is_loopback
+from service.access_settings import AccessSettings, is_loopback
 
 JWTS = {"jwt_issuer": "https://id.example.com", "jwt_audience": "underten"}
 
