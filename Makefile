@@ -1,6 +1,7 @@
 # Everything is run through these; `make` alone lists them.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV := .venv
+BIN := $(VENV)/bin
 TESTS ?=
 RATE ?= 1000
 SECONDS ?= 30
@@ -68,7 +69,7 @@ lock: $(BIN)/.installed-audit $(BIN)/.installed-test  ## renew the locks after a
 		$(UV) setup.cfg --extra $$extra --constraint compose/locks/test.txt --output-file compose/locks/$$extra.txt || exit 1; done
 	for peer in fastapi faust quix; do \
 		$(UV) benchmarks/peers/$$peer.in --output-file benchmarks/peers/$$peer.txt || exit 1; done
-	$(MAKE) --no-print-directory .venv/bin/.installed-audit .venv/bin/.installed-test
+	$(MAKE) --no-print-directory $(BIN)/.installed-audit $(BIN)/.installed-test
 	$(BIN)/python -m compose licences
 
 audit: $(BIN)/.installed-audit  ## ask which of the locked packages have known vulnerabilities; needs the network
@@ -80,13 +81,13 @@ format: $(BIN)/.installed-test  ## put the style right
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment; data and downloads in .local stay
-	rm -rf .venv *.egg-info
+	rm -rf $(VENV) *.egg-info
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; name one with make PYTHON=..." >&2; exit 1; }
-	@$(PYTHON) -m venv --clear .venv \
-		|| { rm -rf .venv; echo "Python's venv is needed (Debian: apt install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) \
+		|| { rm -rf $(VENV); echo "Python's venv is needed (Debian: apt install python3-venv)" >&2; exit 1; }
 
 $(BIN)/.installed-%: $(BIN)/python setup.cfg pyproject.toml compose/locks/build.txt compose/locks/%.txt
 	@echo "installing what Underten needs"

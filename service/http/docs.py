@@ -9,6 +9,7 @@ import msgspec
 import yaml
 from aiohttp import web
 
+import schemas
 from service.http.bodies import JSON
 from service.http.problems import Problem
 from service.http.security_headers import DOCS, POLICY
@@ -42,9 +43,11 @@ START = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#api", deepLinking: tru
 
 @functools.cache
 def description() -> bytes:
-    """Read `openapi.yaml` as JSON."""
+    """Read `openapi.yaml` as JSON, with the version that runs."""
     text = resources.files("service").joinpath("openapi.yaml").read_text(encoding="utf-8")
-    return msgspec.json.encode(yaml.load(text, yaml.CSafeLoader))
+    document = yaml.load(text, yaml.CSafeLoader)
+    document["info"]["version"] = schemas.__version__
+    return msgspec.json.encode(document)
 
 
 async def show_openapi(request: web.Request) -> web.Response:

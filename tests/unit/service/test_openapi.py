@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+import schemas
 from schemas.codecs import OURS, AvroCodec, ProtobufCodec
 from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF
 from schemas.payment import PostedPayment, to_payment
@@ -25,6 +26,10 @@ def document() -> dict[str, Any]:
 
 def test_it_is_valid_openapi(document: dict[str, Any]) -> None:
     OpenAPIV31SpecValidator(document).validate()
+
+
+def test_its_version_is_the_one_that_runs(document: dict[str, Any]) -> None:
+    assert document["info"]["version"] == schemas.__version__
 
 
 def test_every_route_is_described_and_every_description_has_a_route(document: dict[str, Any]) -> None:
