@@ -79,9 +79,12 @@ def case_id(rule: str, start: int, group: tuple[int | str, ...]) -> str:
 
     No two groups of a rule read the same: of their values only the bank is text.
     """
-    name = "|".join(map(str, (rule, *group, start)))
-    # As `uuid5` does it (RFC 9562, section 5.5), without its two objects on the way.
-    raw = bytearray(sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+    return name_id(NAMESPACE.bytes, "|".join(map(str, (rule, *group, start))))
+
+
+def name_id(namespace: bytes, name: str) -> str:
+    """UUIDv5 (RFC 9562, section 5.5), as `uuid5` makes it, without its two objects on the way."""
+    raw = bytearray(sha1(namespace + name.encode(), usedforsecurity=False).digest()[:16])
     raw[6] = raw[6] & 0x0F | 0x50
     raw[8] = raw[8] & 0x3F | 0x80
     return uuid_text(bytes(raw))

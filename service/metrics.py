@@ -11,7 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 import schemas
 from schemas.kafka.topics import RAW_TOPICS
-from service.queue.decisions import Kind
+from service.queue.decisions import DecisionKind
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Set from time to time and not asked for at a scrape: with several workers, a scrape reaches only one. Of what each
@@ -99,7 +99,7 @@ class Metrics:
         for topic in RAW_TOPICS:
             for outcome in ("acknowledged", *PROBLEMS):
                 self.payments_answered(topic, outcome, 0)
-        for decision in get_args(Kind):
+        for decision in get_args(DecisionKind):
             self._decisions.labels(decision)
 
     def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:

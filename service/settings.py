@@ -95,6 +95,12 @@ class ServiceSettings(RulesSettings, InstallationSettings):
     service_tls_key: Path | None = None
     """PEM file with the certificate's key, not encrypted."""
 
+    report_due_days: int = 30
+    """Days from the time at which a case fired to that at which a report on its subject is due."""
+
+    four_eyes: float = 0.0
+    """Dollars above which a second reviewer must agree before a case is cleared or escalated; 0: never."""
+
     access_log: Literal["off", "errors", "all"] = "errors"
     """Which requests are logged: none, those answered with 4xx or 5xx, or every one."""
 
@@ -105,7 +111,7 @@ class ServiceSettings(RulesSettings, InstallationSettings):
         self._at_least(1, "deadline", "body_timeout", "header_timeout", "keepalive_timeout", unit=" second")
         self._at_least(1, "workers", "max_in_flight", "max_in_flight_bytes", "max_batch_bytes", "max_payment_bytes")
         self._at_least(1, "max_ndjson_bytes", "max_ndjson_lines", "max_connections")
-        self._at_least(0, "replay_seconds", "rate_limit")
+        self._at_least(0, "replay_seconds", "rate_limit", "report_due_days", "four_eyes")
         if self.max_in_flight_bytes < self.max_ndjson_bytes:
             raise SettingsError(
                 "max_in_flight_bytes must be at least max_ndjson_bytes, or no full batch could ever pass"

@@ -19,8 +19,8 @@ from service.queue import reads
 from service.queue.consumer import QUEUE_READER
 from service.queue.decisions import STATUSES
 from service.queue.engine_progress import ENGINE_PROGRESS
-from service.review.cases import read_view
 from service.review.comparison import compared
+from service.review.reading import read_view
 from service.settings import RULES
 
 EVERY_SECONDS = 1.0

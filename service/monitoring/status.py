@@ -7,7 +7,7 @@ from service.monitoring.traffic import TRAFFIC
 from service.queue import reads
 from service.queue.consumer import QUEUE_READER
 from service.queue.engine_progress import ENGINE_PROGRESS
-from service.review.cases import read_view
+from service.review.reading import read_view
 
 
 async def show_status(request: web.Request) -> web.Response:

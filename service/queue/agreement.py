@@ -1,23 +1,27 @@
-"""Whether ksqlDB and Python agree on a case. Pure: both engines' rows in, a verdict out.
+"""Agreement of ksqlDB and Python on a case. Pure: both engines' rows in, a verdict out.
 
-What the view stores of a case is the verdict of its two rows as they stand. Whether that can be said already is another
-matter: one engine may not have read yet what the other has. So a verdict other than "agree" counts once both engines
-had read everything *after* the case last changed; until then the case is "pending".
+The view stores of a case the verdict of its two rows as they stand. Whether that can be said already is another matter:
+one engine may not have read yet what the other has. So a verdict other than "agree" counts once both engines had read
+everything *after* the case last changed; until then the case is "pending".
 """
 
+from hashlib import blake2b
 from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
-from fraud.comparison.compare import Group, Row, difference, place
-from fraud.comparison.rows import of_ksqldb, of_python
+from fraud.comparison.compare import Group, Place, Row, difference, place
+from fraud.comparison.rows import of_ksqldb
 from fraud.rules import Rule
+from fraud.windows import LISTED_MAX
 from schemas import case
 from schemas.case import Case, ListedPayment, case_id
 
 Verdict = Literal["agree", "differ", "only_python", "only_ksqldb"]
 AGREEMENTS = (*get_args(Verdict), "pending", "off")
 """What a case's agreement may be: a verdict, or that it cannot be said yet, or that there is one engine only."""
+
+_encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 
 
 class KsqldbRow(NamedTuple):
@@ -30,59 +34,64 @@ class KsqldbRow(NamedTuple):
     timestamp: int
     row: Row | None
 
+    @property
+    def place(self) -> Place:
+        """The window."""
+        return place(self.rule, self.window_start, self.group)
+
 
 def read_ksqldb(rule: Rule, key: bytes | None, value: bytes | None, timestamp: int) -> KsqldbRow:
-    """A record of a sink topic; raises RowError where it is none."""
-    where, row = of_ksqldb(rule, key, value)
-    group: Group = msgspec.json.decode(where.group)
-    found = case_id(rule.name, where.window_start, tuple(group[column] for column in rule.group_by))
-    return KsqldbRow(found, rule.name, group, where.window_start, timestamp, row)
+    """Read a record of a sink topic; raises RowError where it is none."""
+    window, row = of_ksqldb(rule, key, value)
+    group: Group = msgspec.json.decode(window.group)
+    row_id = case_id(rule.name, window.window_start, tuple(group[column] for column in rule.group_by))
+    return KsqldbRow(row_id, rule.name, group, window.window_start, timestamp, row)
 
 
-def verdict(ksqldb: Row | None, python_case: bytes | None) -> Verdict:
-    """What the two rows say; one of them is there. `python_case` is the case as it stands on `review_queue`."""
+def fingerprint(row: Row) -> int:
+    """A signed 64-bit number that is the same for two rows if, and only if, `fraud.comparison` finds them equal.
+
+    Amounts have two decimals in both. Ids of a window with more payments than are listed are not compared.
+    """
+    ids = row.payment_ids if row.payment_count <= LISTED_MAX else ()
+    figures = (row.window_end, row.payment_count, row.total_amount, row.max_amount, ids)
+    return int.from_bytes(blake2b(_encode(figures), digest_size=8).digest(), "big", signed=True)
+
+
+def verdict(ksqldb: int | None, python: int | None) -> Verdict:
+    """Judge the fingerprints of two rows, of which one is there."""
     if ksqldb is None:
         return "only_python"
-    if python_case is None:
+    if python is None:
         return "only_ksqldb"
-    where, row = of_python(python_case)
-    return "differ" if difference(where, ksqldb, row) else "agree"
+    return "agree" if ksqldb == python else "differ"
 
 
-def case_of(found: KsqldbRow) -> Case:
-    """A case that only ksqlDB has found. It knows the payments by their ids, and of their times the last."""
-    assert found.row is not None
+def case_of(ksqldb: KsqldbRow) -> Case:
+    """Make the case of a window that only ksqlDB has found: of its payments it has the ids and the last time."""
+    assert ksqldb.row is not None
     return Case(
-        case_id=found.case_id,
-        rule=found.rule,
-        group=msgspec.convert(found.group, case.Group),
-        window_start=found.window_start,
-        window_end=found.row.window_end,
-        payment_count=found.row.payment_count,
-        total_amount=f"{found.row.total_amount:.2f}",
-        max_amount=found.row.max_amount,
+        case_id=ksqldb.case_id,
+        rule=ksqldb.rule,
+        group=msgspec.convert(ksqldb.group, case.Group),
+        window_start=ksqldb.window_start,
+        window_end=ksqldb.row.window_end,
+        payment_count=ksqldb.row.payment_count,
+        total_amount=f"{ksqldb.row.total_amount:.2f}",
+        max_amount=ksqldb.row.max_amount,
         first_payment_at=None,
-        last_payment_at=found.timestamp,
-        payments=tuple(map(ListedPayment, found.row.payment_ids)),
+        last_payment_at=ksqldb.timestamp,
+        payments=tuple(map(ListedPayment, ksqldb.row.payment_ids)),
     )
 
 
-def difference_of(ksqldb: KsqldbRow | None, python_case: bytes | None, late: int) -> dict[str, Any] | None:
+def difference_of(window: Place, ksqldb: Row | None, python: Row | None, late: int) -> dict[str, Any] | None:
     """The difference as GET /comparison has it; None where there is none."""
-    if python_case is not None:
-        where, row = of_python(python_case)
-        found = difference(where, ksqldb.row if ksqldb else None, row, late)
-    else:
-        assert ksqldb is not None
-        found = difference(place(ksqldb.rule, ksqldb.window_start, ksqldb.group), ksqldb.row, None, late)
-    return msgspec.to_builtins(found) if found else None
+    unequal = difference(window, ksqldb, python, late)
+    return msgspec.to_builtins(unequal) if unequal else None
 
 
-def engines_of(ksqldb: KsqldbRow | None, python_case: bytes | None) -> dict[str, Any]:
+def engines_of(window: Place, ksqldb: Row | None, python: Row | None) -> dict[str, Any]:
     """Both engines' figures side by side, and those that differ."""
-    theirs = ksqldb.row if ksqldb else None
-    if python_case is None:
-        return {"python": None, "ksqldb": theirs, "differences": {}}
-    where, ours = of_python(python_case)
-    found = difference(where, theirs, ours) if theirs else None
-    return {"python": ours, "ksqldb": theirs, "differences": found.fields if found else {}}
+    unequal = difference(window, ksqldb, python) if ksqldb and python else None
+    return {"python": python, "ksqldb": ksqldb, "differences": unequal.fields if unequal else {}}

@@ -23,11 +23,13 @@ from schemas.kafka.topic_identity import TopicIdentity, topic_identity
 from schemas.kafka.topics import PAYMENT_LATE, REVIEW_DECISIONS, REVIEW_QUEUE
 from service.queue.agreement import KsqldbRow, read_ksqldb
 from service.queue.database import Damaged
-from service.queue.view import QueueView, Taken
+from service.queue.intake import TopicRecord
+from service.queue.view import QueueView
 
 TOPICS = (REVIEW_QUEUE, REVIEW_DECISIONS, PAYMENT_LATE)
 POLL_MS = 500
-RECORDS_AT_A_TIME = 5_000
+MAX_RECORDS = 10_000
+"""In a batch: behind a backlog, a subject is folded once a batch."""
 CHECK_SECONDS = 5.0
 WAKE_SECONDS = 1.0
 """How often snoozes are looked at whose time may be over."""
@@ -143,7 +145,7 @@ class QueueReader:
         while True:
             if self._damaged:
                 raise Damaged("a reader found it so")
-            batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_AT_A_TIME)
+            batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
             now = time.monotonic()
             if now - woken > WAKE_SECONDS:
                 await asyncio.to_thread(self._view.wake)
@@ -161,18 +163,18 @@ class QueueReader:
                     raise Silent(f"{self.lag} records of {' and '.join(TOPICS)} are not delivered")
 
     async def _apply(self, batches: dict[TopicPartition, list]) -> None:  # type: ignore[type-arg]
-        taken: dict[str, list[Taken]] = {REVIEW_QUEUE: [], REVIEW_DECISIONS: []}
+        records: dict[str, list[TopicRecord]] = {REVIEW_QUEUE: [], REVIEW_DECISIONS: []}
         late: list[str] = []
         ksqldb: list[KsqldbRow] = []
         for partition, batch in batches.items():
-            if partition.topic in taken:
-                taken[partition.topic] += [Taken(each.partition, each.offset, each.key, each.value) for each in batch]
+            if partition.topic in records:
+                records[partition.topic] += [TopicRecord(at.partition, at.offset, at.key, at.value) for at in batch]
             elif rule := self._sinks.get(partition.topic):
                 ksqldb += self._read_ksqldb(rule, batch)
             else:
                 late += [each.key.decode(errors="replace") for each in batch if each.key is not None]
         positions = {partition: batch[-1].offset + 1 for partition, batch in batches.items()}
-        cases, decisions = taken.values()
+        cases, decisions = records.values()
         self.bad += await asyncio.to_thread(self._view.apply, cases, positions, late, ksqldb, decisions)
         self.applied += len(cases)
         self._read_to |= positions

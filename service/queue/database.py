@@ -1,10 +1,8 @@
-"""The SQLite file of the review queue: its layout, its two connections, and what to do when it is damaged.
+"""The SQLite file of the review queue: its two connections, and what to do when it is damaged.
 
 The file is a copy of what stands on topics. Whatever is wrong with it (another layout, another cluster, another topic
 of the same name, bytes that SQLite does not know) is cured by deleting it and reading the topics again.
 """
-
-# What is put into SQL by name are constants of this package; every value is bound.
 
 import contextlib
 import secrets
@@ -16,88 +14,19 @@ from typing import Any
 
 import structlog
 
-from service.queue.query import SORTS
+from service.queue.layout import LAYOUT, STATEMENTS
 
-LAYOUT = "4"
 SUFFIXES = ("", "-wal", "-shm")
 
 log = structlog.get_logger(__name__)
 
-_TABLES = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
--- The topics that the file was made from, by name, and the cluster: their ids.
-CREATE TABLE source (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE positions (
-    topic TEXT, partition INTEGER, next_offset INTEGER NOT NULL, PRIMARY KEY (topic, partition)
-) WITHOUT ROWID;
--- Payments that came too late for the window of a case, which may come to fire later, or never.
-CREATE TABLE late (case_id TEXT PRIMARY KEY, payments INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE cases (
-    id INTEGER PRIMARY KEY,
-    case_id TEXT NOT NULL UNIQUE,
-    rule TEXT NOT NULL,
-    subject TEXT NOT NULL, -- rule and group: what a snooze silences
-    payor INTEGER,
-    payee INTEGER,
-    payee_bank TEXT,
-    total_cents INTEGER NOT NULL,
-    payment_count INTEGER NOT NULL,
-    window_start INTEGER NOT NULL,
-    window_end INTEGER NOT NULL,
-    last_payment_at INTEGER NOT NULL,
-    record INTEGER NOT NULL, -- offset + 1 of its record on the topic; 0: Python has no such case
-    agreement TEXT NOT NULL DEFAULT 'only_python', -- the verdict of both engines' rows, see service/queue/agreement.py
-    changed_at INTEGER NOT NULL, -- when an engine's row changed, by this machine's clock
-    -- Where the review stands, see service/queue/decisions.py.
-    status TEXT NOT NULL DEFAULT 'open',
-    reviewer TEXT,
-    outcome TEXT,
-    decided_at INTEGER,
-    decisions INTEGER NOT NULL DEFAULT 0,
-    reopened TEXT,
-    snoozed_until INTEGER,
-    updated_at INTEGER NOT NULL, -- when anything of it changed, by this machine's clock
-    change INTEGER NOT NULL -- counts the changes of the whole view; this case's last one
-);
-CREATE TABLE ksqldb (case_id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
--- The case as it stands on the topic, apart from the columns that are searched: those stay small and in memory.
-CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
-CREATE TABLE listed (payment_id TEXT COLLATE NOCASE, id INTEGER, PRIMARY KEY (payment_id, id)) WITHOUT ROWID;
--- Cases that are gone, for readers who still show them.
-CREATE TABLE gone (case_id TEXT PRIMARY KEY, change INTEGER NOT NULL) WITHOUT ROWID;
--- Every decision, also one that took no effect because another one with its number came first.
-CREATE TABLE decisions (
-    case_id TEXT, number INTEGER, decision_id TEXT, took_effect INTEGER NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY (case_id, number, decision_id)
-) WITHOUT ROWID;
--- The last word on each rule and group: from `since` on it is silent until `until`.
-CREATE TABLE snoozes (
-    subject TEXT PRIMARY KEY, since INTEGER NOT NULL, decision_id TEXT NOT NULL, until INTEGER NOT NULL, body BLOB
-) WITHOUT ROWID;
-CREATE INDEX cases_by_payor ON cases (payor);
-CREATE INDEX cases_by_payee ON cases (payee, payee_bank);
-CREATE INDEX cases_by_status ON cases (status, rule);
-CREATE INDEX cases_by_subject ON cases (subject);
-CREATE INDEX cases_by_change ON cases (change);
-CREATE INDEX cases_by_outcome ON cases (rule, outcome) WHERE outcome IS NOT NULL;
-CREATE INDEX cases_by_snooze ON cases (snoozed_until) WHERE snoozed_until IS NOT NULL;
-"""
-
-# One index for each order, and in it every column that can be asked for: where no case or few match, the whole of it is
-# read, and that is quick only as long as no row has to be looked up for it.
-_SEARCHED = (
-    "case_id, status, agreement, changed_at, rule, payor, payee, payee_bank, total_cents, window_start, "
-    "last_payment_at, reviewer"
-)
-_INDEXES = "\n".join(f"CREATE INDEX cases_by_{column} ON cases ({column}, {_SEARCHED});" for column in SORTS.values())
-
 
 class Damaged(Exception):
-    """The file is no use any more and has to be made anew."""
+    """A file that is no use any more and has to be made anew."""
 
 
 class ViewFile:
-    """One process's file. Its methods block; each may be called from any thread.
+    """A process's file. Its methods block; each may be called from any thread.
 
     There is one connection that writes and one that reads (SQLite's write-ahead log lets both go on at once); a lock
     each makes callers take turns. All methods raise sqlite3.OperationalError for what may pass (disk full, file locked)
@@ -130,18 +59,24 @@ class ViewFile:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all that the block does, or nothing."""
+        """Run a block in a transaction: all that it does, or nothing."""
         with self._writing, _damage(), self._writer:
             yield self._writer
 
     def read(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
-        """The rows of one query."""
+        """Return the rows of a query."""
         with self._reading, _damage():
             return self._reader.execute(sql, values).fetchall()
 
-    def meta(self, name: str) -> str:
-        """`layout`, or `epoch`: by which the changes of this file are told from those of another one."""
-        return str(self.read("SELECT value FROM meta WHERE name = ?", [name])[0][0])
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Let a block read the file as it stands at one moment, with several queries."""
+        with self._reading, _damage():
+            self._reader.execute("BEGIN")
+            try:
+                yield self._reader
+            finally:
+                self._reader.rollback()
 
     def _open(self) -> None:
         self._writer = _connect(self._file)
@@ -163,7 +98,7 @@ class ViewFile:
         tables = writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if not tables:
             meta = f"INSERT INTO meta VALUES ('layout', '{LAYOUT}'), ('epoch', '{secrets.token_hex(6)}');"
-            writer.executescript(f"BEGIN; {_TABLES} {_INDEXES} {meta} COMMIT;")
+            writer.executescript(f"BEGIN; {STATEMENTS} {meta} COMMIT;")
             return
         try:
             layout = writer.execute("SELECT value FROM meta WHERE name = 'layout'").fetchone()

@@ -1,55 +1,66 @@
-"""What reviewers decide, and what follows from it for a case. Pure: decisions in, the state of a review out.
+"""Reviewers' decisions, and what follows from them for a case. Pure: decisions in, the state of a review out.
 
     open ──claim, assign──▶ in_review ──clear──▶ cleared
       ▲                        │    └──escalate──▶ escalated
       └────────reopen──────────┴──────────reopen────────┘
 
 A case may also be cleared or escalated without a claim. A note changes nothing. Snoozing silences a rule for a group:
-its open cases are "snoozed" until a date. A cleared case that has changed since is open again.
+its open cases are "snoozed" until a date, or until they grow above a ceiling. A cleared case that has changed since is
+open again; an escalated one, or one in review, has grown. Where a second reviewer must agree, the first clearing or
+escalation is a proposal: the case is in review until somebody else decides the same.
 
 The decisions on a case are numbered from 1. Of two that were written with the same number, the one that Kafka has
 first stands, in every process and for ever; the other one took no effect, and its reviewer is told (409).
 """
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
-from schemas.case import Group
+from schemas.case import Count, DollarText, Group
 from schemas.payment import Time
 
-Kind = Literal["claim", "assign", "clear", "escalate", "reopen", "snooze", "note"]
-Outcome = Literal["false_positive", "valuable_alert", "confirmed_risk"]
-Status = Literal["open", "in_review", "cleared", "escalated", "snoozed"]
+DecisionKind = Literal["claim", "assign", "clear", "escalate", "reopen", "snooze", "note"]
+ReviewOutcome = Literal["false_positive", "valuable_alert", "confirmed_risk"]
+ReviewStatus = Literal["open", "in_review", "cleared", "escalated", "snoozed"]
 
-OUTCOMES: tuple[str, ...] = get_args(Outcome)
-STATUSES: tuple[str, ...] = get_args(Status)
+OUTCOMES: tuple[str, ...] = get_args(ReviewOutcome)
+STATUSES: tuple[str, ...] = get_args(ReviewStatus)
 TRUE_OUTCOMES = frozenset({"valuable_alert", "confirmed_risk"})
 """Outcomes that say the rule was right to fire."""
+CLOSING = frozenset({"clear", "escalate"})
 
-MOST_DECISIONS = 9_999
+MAX_DECISIONS = 9_999
 """On one case."""
-LONGEST_SNOOZE_MS = 366 * 86_400_000
+MAX_SNOOZE_MS = 366 * 86_400_000
+CEILING_FACTOR = 2
+"""A snooze without a ceiling of its own ends where a case's total is above so many times what its reviewer saw."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
 Text = Annotated[str, Meta(min_length=1, max_length=4000, pattern=r"\S")]
 
 
-class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a reviewer asks for; `until` in ms since the epoch. `reviewer` may be left to the token."""
+class DecisionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A reviewer's request; `until` in ms since the epoch. `reviewer` may be left to the token.
 
-    decision: Kind
+    `max_total` (dollars) and `max_payments` are a snooze's ceiling.
+    """
+
+    decision: DecisionKind
     reviewer: Annotated[str, Meta(max_length=100)] = ""
     note: Text | None = None
-    outcome: Outcome | None = None
+    outcome: ReviewOutcome | None = None
     assignee: Name | None = None
     until: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+    max_total: DollarText | None = None
+    max_payments: Count | None = None
 
 
-class Figures(msgspec.Struct, frozen=True):
-    """What a reviewer saw of a case: if it has others later, the case has changed."""
+class CaseFigures(msgspec.Struct, frozen=True):
+    """Count and total (dollars) of a case: a reviewer saw these, and if it has others later, it has changed."""
 
     payment_count: int
     total_amount: str
@@ -63,27 +74,37 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
     decision_id: str
     case_id: str
-    number: Annotated[int, Meta(ge=1, le=MOST_DECISIONS)]
-    decision: Kind
+    number: Annotated[int, Meta(ge=1, le=MAX_DECISIONS)]
+    decision: DecisionKind
     reviewer: str
     time: Time
     note: str | None = None
-    outcome: Outcome | None = None
+    outcome: ReviewOutcome | None = None
     assignee: str | None = None
     until: Time | None = None
+    max_total: DollarText | None = None
+    max_payments: Count | None = None
+    proposal: bool = False
+    """A second reviewer must decide the same before the case is closed."""
     rule: str
     group: dict[str, int | str]
     payment_count: int
     total_amount: str
 
     @property
-    def figures(self) -> Figures:
-        """What the reviewer saw."""
-        return Figures(self.payment_count, self.total_amount)
+    def figures(self) -> CaseFigures:
+        """The figures that the reviewer saw."""
+        return CaseFigures(self.payment_count, self.total_amount)
+
+    @property
+    def ceiling(self) -> tuple[int, int]:
+        """The largest total, in cents, and the largest count at which a snooze still silences."""
+        total = Decimal(self.max_total) if self.max_total else CEILING_FACTOR * Decimal(self.total_amount)
+        return int(total * 100), 2**53 if self.max_payments is None else self.max_payments
 
 
 class Reopened(msgspec.Struct, frozen=True):
-    """Why a case is open again though somebody cleared it: with which figures, and who."""
+    """The reason for which a case is open again though somebody cleared it: who, and with which figures."""
 
     why: str
     reviewer: str
@@ -92,18 +113,33 @@ class Reopened(msgspec.Struct, frozen=True):
     total_amount: str
 
 
-class Review(msgspec.Struct, frozen=True):
-    """Where the review of a case stands; `number` is that of the last decision, 0 before the first."""
+class Growth(msgspec.Struct, frozen=True):
+    """A case's growth since a decision on it: the decision, and the figures that its reviewer saw."""
 
-    status: Status = "open"
+    decision: DecisionKind
+    reviewer: str
+    time: int
+    payment_count: int
+    total_amount: str
+
+
+class Review(msgspec.Struct, frozen=True):
+    """A case's review; `number` is that of the last decision, 0 before the first."""
+
+    status: ReviewStatus = "open"
     reviewer: str | None = None
     """Who has claimed it, or who closed it."""
-    outcome: Outcome | None = None
+    outcome: ReviewOutcome | None = None
     decided_at: int | None = None
     number: int = 0
     cleared: Decision | None = None
     """The decision that cleared it, as long as nobody has opened it again by hand."""
     reopened: Reopened | None = None
+    basis: Decision | None = None
+    """The decision since which growth counts: the last claim, assignment or escalation."""
+    growth: Growth | None = None
+    proposal: Decision | None = None
+    """The clearing or escalation to which a second reviewer has to agree."""
 
     @property
     def closed(self) -> bool:
@@ -111,8 +147,8 @@ class Review(msgspec.Struct, frozen=True):
         return self.status in {"cleared", "escalated"}
 
 
-class InvalidWish(Exception):
-    """A wish that makes no sense whatever the case is; `field` is what is wrong with it."""
+class InvalidDecision(Exception):
+    """A request that makes no sense whatever the case is; `field` is at fault."""
 
     def __init__(self, field: str, detail: str) -> None:
         super().__init__(detail)
@@ -123,89 +159,119 @@ class NotPossible(Exception):
     """A decision that this case does not allow as it stands."""
 
 
-def subject(rule: str, group: Group | dict[str, int | str]) -> str:
-    """What a snooze silences: a rule for a group, as one text."""
+def silence_key(rule: str, group: Group | dict[str, int | str]) -> str:
+    """The rule and group that a snooze silences, as one text."""
     return f"{rule}|{msgspec.json.encode(group, order='sorted').decode()}"
 
 
-def check(wish: Wish, now: int) -> None:
-    """Raises InvalidWish for a wish that lacks something, or has what its decision does not take."""
-    if not wish.reviewer.strip():
-        raise InvalidWish("reviewer", "says nobody's name")
-    takes = {"outcome": {"clear", "escalate"}, "assignee": {"assign"}, "until": {"snooze"}}
-    for field, decisions in takes.items():
-        given = getattr(wish, field) is not None
-        if given and wish.decision not in decisions:
-            raise InvalidWish(field, f"{wish.decision} takes no {field}")
-        if not given and wish.decision in decisions:
+_TAKERS = {
+    "outcome": frozenset({"clear", "escalate"}),
+    "assignee": frozenset({"assign"}),
+    "until": frozenset({"snooze"}),
+}
+_MAY_TAKE = {"max_total": frozenset({"snooze"}), "max_payments": frozenset({"snooze"})}
+
+
+def check(request: DecisionRequest, now: int) -> None:
+    """Raise InvalidDecision for a request that lacks a field, or has one that its decision does not take."""
+    if not request.reviewer.strip():
+        raise InvalidDecision("reviewer", "says nobody's name")
+    for field, kinds in (_TAKERS | _MAY_TAKE).items():
+        present = getattr(request, field) is not None
+        if present and request.decision not in kinds:
+            raise InvalidDecision(field, f"{request.decision} takes no {field}")
+        if not present and field in _TAKERS and request.decision in kinds:
             choices = f": {', '.join(OUTCOMES)}" if field == "outcome" else ""
-            raise InvalidWish(field, f"{wish.decision} needs {field}{choices}")
-    if wish.decision == "note" and wish.note is None:
-        raise InvalidWish("note", "a note needs its text in note")
-    if wish.until is not None and not now < wish.until <= now + LONGEST_SNOOZE_MS:
-        raise InvalidWish("until", "is not within the next 366 days (milliseconds since 1970-01-01 UTC)")
+            raise InvalidDecision(field, f"{request.decision} needs {field}{choices}")
+    if request.decision == "note" and request.note is None:
+        raise InvalidDecision("note", "a note needs its text in note")
+    if request.until is not None and not now < request.until <= now + MAX_SNOOZE_MS:
+        raise InvalidDecision("until", "is not within the next 366 days (milliseconds since 1970-01-01 UTC)")
 
 
-def permit(wish: Wish, review: Review) -> None:
-    """Raises NotPossible, saying why, where the case as it stands does not allow the decision."""
-    if review.number >= MOST_DECISIONS:
-        raise NotPossible(f"a case takes {MOST_DECISIONS} decisions; this one has them")
-    if wish.decision == "note":
+def permit(request: DecisionRequest, review: Review) -> None:
+    """Raise NotPossible, saying why, where the case as it stands does not allow the decision."""
+    kind = request.decision
+    if review.number >= MAX_DECISIONS:
+        raise NotPossible(f"a case takes {MAX_DECISIONS} decisions; this one has them")
+    if kind == "note":
         return
-    if review.closed and wish.decision != "reopen":
+    if review.closed and kind != "reopen":
         raise NotPossible(f"{review.reviewer} has {review.status} it; reopen it first")
-    if wish.decision == "reopen" and review.status == "open":
+    if kind == "reopen" and review.status == "open":
         raise NotPossible("it is open")
-    if review.status == "in_review" and wish.decision != "assign":
-        if review.reviewer != wish.reviewer:
+    if review.proposal is not None and kind in {"reopen", review.proposal.decision}:
+        if kind != "reopen" and review.proposal.reviewer == request.reviewer:
+            raise NotPossible(f"you have proposed to {kind} it; a second reviewer must agree")
+        return
+    if review.status == "in_review" and kind != "assign":
+        if review.reviewer != request.reviewer:
             raise NotPossible(f"{review.reviewer} has it in review; assign it to somebody else first")
-        if wish.decision == "claim":
+        if kind == "claim":
             raise NotPossible("you have claimed it already")
 
 
-def after(review: Review, decision: Decision) -> Review:
-    """The review after one more decision. Whether it was permitted was checked when it was written."""
-    now = msgspec.structs.replace(review, number=decision.number, reopened=None)
+def is_proposal(request: DecisionRequest, review: Review, total_cents: int, four_eyes_cents: int | None) -> bool:
+    """Say whether a decision closes the case only once a second reviewer has decided the same.
+
+    `four_eyes_cents`: the sum above which two must agree; None: never.
+    """
+    if four_eyes_cents is None or request.decision not in CLOSING or total_cents <= four_eyes_cents:
+        return False
+    proposal = review.proposal
+    return proposal is None or proposal.decision != request.decision or proposal.reviewer == request.reviewer
+
+
+def after(review: Review, decision: Decision) -> Review:  # noqa: PLR0911 - one line for each kind of decision
+    """Return the review after one more decision. Whether it was permitted was checked when it was written."""
+    if decision.decision == "note":
+        return msgspec.structs.replace(review, number=decision.number, reopened=None)
+    next_review = Review(number=decision.number, decided_at=decision.time, cleared=review.cleared)
+    replace = msgspec.structs.replace
     match decision.decision:
         case "claim" | "assign":
-            who = decision.assignee or decision.reviewer
-            return msgspec.structs.replace(
-                now, status="in_review", reviewer=who, outcome=None, decided_at=decision.time
-            )
+            holder = decision.assignee or decision.reviewer
+            return replace(next_review, status="in_review", reviewer=holder, basis=decision)
+        case "clear" | "escalate" if decision.proposal:
+            holder = review.reviewer or decision.reviewer
+            return replace(next_review, status="in_review", reviewer=holder, basis=decision, proposal=decision)
         case "clear":
-            return msgspec.structs.replace(_closed(now, "cleared", decision), cleared=decision)
+            return _closed(next_review, "cleared", decision)
         case "escalate":
-            return _closed(now, "escalated", decision)
+            return _closed(next_review, "escalated", decision)
         case "reopen":
-            return Review(number=decision.number, decided_at=decision.time)
-        case "snooze":
-            return msgspec.structs.replace(now, status="open", reviewer=None, decided_at=decision.time)
-        case "note":
-            return now
+            return replace(next_review, cleared=None)
+        case _:
+            return next_review
 
 
-def _closed(review: Review, status: Status, decision: Decision) -> Review:
+def _closed(review: Review, status: ReviewStatus, decision: Decision) -> Review:
     return msgspec.structs.replace(
         review,
         status=status,
         reviewer=decision.reviewer,
         outcome=decision.outcome,
-        decided_at=decision.time,
-        cleared=None,
+        cleared=decision if status == "cleared" else None,
+        basis=decision if status == "escalated" else None,
     )
 
 
-def review_of(decisions: Iterable[Decision], figures: Figures, *, snoozed: bool = False) -> Review:
-    """Where a case with these figures stands after the decisions that took effect, in order of their numbers."""
+def review_of(decisions: Iterable[Decision], figures: CaseFigures, *, silenced: bool = False) -> Review:
+    """Return the review of a case with these figures after the decisions that took effect, in order of their numbers.
+
+    `silenced`: a snooze or an exemption holds for it.
+    """
     review = Review()
     for decision in decisions:
         review = after(review, decision)
     if review.cleared is not None and review.cleared.figures != figures:
         review = _open_again(review, review.cleared, figures)
-    return msgspec.structs.replace(review, status="snoozed") if snoozed and review.status == "open" else review
+    if review.basis is not None and figures.payment_count > review.basis.payment_count:
+        review = msgspec.structs.replace(review, growth=_growth(review.basis))
+    return msgspec.structs.replace(review, status="snoozed") if silenced and review.status == "open" else review
 
 
-def _open_again(review: Review, cleared: Decision, figures: Figures) -> Review:
+def _open_again(review: Review, cleared: Decision, figures: CaseFigures) -> Review:
     why = (
         f"{cleared.reviewer} cleared it with {cleared.payment_count} payments and ${cleared.total_amount}; "
         f"it has {figures.payment_count} payments and ${figures.total_amount} now"
@@ -214,3 +280,7 @@ def _open_again(review: Review, cleared: Decision, figures: Figures) -> Review:
     if review.status == "cleared":
         return Review(number=review.number, decided_at=review.decided_at, cleared=cleared, reopened=reopened)
     return msgspec.structs.replace(review, reopened=reopened)
+
+
+def _growth(basis: Decision) -> Growth:
+    return Growth(basis.decision, basis.reviewer, basis.time, basis.payment_count, basis.total_amount)

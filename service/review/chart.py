@@ -1,22 +1,32 @@
-"""A case's payments in time against the $10,000 line: GET /review-queue/{case_id}/chart.svg."""
+"""Handlers of drawings: payments in time against the $10,000 line, of a case and of a subject."""
 
 import asyncio
+from collections.abc import Iterable
 
-import msgspec
 from aiohttp import web
 
 from service.http.security_headers import DRAWING, POLICY
 from service.queue import reads
-from service.review.cases import no_such_case, read_view
+from service.queue.reads import JsonObject
+from service.review.cases import no_such_case, read_subject
 from service.review.drawing import draw
+from service.review.reading import read_view
 
 
-async def show_chart(request: web.Request) -> web.Response:
-    """The drawing; a case has it as long as it lists payments with their times."""
-    case = await read_view(request.app, reads.case, request.match_info["case_id"])
-    payments = msgspec.json.decode(case["payments"]) if case else []
-    listed = [(each["timestamp"], each["payment_amount"]) for each in payments if "timestamp" in each]
-    if not listed:
+async def show_case_chart(request: web.Request) -> web.Response:
+    """Answer GET /review-queue/{case_id}/chart.svg; a case has it as long as it lists payments with their times."""
+    return await _chart(await read_view(request.app, reads.payments, request.match_info["case_id"]))
+
+
+async def show_subject_chart(request: web.Request) -> web.Response:
+    """Answer GET /review-queue/subjects/{subject_id}/chart.svg."""
+    subject = await read_subject(request.app, request.match_info["subject_id"])
+    return await _chart(subject["payments"])
+
+
+async def _chart(payments: Iterable[JsonObject]) -> web.Response:
+    points = [(payment["timestamp"], payment["payment_amount"]) for payment in payments if "timestamp" in payment]
+    if not points:
         raise no_such_case()
-    body = await asyncio.to_thread(draw, listed)
-    return web.Response(text=body, content_type="image/svg+xml", headers={POLICY: DRAWING})
+    svg = await asyncio.to_thread(draw, points)
+    return web.Response(text=svg, content_type="image/svg+xml", headers={POLICY: DRAWING})

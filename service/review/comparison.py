@@ -12,7 +12,7 @@ from service.http.responses import json_response
 from service.queue import reads
 from service.queue.engine_progress import ENGINE_PROGRESS
 from service.queue.view import QueueView
-from service.review.cases import read_view
+from service.review.reading import read_view
 from service.settings import RULES
 
 MOST_DIFFERENCES = 1000

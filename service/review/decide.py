@@ -1,11 +1,11 @@
-"""What reviewers do to cases: decisions on one, and on many at once."""
+"""Handlers of decisions: on a case, on a subject, and on many at once."""
 
 import re
 import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -18,128 +18,258 @@ from service.http.problems import ErrorItem, Problem
 from service.http.request_ids import record_headers
 from service.http.responses import json_response
 from service.metrics import METRICS
-from service.queue import reads
+from service.queue import reads, subject_reads
 from service.queue.decision_log import DECISION_LOG
-from service.queue.decisions import Decision, InvalidWish, NotPossible, Review, Wish, check, permit
-from service.queue.reads import NUMBERS, Item
-from service.review.cases import case_answer, no_such_case, read_view, shown
+from service.queue.decisions import (
+    Decision,
+    DecisionRequest,
+    InvalidDecision,
+    NotPossible,
+    Review,
+    check,
+    is_proposal,
+    permit,
+)
+from service.queue.reads import NUMBERS, JsonObject
+from service.review.cases import no_such_case, read_case, read_subject, versioned_response
+from service.review.presentation import present_case
+from service.review.reading import read_view
 from service.settings import SETTINGS
 
-MOST_BODY_BYTES = 64 * 1024
-MOST_CASES = 500
-MOST_TRIES = 5
+MAX_BODY_BYTES = 64 * 1024
+MAX_CASES = 500
+MAX_TRIES = 5
 """How often a decision that named no version is written again because another one came first."""
 _ETAG = re.compile(r'(?:W/)?"?([0-9]{1,16})"?')
 
-Target = tuple[str, int | None]
-"""A case's id, and the version that the reviewer saw; None for whatever stands."""
+T = TypeVar("T", bound=DecisionRequest)
 
 
-class BulkTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Target(NamedTuple):
+    """A case, the version that the reviewer saw (None: whatever stands), and the sum by which four eyes are judged."""
+
+    case_id: str
+    version: int | None = None
+    total_cents: int | None = None
+
+
+class CaseTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One of many cases."""
 
     case_id: str
     version: int | None = None
 
 
-class BulkWish(Wish, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The same decision for many cases."""
+class SubjectTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of many subjects."""
 
-    cases: Annotated[tuple[BulkTarget, ...], Meta(min_length=1, max_length=MOST_CASES)]
+    subject_id: str
+    version: int | None = None
 
 
-async def decide(request: web.Request) -> web.Response:
-    """POST /review-queue/{case_id}/decisions."""
+class BulkDecisionRequest(DecisionRequest, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The same decision for many cases, or for many subjects."""
+
+    cases: Annotated[tuple[CaseTarget, ...], Meta(max_length=MAX_CASES)] = ()
+    subjects: Annotated[tuple[SubjectTarget, ...], Meta(max_length=MAX_CASES)] = ()
+
+
+async def decide_case(request: web.Request) -> web.Response:
+    """Answer POST /review-queue/{case_id}/decisions."""
     case_id = request.match_info["case_id"]
-    wish = await _wish(request, Wish)
-    [problem] = await _decide(request, [(case_id, _expected(request))], wish)
+    decision = await _read_request(request, DecisionRequest)
+    [problem] = await _decide(request, [Target(case_id, _if_match(request))], decision)
     if problem is not None:
         raise problem
-    return case_answer(await shown(request.app, case_id), status=201)
+    return versioned_response(await read_case(request.app, case_id), status=201)
+
+
+async def decide_subject(request: web.Request) -> web.Response:
+    """Answer POST /review-queue/subjects/{subject_id}/decisions: on each of its cases that the decision concerns."""
+    subject_id = request.match_info["subject_id"]
+    decision = await _read_request(request, DecisionRequest)
+    [problem] = await _decide_subjects(request, [SubjectTarget(subject_id, _if_match(request))], decision)
+    if problem is not None:
+        raise problem
+    return versioned_response(await read_subject(request.app, subject_id), status=201)
 
 
 async def decide_many(request: web.Request) -> web.Response:
-    """POST /review-queue/decisions: what became of each, in order."""
-    wish = await _wish(request, BulkWish)
-    targets = [(each.case_id, each.version) for each in wish.cases]
-    if len({case_id for case_id, _ in targets}) < len(targets):
+    """Answer POST /review-queue/decisions: what became of each, in order."""
+    decision = await _read_request(request, BulkDecisionRequest)
+    if bool(decision.cases) == bool(decision.subjects):
+        raise _invalid("cases", "names no case; or cases and subjects, of which a request has one kind")
+    if decision.subjects:
+        return await _decide_many_subjects(request, decision)
+    targets = [Target(target.case_id, target.version) for target in decision.cases]
+    if len({target.case_id for target in targets}) < len(targets):
         raise _invalid("cases", "names a case more than once")
-    problems = await _decide(request, targets, wish)
-    versions = await read_view(request.app, reads.versions, [case_id for case_id, _ in targets])
-    answers = zip(targets, problems, strict=True)
-    return json_response({"items": [_line(case_id, problem, versions) for (case_id, _), problem in answers]})
+    problems = await _decide(request, targets, decision)
+    cases = await read_view(request.app, reads.cases, [target.case_id for target in targets])
+    versions = {case_id: case["version"] for case_id, case in cases.items()}
+    lines = zip((target.case_id for target in targets), problems, strict=True)
+    return json_response({"items": [_line("case_id", case_id, problem, versions) for case_id, problem in lines]})
 
 
-def _line(case_id: str, problem: Problem | None, versions: dict[str, int]) -> Item:
-    line: Item = {"case_id": case_id, "status": problem.status if problem else 201}
-    if case_id in versions:
-        line["version"] = versions[case_id]
+async def _decide_many_subjects(request: web.Request, decision: BulkDecisionRequest) -> web.Response:
+    ids = [target.subject_id for target in decision.subjects]
+    if len(set(ids)) < len(ids):
+        raise _invalid("subjects", "names a subject more than once")
+    problems = await _decide_subjects(request, decision.subjects, decision)
+    cases = await read_view(request.app, subject_reads.case_versions, ids)
+    versions = {subject_id: version for subject_id, (version, _) in cases.items()}
+    lines = zip(ids, problems, strict=True)
+    return json_response({"items": [_line("subject_id", name, problem, versions) for name, problem in lines]})
+
+
+def _line(name: str, line_id: str, problem: Problem | None, versions: dict[str, int]) -> JsonObject:
+    line: JsonObject = {name: line_id, "status": problem.status if problem else 201}
+    if line_id in versions:
+        line["version"] = versions[line_id]
     if problem:
         line |= {"type": problem.members["type"], "detail": problem.members["detail"]}
     return line
 
 
-async def _decide(request: web.Request, targets: Sequence[Target], wish: Wish) -> list[Problem | None]:
+async def _decide_subjects(
+    request: web.Request, targets: Sequence[SubjectTarget], decision: DecisionRequest
+) -> list[Problem | None]:
+    """Decide on the cases of subjects; None for each subject of which all decisions stand."""
+    app = request.app
+    ids = [target.subject_id for target in targets]
+    stored = await read_view(app, subject_reads.case_versions, ids)
+    totals = await read_view(app, subject_reads.totals, ids)
+    cases = await read_view(app, reads.cases, [case_id for _, case_ids in stored.values() for case_id in case_ids])
+    problems: dict[str, Problem | None] = {}
+    chosen: dict[str, list[Target]] = {}
+    for subject_id, version in ((target.subject_id, target.version) for target in targets):
+        if subject_id not in stored:
+            problems[subject_id] = Problem(404, "no-such-subject", "there is no subject with this id in the queue")
+            continue
+        current, case_ids = stored[subject_id]
+        own = [cases[case_id] for case_id in case_ids if case_id in cases]
+        concerned = [case for case in own if _concerns(decision, case)]
+        if version is not None and version != current:
+            problems[subject_id] = await _subject_conflict(app, subject_id)
+        elif not concerned:
+            problems[subject_id] = Problem(409, "not-possible", _why_none(decision, own), title="Not possible")
+        else:
+            chosen[subject_id] = [Target(case["case_id"], None, totals.get(subject_id)) for case in concerned]
+    flat = [target for several in chosen.values() for target in several]
+    outcome = dict(zip((target.case_id for target in flat), await _decide(request, flat, decision), strict=True))
+    for subject_id, several in chosen.items():
+        problems[subject_id] = next((found for target in several if (found := outcome[target.case_id])), None)
+    return [problems[target.subject_id] for target in targets]
+
+
+def _concerns(request: DecisionRequest, case: JsonObject) -> bool:
+    """Say whether a decision on a subject is one on this case of it, as that stands."""
+    match request.decision:
+        case "note":
+            return True
+        case "reopen":
+            return bool(case["status"] != "open")
+        case "claim":
+            return case["status"] in {"open", "snoozed"} or _is_of_another(request, case)
+        case _:
+            return case["status"] in {"open", "in_review", "snoozed"}
+
+
+def _is_of_another(request: DecisionRequest, case: JsonObject) -> bool:
+    return bool(case["status"] == "in_review" and case["reviewer"] != request.reviewer)
+
+
+def _why_none(request: DecisionRequest, cases: Sequence[JsonObject]) -> str:
+    if request.decision == "reopen":
+        return "it is open"
+    if request.decision == "claim" and any(case["reviewer"] == request.reviewer for case in cases):
+        return "you have claimed it already"
+    statuses = sorted({case["status"] for case in cases})
+    return f"none of its cases is open: {', '.join(statuses)}; reopen it first"
+
+
+async def _subject_conflict(app: web.Application, subject_id: str) -> Problem:
+    subject = await read_subject(app, subject_id)
+    detail = f"it has changed: {subject['reason']}"
+    if subject["reviewer"]:
+        detail = f"{detail}; {subject['reviewer']}: {subject['status'].replace('_', ' ')}"
+    return Problem(409, "conflict", f"{detail}; look at it as it is now", title="Conflict", subject=subject)
+
+
+async def _decide(request: web.Request, targets: Sequence[Target], decision: DecisionRequest) -> list[Problem | None]:
     """Write a decision for each case that allows it; None for those that stand then."""
     app = request.app
-    answers: dict[str, Problem | None] = {}
-    left = list(targets)
-    for _ in range(MOST_TRIES):
-        decisions = {}
-        for case_id, expected in left:
+    problems: dict[str, Problem | None] = {}
+    remaining = list(targets)
+    for _ in range(MAX_TRIES):
+        cases = await read_view(app, reads.cases, [target.case_id for target in remaining])
+        decisions: dict[str, Decision] = {}
+        for target in remaining:
             try:
-                decisions[case_id] = await _decision(app, case_id, expected, wish)
+                decisions[target.case_id] = await _decision(app, target, cases.get(target.case_id), decision)
             except Problem as problem:
-                answers[case_id] = problem
-        await app[DECISION_LOG].write(list(decisions.values()), record_headers(request))
-        lost = []
-        for case_id, decision in decisions.items():
-            if await read_view(app, reads.took_effect, case_id, decision.decision_id):
-                answers[case_id] = None
-                app[METRICS].decided(wish.decision)
-            else:
-                lost.append(case_id)
-                answers[case_id] = await _conflict(app, case_id, decision.number)
-        left = [(case_id, expected) for case_id, expected in left if case_id in lost and expected is None]
-        if not left:
+                problems[target.case_id] = problem
+        if not decisions:
             break
-    return [answers[case_id] for case_id, _ in targets]
+        await app[DECISION_LOG].write(list(decisions.values()), record_headers(request))
+        written = {case_id: record.decision_id for case_id, record in decisions.items()}
+        effective = await read_view(app, reads.effective, written)
+        for case_id in effective:
+            problems[case_id] = None
+            app[METRICS].decided(decision.decision)
+        for case_id in decisions.keys() - effective:
+            problems[case_id] = await _conflict(app, case_id, decisions[case_id].number)
+        lost = decisions.keys() - effective
+        remaining = [target for target in remaining if target.case_id in lost and target.version is None]
+        if not remaining:
+            break
+    return [problems[target.case_id] for target in targets]
 
 
-async def _decision(app: web.Application, case_id: str, expected: int | None, wish: Wish) -> Decision:
-    """The record of a decision on the case as it stands; raises Problem, 404 or 409."""
-    case = await read_view(app, reads.case, case_id)
+async def _decision(
+    app: web.Application, target: Target, case: JsonObject | None, request: DecisionRequest
+) -> Decision:
+    """Make the record of a decision on the case as it stands; raises Problem, 404 or 409."""
     if case is None:
         raise no_such_case()
-    if expected is not None and expected != case["version"]:
-        raise await _conflict(app, case_id, expected % NUMBERS + 1)
-    review = Review(case["status"], case["reviewer"], number=case["decisions"])
+    if target.version is not None and target.version != case["version"]:
+        raise await _conflict(app, target.case_id, target.version % NUMBERS + 1)
+    proposal = case["proposal"] and msgspec.json.decode(case["proposal"], type=Decision)
+    review = Review(case["status"], case["reviewer"], number=case["decisions"], proposal=proposal)
     try:
-        permit(wish, review)
+        permit(request, review)
     except NotPossible as error:
+        case = present_case(app, case)
         raise Problem(409, "not-possible", str(error), title="Not possible", case=case) from None
     now = int(time.time() * 1000)
-    figures = {name: msgspec.json.decode(case[name]) for name in ("rule", "group", "payment_count", "total_amount")}
+    four_eyes = app[SETTINGS].service.four_eyes
+    cents = int(case["total_amount"].replace(".", "")) if target.total_cents is None else target.total_cents
     return Decision(
         decision_id=str(uuid.uuid4()),
-        case_id=case_id,
+        case_id=target.case_id,
         number=review.number + 1,
-        decision=wish.decision,
-        reviewer=wish.reviewer,
+        decision=request.decision,
+        reviewer=request.reviewer,
         time=now,
-        note=wish.note,
-        outcome=wish.outcome,
-        assignee=wish.assignee,
+        note=request.note,
+        outcome=request.outcome,
+        assignee=request.assignee,
         # Who opens a snoozed case ends the snooze.
-        until=now if review.status == "snoozed" and wish.decision == "reopen" else wish.until,
-        **figures,
+        until=now if review.status == "snoozed" and request.decision == "reopen" else request.until,
+        max_total=request.max_total,
+        max_payments=request.max_payments,
+        proposal=is_proposal(request, review, cents, round(four_eyes * 100) if four_eyes else None),
+        rule=case["rule"],
+        group=case["group"],
+        payment_count=case["payment_count"],
+        total_amount=case["total_amount"],
     )
 
 
 async def _conflict(app: web.Application, case_id: str, number: int) -> Problem:
-    """409 that says who was faster; `number` is the one that the decision would have had."""
-    case = await shown(app, case_id)
-    faster = [each for each in case["history"] if each["took_effect"] and int(each["number"]) >= number]
+    """Make a 409 that says who was faster; `number` is the one that the decision would have had."""
+    case = await read_case(app, case_id)
+    faster = [entry for entry in case["history"] if entry["took_effect"] and int(entry["number"]) >= number]
     if faster:
         who, what, at = (msgspec.json.decode(faster[-1][name]) for name in ("reviewer", "decision", "time"))
         when = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds")
@@ -149,28 +279,34 @@ async def _conflict(app: web.Application, case_id: str, number: int) -> Problem:
     return Problem(409, "conflict", f"{detail}; look at the case as it is now", title="Conflict", case=case)
 
 
-async def _wish(request: web.Request, kind: type[Any]) -> Any:
-    """What the body asks for; raises Problem."""
+async def _read_request(request: web.Request, kind: type[T]) -> T:
+    """Read what the body asks for; raises Problem."""
     if media_type(request.headers.get("Content-Type", ""))[0] != JSON:
         raise Problem(415, "unsupported-media-type", f"a decision is {JSON}", headers={"Accept": JSON})
-    body = await read_body(request, MOST_BODY_BYTES, request.app[SETTINGS].service.body_timeout)
+    body = await read_body(request, MAX_BODY_BYTES, request.app[SETTINGS].service.body_timeout)
     try:
-        wish = msgspec.json.decode(body, type=kind)
+        decision: T = msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        told = payment_error(error)
-        raise _invalid(told.field, told.reason) from None
+        violation = payment_error(error)
+        raise _invalid(violation.field, violation.reason) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, "malformed-decision", str(error), title="Malformed decision") from None
-    identity = request.get(IDENTITY)
-    if identity is not None:
-        if wish.reviewer not in {"", identity.name}:
-            raise _invalid("reviewer", f"is the token's, {identity.name}: leave it out")
-        wish = msgspec.structs.replace(wish, reviewer=identity.name)
+    decision = msgspec.structs.replace(decision, reviewer=_reviewer(request, decision.reviewer))
     try:
-        check(wish, int(time.time() * 1000))
-    except InvalidWish as error:
+        check(decision, int(time.time() * 1000))
+    except InvalidDecision as error:
         raise _invalid(error.field, str(error)) from None
-    return wish
+    return decision
+
+
+def _reviewer(request: web.Request, name: str) -> str:
+    """The name that the token says, or else the one in the body; raises Problem where the body says another one."""
+    identity = request.get(IDENTITY)
+    if identity is None:
+        return name
+    if name not in {"", identity.name}:
+        raise _invalid("reviewer", f"is the token's, {identity.name}: leave it out")
+    return str(identity.name)
 
 
 def _invalid(field: str | None, detail: str) -> Problem:
@@ -179,12 +315,12 @@ def _invalid(field: str | None, detail: str) -> Problem:
     return Problem(422, "invalid-decision", text, title="Invalid decision", field=field, errors=errors)
 
 
-def _expected(request: web.Request) -> int | None:
+def _if_match(request: web.Request) -> int | None:
     """The version in If-Match (RFC 9110, section 13.1.1), None without one."""
     text = request.headers.get("If-Match", "*").strip()
     if text == "*":
         return None
     version = _ETAG.fullmatch(text)
     if version is None:
-        raise Problem(400, "malformed-request", 'If-Match is not a case\'s version, such as "170002", nor *')
+        raise Problem(400, "malformed-request", 'If-Match is not a version, such as "170002", nor *')
     return int(version[1])

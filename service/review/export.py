@@ -1,66 +1,91 @@
-"""The filtered queue as a table for spreadsheets: GET /review-queue.csv."""
+"""Handlers of tables for spreadsheets: the filtered queue, and the payments of a subject."""
 
-import csv
 import dataclasses
-import io
-from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
-from service.queue import reads
-from service.queue.query import MOST
-from service.queue.reads import Item
-from service.review.cases import query_of, read_view, with_reason
-from service.settings import RULES
+from service.queue import reads, subject_reads
+from service.queue.query import MAX_LIMIT, QueueQuery
+from service.queue.reads import JsonObject
+from service.review.cases import read_subject
+from service.review.parameters import query_of
+from service.review.presentation import present_case, present_subject
+from service.review.reading import read_view
+from service.review.spreadsheet import BYTE_ORDER_MARK, csv_lines, time_cell
 
-COLUMNS = (
+CASE_COLUMNS = (
     *("case_id", "status", "agreement", "rule", "reason", "payor_account_no", "payee_bank", "payee_account_no"),
     *("payment_count", "total_amount", "max_amount", "window_start", "window_end", "first_payment_at"),
-    *("last_payment_at", "late_payments", "reviewer", "outcome", "decided_at", "snoozed_until", "version"),
+    *("last_payment_at", "fired_at", "due_at", "late_payments", "reviewer", "outcome", "decided_at", "snoozed_until"),
+    *("subject_id", "version"),
 )
-TIMES = frozenset(name for name in COLUMNS if name.endswith(("_at", "_start", "_end", "_until")))
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection)."""
+SUBJECT_COLUMNS = (
+    *("subject_id", "status", "agreement", "rules", "reason", "payor_account_no", "payee_bank", "payee_account_no"),
+    *("payment_count", "total_amount", "case_count", "open_cases", "first_payment_at", "last_payment_at", "fired_at"),
+    *("due_at", "reviewer", "decided_at", "snoozed_until", "version"),
+)
+PAYMENT_COLUMNS = (
+    *("timestamp", "id", "payment_amount", "payment_method", "payor_account_no", "payee_bank", "payee_account_no"),
+    *("rules", "topic"),
+)
+TIMES = frozenset(
+    {
+        "timestamp",
+        *(name for name in (*CASE_COLUMNS, *SUBJECT_COLUMNS) if name.endswith(("_at", "_start", "_end", "_until"))),
+    }
+)
 
 
-async def export_cases(request: web.Request) -> web.StreamResponse:
-    """All pages of it, one after the other; times as ISO 8601, UTC."""
-    query = dataclasses.replace(query_of(request, "limit", "cursor"), limit=MOST)
-    rules = request.app[RULES]
+async def export_queue(request: web.Request) -> web.StreamResponse:
+    """Answer GET /review-queue.csv: all pages of it, one after the other."""
+    query = dataclasses.replace(query_of(request, "limit", "cursor"), limit=MAX_LIMIT)
+    columns = SUBJECT_COLUMNS if query.table == "subjects" else CASE_COLUMNS
     # The first page before the first byte: what goes wrong with it can still be said.
-    items, after = await read_view(request.app, reads.page, query)
-    response = web.StreamResponse()
-    response.content_type, response.charset = "text/csv", "utf-8"
-    response.headers["Content-Disposition"] = 'attachment; filename="review-queue.csv"'
-    await response.prepare(request)
-    await response.write(_lines([COLUMNS]))
+    items, after = await _page(request.app, query)
+    response = await _begin(request, "review-queue.csv", columns)
     while True:
-        await response.write(_lines([_row(with_reason(item, rules)) for item in items]))
+        await response.write(csv_lines(_row(columns, item) for item in items))
         if after is None:
             break
         query = dataclasses.replace(query, after=after)
-        items, after = await read_view(request.app, reads.page, query)
+        items, after = await _page(request.app, query)
     await response.write_eof()
     return response
 
 
-def _row(item: Item) -> list[Any]:
-    case = msgspec.json.decode(msgspec.json.encode(item))
-    values = case | case["group"]
-    return [_cell(name, values.get(name)) for name in COLUMNS]
+async def export_payments(request: web.Request) -> web.StreamResponse:
+    """Answer GET /review-queue/subjects/{subject_id}/payments.csv."""
+    subject = await read_subject(request.app, request.match_info["subject_id"])
+    response = await _begin(request, "payments.csv", PAYMENT_COLUMNS)
+    await response.write(csv_lines(_row(PAYMENT_COLUMNS, payment) for payment in subject["payments"]))
+    await response.write_eof()
+    return response
 
 
-def _cell(name: str, value: Any) -> Any:
-    if name in TIMES and value is not None:
-        return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="milliseconds")
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value
+async def _page(app: web.Application, query: QueueQuery) -> tuple[list[JsonObject], Any]:
+    if query.table == "subjects":
+        subjects, after = await read_view(app, subject_reads.page, query)
+        return [present_subject(app, subject) for subject in subjects], after
+    cases, after = await read_view(app, reads.page, query)
+    return [present_case(app, case) for case in cases], after
 
 
-def _lines(rows: Any) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+async def _begin(request: web.Request, name: str, columns: tuple[str, ...]) -> web.StreamResponse:
+    response = web.StreamResponse()
+    response.content_type, response.charset = "text/csv", "utf-8"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    await response.prepare(request)
+    await response.write(BYTE_ORDER_MARK + csv_lines([columns]))
+    return response
+
+
+def _row(columns: tuple[str, ...], item: JsonObject) -> list[Any]:
+    values = item | item.get("group", {}) | item.get("subject", {})
+    return [_value(name, values.get(name)) for name in columns]
+
+
+def _value(name: str, value: Any) -> Any:
+    if name in TIMES:
+        return time_cell(value)
+    return " ".join(value) if isinstance(value, list) else value

@@ -101,13 +101,13 @@ async def test_a_view_spoilt_while_it_is_open_is_made_anew(
         cases[1] = large_case(payor, 1, payment_count=50)
         await put_cases(servers.kafka_settings, *cases[:100], cases[1])
         await until(lambda: shows(client, payor, cases, least=50))
-        epoch = client.app[QUEUE_VIEW].meta("epoch")
+        epoch = client.app[QUEUE_VIEW].epoch
         await asyncio.to_thread(spoil, Path(f"{view}{suffix}"))
         assert await takes_payments(client)
         cases[2] = large_case(payor, 2, payment_count=99)
         await put_cases(servers.kafka_settings, cases[2])
         await until(lambda: shows(client, payor, cases, least=99))
-        assert client.app[QUEUE_VIEW].meta("epoch") != epoch
+        assert client.app[QUEUE_VIEW].epoch != epoch
 
 
 async def shows(client: Any, payor: int, cases: list[Any], least: int) -> bool:

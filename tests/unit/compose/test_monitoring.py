@@ -21,7 +21,7 @@ from schemas.payment_reader import PaymentReader
 from schemas.registry import Registry, RegistrySettings
 from service.metrics import Metrics
 from service.producer.outcomes import NotDelivered
-from service.queue.decisions import Kind
+from service.queue.decisions import DecisionKind
 from tests.unit.compose.test_files import LOCAL, container, listeners
 
 ALERTS = yaml.safe_load(Path("compose/prometheus/alerts.yml").read_text(encoding="utf-8"))["groups"]
@@ -130,7 +130,7 @@ def test_whatever_is_watched_for_increases_begins_at_0() -> None:
         kinds |= more
     assert outcomes >= {kind.kind for kind in kinds}
     decisions = [sample for sample in samples(Metrics()._decisions) if sample.name == "underten_decisions_total"]
-    assert {sample.labels["decision"]: sample.value for sample in decisions} == dict.fromkeys(get_args(Kind), 0)
+    assert {sample.labels["decision"]: sample.value for sample in decisions} == dict.fromkeys(get_args(DecisionKind), 0)
 
 
 def samples(counter: Counter) -> list[Sample]:

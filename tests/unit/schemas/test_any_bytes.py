@@ -30,9 +30,9 @@ from schemas.payment import FIELDS, ForeignPayment, Payment
 from schemas.payment_reader import PaymentReader
 from schemas.registry import Reference, WriterSchema
 from service.http.bodies import media_type
-from service.http.problems import Problem
-from service.queue.query import cursor
-from service.queue.view import QueueView, Taken
+from service.queue.intake import TopicRecord
+from service.queue.query import InvalidCursor, decode_cursor
+from service.queue.view import QueueView
 from tests.unit.service.queue.test_view import case, decision
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
@@ -369,8 +369,8 @@ def test_any_text_is_rules_or_a_settings_error(text: str) -> None:
 @fuzzed
 @given(st.text() | any_bytes.map(lambda raw: base64.urlsafe_b64encode(raw).decode()) | values.map(json.dumps))
 def test_any_text_is_a_cursor_or_a_problem(text: str) -> None:
-    with soon(Problem):
-        cursor(text)
+    with soon(InvalidCursor):
+        decode_cursor(text)
 
 
 @fuzzed
@@ -392,7 +392,7 @@ def test_any_record_is_taken_into_the_view_or_counted_as_bad(topic: str, tmp_pat
     @fuzzed
     @given(st.lists(st.tuples(st.none() | any_bytes, st.none() | any_bytes | like(case()) | like(DECISION))))
     def take(records: list[tuple[bytes | None, bytes | None]]) -> None:
-        taken = [Taken(0, offset, *each) for offset, each in enumerate(records)]
+        taken = [TopicRecord(0, offset, *each) for offset, each in enumerate(records)]
         with soon():
             view.compared_until = 0
             assert view.apply(taken, {TopicPartition(topic, 0): 1}, decisions=taken) <= 2 * len(taken)

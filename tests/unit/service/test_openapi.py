@@ -14,8 +14,8 @@ from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF
 from schemas.payment import PostedPayment, to_payment
 from service.app import routes, routes_by_scope
 from service.http.docs import ASSETS, _asset_bytes, description
-from service.queue.query import MOST, PARAMETERS, SORTS
-from service.review.cases import PAGE
+from service.queue.query import MAX_LIMIT, SORTS
+from service.review.parameters import PAGING, PARAMETERS
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +81,13 @@ def described_parameters(document: dict[str, Any], path: str) -> dict[str, Any]:
 
 def test_the_query_parameters_are_those_that_are_understood(document: dict[str, Any]) -> None:
     parameters = described_parameters(document, "/review-queue")
-    assert set(parameters) == set(PARAMETERS)
-    for path, without in (("/review-queue.csv", {"limit", "cursor"}), ("/review-queue/counts", set(PAGE))):
-        assert set(described_parameters(document, path)) == set(PARAMETERS) - without
-    assert set(parameters["sort"]["enum"]) == {*SORTS, *(f"-{sort}" for sort in SORTS)}
-    assert parameters["limit"]["maximum"] == MOST
+    understood = {name for names in PARAMETERS.values() for name in names}
+    assert set(parameters) == understood
+    for path, without in (("/review-queue.csv", {"limit", "cursor"}), ("/review-queue/counts", set(PAGING))):
+        assert set(described_parameters(document, path)) == understood - without
+    sorts = {sort for names in SORTS.values() for sort in names}
+    assert set(parameters["sort"]["enum"]) == {*sorts, *(f"-{sort}" for sort in sorts)}
+    assert parameters["limit"]["maximum"] == MAX_LIMIT
 
 
 @pytest.mark.parametrize(

@@ -1,42 +1,59 @@
 """What can be asked of the review queue, and how a bad question is answered."""
 
+import time
+
 import pytest
 
 from service.http.problems import Problem
-from service.queue.query import Cursor, cursor, parse_query
+from service.queue.query import Cursor, decode_cursor
+from service.review.parameters import parse_query
 
 
 def test_nothing_asked_means_the_latest_fifty() -> None:
     query = parse_query({})
     assert (query.sort, query.limit, query.after) == ("-last_payment_at", 50, None)
-    assert query.conditions() == ("", [])
+    assert query.where() == ("1", [])
 
 
 def test_all_filters_must_hold() -> None:
-    where, values = parse_query({"payor": "7", "rule": "structuring", "min_total": "10000.01"}).conditions()
-    assert where == " WHERE +rule IN (?) AND payor = ? AND +total_cents >= ?"
-    assert values == ["structuring", 7, 1_000_001]
+    where, values = parse_query({"payor": "7", "rule": "structuring", "min_total": "10000.01"}).where()
+    assert where == "+total_cents >= ? AND payor = ? AND +rule IN (?)"
+    assert values == [1_000_001, 7, "structuring"]
 
 
 def test_one_of_several_values_must_hold() -> None:
-    where, values = parse_query({"status": "open,in_review", "payor": "7"}).conditions()
-    assert where == " WHERE +status IN (?, ?) AND payor = ?"
+    where, values = parse_query({"status": "open,in_review", "payor": "7"}).where()
+    assert where == "+status IN (?, ?) AND payor = ?"
     assert values == ["open", "in_review", 7]
 
 
-def test_a_page_begins_after_the_cursors_case_in_the_order_asked_for() -> None:
-    after = str(Cursor("-total", 5, "c"))
-    where, values = parse_query({"sort": "-total", "cursor": after}).conditions()
-    assert where == " WHERE (total_cents, case_id) < (?, ?)"
-    assert values == [5, "c"]
-    where, _ = parse_query({"sort": "total", "cursor": str(Cursor("total", 5, "c"))}).conditions()
-    assert where == " WHERE (total_cents, case_id) > (?, ?)"
+def test_a_subject_matches_where_one_of_its_cases_meets_all_filters_of_cases() -> None:
+    query = parse_query({"by": "subject", "payee": "7", "payee_bank": "B", "status": "open"})
+    assert query.table == "subjects"
+    assert query.where() == (
+        "+status IN (?) AND id IN (SELECT subject FROM cases WHERE payee = ? AND payee_bank = ?)",
+        ["open", 7, "B"],
+    )
+
+
+def test_overdue_is_what_fired_before_the_last_day_for_a_report() -> None:
+    [condition] = parse_query({"overdue": "true"}, due_ms=0).conditions
+    [fired_before] = condition.values
+    assert abs(fired_before - time.time() * 1000) < 60_000
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"by": "payor"}, {"by": "subject", "sort": "window_start"}, {"subject_id": "x"}]
+)
+def test_what_only_one_kind_of_line_has_is_refused_of_the_other(parameters: dict[str, str]) -> None:
+    with pytest.raises(Problem):
+        parse_query(parameters)
 
 
 def test_a_cursor_survives_being_text() -> None:
     for value in (0, 1, 2**53, -5):
         before = Cursor("total", value, "035c4ea0-d73b-5bde-bd6f-c806b04f2ec3")
-        assert cursor(str(before)) == before
+        assert decode_cursor(str(before)) == before
 
 
 @pytest.mark.parametrize(
