@@ -37,8 +37,8 @@ def check_free(port: int, what: str, setting: str, host: str = "127.0.0.1") -> N
         try:
             trial.bind((host, port))
         except (OSError, OverflowError) as error:
-            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-            reason = "is taken; end what listens there" if taken else f"cannot be listened on ({error})"
+            in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            reason = "is taken; end what listens there" if in_use else f"cannot be listened on ({error})"
             raise SettingsError(f"port {port}, for {what}, {reason}, or choose another with {setting}") from None
 
 

@@ -97,8 +97,8 @@ def await_condition(
     """
     until = time.monotonic() + seconds
     while not condition():
-        for each in (child, *others):
-            each.check()
+        for process in (child, *others):
+            process.check()
         if time.monotonic() > until:
             raise ChildDied(f"{child.name}: {what} not after {seconds:.0f} s; its log is {child.log}")
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""One Kafka broker on loopback, in KRaft's combined mode: broker and controller in one process."""
+"""A Kafka broker on loopback, in KRaft's combined mode: broker and controller in one process."""
 
 import asyncio
 import socket
@@ -40,7 +40,7 @@ group.initial.rebalance.delay.ms=0
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """One more port of a broker; its properties are without their prefix.
+    """A further port of a broker; its properties are without their prefix.
 
     `advertised` is the port that clients are told to come to, where it is another one: something stands between.
     """
@@ -73,16 +73,18 @@ def start_kafka(
     config = home / "server.properties"
     ports = (Listener(name="PLAINTEXT", port=port, protocol="PLAINTEXT"), *listeners)
     lines = _PROPERTIES.format(
-        listeners=",".join(f"{each.name}://127.0.0.1:{each.port}" for each in ports),
-        advertised=",".join(f"{each.name}://127.0.0.1:{each.advertised or each.port}" for each in ports),
-        protocols=",".join(f"{each.name}:{each.protocol}" for each in ports),
+        listeners=",".join(f"{listener.name}://127.0.0.1:{listener.port}" for listener in ports),
+        advertised=",".join(
+            f"{listener.name}://127.0.0.1:{listener.advertised or listener.port}" for listener in ports
+        ),
+        protocols=",".join(f"{listener.name}:{listener.protocol}" for listener in ports),
         controller_port=controller_port,
         data=data,
     )
     of_listeners = (
-        f"listener.name.{each.name.lower()}.{name}={value}\n"
-        for each in listeners
-        for name, value in each.properties.items()
+        f"listener.name.{listener.name.lower()}.{name}={value}\n"
+        for listener in listeners
+        for name, value in listener.properties.items()
     )
     config.write_text(lines + "".join(of_listeners) + properties)
     classpath = ":".join(map(str, jars("kafka", parts)))

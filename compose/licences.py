@@ -25,7 +25,7 @@ STATED = {
     "pygal": "LGPL-3.0-or-later",
     "uvloop": "MIT OR Apache-2.0",
 }
-"""Where the metadata say nothing, or less than the licence does."""
+"""Licences of which the metadata say nothing, or less than the licence does."""
 
 SHORT = {
     "Apache Software License": "Apache-2.0",
@@ -59,7 +59,7 @@ JAVA = {
 
 @dataclass(frozen=True)
 class Distribution:
-    """One of Python's, and the first of LOCKS that has it."""
+    """A distribution of Python's, and the first of LOCKS that has it."""
 
     name: str
     version: str
@@ -74,26 +74,26 @@ def pins(lock: str) -> dict[str, str]:
 
 def distributions() -> list[Distribution]:
     """Everything locked, once each."""
-    found: dict[str, Distribution] = {}
+    by_name: dict[str, Distribution] = {}
     for lock in LOCKS:
         for name, version in pins(lock).items():
-            found.setdefault(name, Distribution(name, version, lock))
-    return sorted(found.values(), key=lambda each: each.name)
+            by_name.setdefault(name, Distribution(name, version, lock))
+    return sorted(by_name.values(), key=lambda distribution: distribution.name)
 
 
 def licence(name: str) -> str:
     """A distribution's licence; raises PackageNotFoundError where it is not installed."""
-    if known := STATED.get(name):
-        return known
+    if stated := STATED.get(name):
+        return stated
     about = cast("Message", metadata.metadata(name))
     classified = [text.rpartition(" :: ")[2] for text in about.get_all("Classifier", []) if text.startswith("License ")]
-    said = about.get("License-Expression") or about.get("License") or ""
+    text = about.get("License-Expression") or about.get("License") or ""
     # Some put the whole text there.
-    return _short(said) if said and "\n" not in said else " OR ".join(map(_short, classified))
+    return _short(text) if text and "\n" not in text else " OR ".join(map(_short, classified))
 
 
-def _short(said: str) -> str:
-    return SHORT.get(said, said)
+def _short(text: str) -> str:
+    return SHORT.get(text, text)
 
 
 def renew(page: str) -> str:
@@ -105,8 +105,8 @@ def renew(page: str) -> str:
 def _python() -> Iterator[str]:
     yield "| Python distribution | version | licence | needed for |"
     yield "|---|---|---|---|"
-    for each in distributions():
-        yield f"| {each.name} | {each.version} | {licence(each.name)} | {each.lock} |"
+    for distribution in distributions():
+        yield f"| {distribution.name} | {distribution.version} | {licence(distribution.name)} | {distribution.lock} |"
 
 
 def _java() -> Iterator[str]:

@@ -54,7 +54,7 @@ class PartsError(UndertenError):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One file. `size` in bytes."""
+    """A file. `size` in bytes."""
 
     group: str
     name: str
@@ -136,7 +136,10 @@ def _ensure(parts: list[Part], home: Path) -> list[Path]:
 
 
 def _is_whole(file: Path, size: int) -> bool:
-    """It was verified when it came; a disk that lost power or ran full since then shows in the size."""
+    """True for a file of the right size.
+
+    It was verified when it came; a disk that lost power or ran full since then shows in the size.
+    """
     return file.exists() and file.stat().st_size == size
 
 
@@ -192,7 +195,7 @@ def _fetch(part: Part, context: MavenContext, home: Path) -> None:
 
 
 def _cause(error: BaseException) -> str:
-    """What lies at the bottom ("[Errno 111] Connection refused"): libraries wrap it in pages of their own."""
+    """Root of an error ("[Errno 111] Connection refused"): libraries wrap it in pages of their own."""
     while error.__context__ is not None:
         error = error.__context__
     return reason_of(error).splitlines()[0][:200]

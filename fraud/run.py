@@ -16,8 +16,11 @@ from schemas.errors import BrokerError
 from schemas.kafka.provisioning import create_topics
 
 GARBAGE = (100_000, 20, 100)
-"""When Python looks for garbage in cycles. A batch makes as many objects as its default has as a limit a hundred times
-over, and frees all of them itself: by the default a fifth of the time goes into looking."""
+"""Thresholds at which Python looks for garbage in cycles.
+
+A batch makes as many objects as its default has as a limit a hundred times over, and frees all of them itself: by the
+default a fifth of the time goes into looking.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +51,8 @@ async def _run_until_stopped(workers: Sequence[Worker], settings: Settings) -> N
             worker.stopping.set()
         # All of them, even where one has failed: what is left running is cut off in the middle of its batch.
         await asyncio.wait(running)
-        for each in running:
-            each.result()
+        for task in running:
+            task.result()
     creating.cancel()
     stopping.cancel()
 

@@ -19,7 +19,7 @@ EngineChoice = Literal["ksqldb", "streams", "none"]
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class InstallationSettings:
-    """Which installation it is, of those on one Kafka."""
+    """Name of the installation, of those on one Kafka."""
 
     fraud_app: str = "underten"
     """Name of the installation: prefix of consumer groups and transactional ids."""
@@ -47,7 +47,7 @@ class EngineSettings:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class FraudSettings(RulesSettings, InstallationSettings):
-    """How the stages run. Every worker of one installation has the same name, rules and commit interval."""
+    """Settings of the stages. Every worker of one installation has the same name, rules and commit interval."""
 
     fraud_commit_interval_ms: int = 100
     """Time between two transactions of a task."""

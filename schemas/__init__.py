@@ -1,4 +1,4 @@
-"""What everyone agrees on: the payment, its three formats, the registry, the topics, the way to Kafka.
+"""Agreements of all programs: the payment, its three formats, the registry, the topics, the way to Kafka.
 
 Nothing here knows of `service` or `fraud`; both know of this.
 """

@@ -31,7 +31,7 @@ class SettingsFromEnvironment(cyclopts.config.Env):
 
 
 def _is_setting(argument: cyclopts.Argument) -> bool:
-    """Whether it is a dataclass of settings, or a field of one."""
+    """True for a dataclass of settings, or a field of one."""
     return bool(argument.children or argument.keys)
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong wherever payments are read and written, as one tree.
+"""Errors of reading and writing payments, as one tree.
 
     UndertenError
     ├── PaymentError        a payment, or the bytes that should have been one, is not valid

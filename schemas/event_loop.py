@@ -29,6 +29,6 @@ async def background(work: Coroutine[None, None, None]) -> AsyncIterator[asyncio
 
 
 def being_cancelled() -> bool:
-    """Whether somebody cancels the current task. aiokafka lets CancelledError out for tasks of its own, too."""
+    """True while somebody cancels the current task. aiokafka lets CancelledError out for tasks of its own, too."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""How the processes log: one line an event, for people on a terminal, as JSON for machines."""
+"""Logs of the processes: one line an event, for people on a terminal, as JSON for machines."""
 
 import logging
 import sys
@@ -16,7 +16,7 @@ MOST_MESSAGES = 1_000
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class LogSettings:
-    """What is logged, and how it looks."""
+    """Events to log, and their form."""
 
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
     """The least important events to log."""
@@ -33,18 +33,18 @@ class SeldomRepeated(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: dict[str, float] = {}
+        self._last_times: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is told. Messages are the same where only the values in them differ."""
+        """True for a message to let through. Messages are the same where only the values in them differ."""
         if not record.name.startswith("aiokafka"):
             return True
         message, now = str(record.msg), time.monotonic()
-        if now - self._told.get(message, -REPEAT_SECONDS) < REPEAT_SECONDS:
+        if now - self._last_times.get(message, -REPEAT_SECONDS) < REPEAT_SECONDS:
             return False
-        if len(self._told) >= MOST_MESSAGES:
-            self._told.clear()
-        self._told[message] = now
+        if len(self._last_times) >= MOST_MESSAGES:
+            self._last_times.clear()
+        self._last_times[message] = now
         return True
 
 

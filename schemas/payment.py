@@ -34,7 +34,7 @@ _NAMED = re.compile(r"field `(\w+)`")
 
 
 class Payment(msgspec.Struct, frozen=True, gc=False):
-    """One payment instruction.
+    """A payment instruction.
 
     `payment_amount` is in dollars, a double with at most two decimals: exact in cents, see `cents`. A payee is
     (`payee_bank`, `payee_account_no`): an account number means something only at its bank.
@@ -98,7 +98,7 @@ T = TypeVar("T", bound=Payment)
 
 
 def json_reader(kind: type[T]) -> Callable[[bytes], T]:
-    """What decodes such a payment from JSON; raises PaymentError that names the field, UndecodableError for no JSON."""
+    """A decoder of such payments from JSON; it raises PaymentError (of a field), UndecodableError (no JSON)."""
     decode = msgspec.json.Decoder(kind).decode
 
     def read(text: bytes) -> T:
@@ -119,7 +119,7 @@ def to_payment(fields: dict[str, Any], kind: type[T]) -> T:
 
 
 def payment_error(error: Exception, text: bytes = b"") -> PaymentError:
-    """What msgspec says of a bad payment, as a PaymentError that names the field.
+    """A PaymentError that names the field, from what msgspec says of a bad payment.
 
     `text` is the JSON that was decoded: where it is malformed just after `"field":`, as with NaN, that is the field.
     """

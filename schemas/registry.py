@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class RegistrySettings:
-    """Where the schema registry is. The password comes from SCHEMA_REGISTRY_PASSWORD or a file, never a flag."""
+    """Address of the schema registry. The password comes from SCHEMA_REGISTRY_PASSWORD or a file, never a flag."""
 
     schema_registry_url: str = "http://127.0.0.1:8081/apis/ccompat/v7"
     """Address of the registry's Confluent API."""
@@ -127,9 +127,9 @@ class Registry:
             RegistryUnavailable: no answer.
         """
         body = {"schema": schema.schema, "schemaType": schema.schema_type}
-        found, status = await self._ask("check_version", body, subject=subject)
+        answer, status = await self._ask("check_version", body, subject=subject)
         if status == httpx.codes.OK:
-            return self._understood(found, _Registered).id
+            return self._understood(answer, _Registered).id
         level, status = await self._ask("get_compatibility", subject=subject)
         if status == httpx.codes.NOT_FOUND or self._understood(level, _Level).compatibility_level == "NONE":
             await self._ask("update_compatibility", {"compatibility": READABLE_FOREVER}, subject=subject)
@@ -194,7 +194,7 @@ class Registry:
     async def _ask(
         self, call: str, body: dict[str, Any] | None = None, params: dict[str, str] | None = None, **names: Any
     ) -> tuple[Any, int]:
-        """One request, by the client's name for it: the decoded answer and its status."""
+        """A request, by the client's name for it: the decoded answer and its status."""
         url, method = self._client.url_manager.url_for(call, **names)
         try:
             response = await self._client.request(url, method, body=body, params=params)

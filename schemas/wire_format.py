@@ -19,7 +19,7 @@ def header(schema_id: int) -> bytes:
 
 
 def is_framed(value: bytes) -> bool:
-    """Whether the bytes begin as the wire format does; ids are counted from 1."""
+    """True for bytes that begin as the wire format does; ids are counted from 1."""
     return len(value) >= HEADER_BYTES and value[0] == MAGIC and any(value[1:HEADER_BYTES])
 
 

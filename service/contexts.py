@@ -1,4 +1,4 @@
-"""What the application holds while it runs: each context acquires, yields, and releases.
+"""Resources that the application holds while it runs: each context acquires, yields, and releases.
 
 None waits for Kafka or the registry: the service answers from its first moment, if only with what is missing.
 """

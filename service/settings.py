@@ -27,7 +27,7 @@ MIB = 1024 * 1024
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class ServiceSettings(RulesSettings, InstallationSettings):
-    """How the service listens, what it accepts, and how much of it at once."""
+    """Addresses, limits and times of the service."""
 
     service_host: str = "127.0.0.1"
     """Address to listen on."""
@@ -131,7 +131,7 @@ class ServiceSettings(RulesSettings, InstallationSettings):
                 raise SettingsError(f"{name} must be at least {least}{unit}, and finite")
 
     def tls(self) -> ssl.SSLContext | None:
-        """What HTTPS takes, None for HTTP; raises SettingsError for files that are no certificate and its key."""
+        """TLS for HTTPS, None for HTTP; raises SettingsError for files that are no certificate and its key."""
         if self.service_tls_certificate is None:
             return None
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -143,12 +143,12 @@ class ServiceSettings(RulesSettings, InstallationSettings):
 
     @property
     def shares_port(self) -> bool:
-        """Whether other processes listen on the same port."""
+        """True where other processes listen on the same port."""
         return self.share_port or self.workers > 1
 
     @property
     def receipts_folder(self) -> Path:
-        """Where all processes of this service, those of one port, keep the receipts of the last minutes."""
+        """Folder of the receipts of the last minutes, of all processes of this service: those of one port."""
         return self.queue_view.with_suffix(".receipts") / str(self.service_port)
 
 

@@ -35,7 +35,7 @@ What remains, and until when (docs/operations.md, "Erasing an account", has the 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class AccountSettings:
-    """Where the topics are."""
+    """Address of the topics."""
 
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
 
@@ -102,8 +102,8 @@ async def _reached(work: Coroutine[None, None, None]) -> None:
 
 async def _export(kafka: KafkaSettings, account: Account) -> None:
     cases = await _cases(kafka, account, await _export_payments(kafka, account))
-    for kind, found in (("case", cases.own), ("case_of_others", cases.listing)):
-        for record in found.values():
+    for kind, records in (("case", cases.own), ("case_of_others", cases.listing)):
+        for record in records.values():
             _write(kind, record, json_of(record))
     async for record in _records(kafka, REVIEW_DECISIONS):
         decision = json_of(record)
@@ -130,9 +130,9 @@ async def _export_payments(kafka: KafkaSettings, account: Account) -> set[str]:
 
 
 async def _erase(kafka: KafkaSettings, account: Account, *, really: bool) -> None:
-    found = await _cases(kafka, account, ())
-    cases, now = found.own, time.time() * 1000
-    open_ends = [end for end in found.open_until.values() if end > now]
+    account_cases = await _cases(kafka, account, ())
+    cases, now = account_cases.own, time.time() * 1000
+    open_ends = [end for end in account_cases.open_until.values() if end > now]
     if really and cases:
         async with AIOKafkaProducer(**kafka.client_options(), acks="all", enable_idempotence=True) as producer:
             sent = [

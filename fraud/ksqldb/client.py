@@ -62,11 +62,16 @@ class Query(msgspec.Struct, rename="camel"):
 
 
 class Offsets(msgspec.Struct, rename="camel"):
-    """How far a query has read a partition; `consumer_offset` is 0 before it has read any."""
+    """Progress of a query in a partition; `consumer_offset` is 0 before it has read any."""
 
     consumer_offset: int
     log_start_offset: int
     log_end_offset: int
+
+    @property
+    def lag(self) -> int:
+        """Records that it has not read."""
+        return max(0, self.log_end_offset - max(self.log_start_offset, self.consumer_offset))
 
 
 class TopicSummary(msgspec.Struct):
@@ -76,7 +81,7 @@ class TopicSummary(msgspec.Struct):
 
 
 class OffsetSummary(msgspec.Struct, rename="camel"):
-    """How far a query has read, by topics of which it has committed offsets; the group's name ends with its id."""
+    """Progress of a query, by topics of which it has committed offsets; the group's name ends with its id."""
 
     group_id: str
     topic_summaries: list[TopicSummary]
@@ -91,7 +96,7 @@ class Description(msgspec.Struct, rename="camel"):
 
 
 class CommandStatus(msgspec.Struct):
-    """What became of a statement that changes something."""
+    """Outcome of a statement that changes something."""
 
     status: str
     message: str = ""
@@ -124,7 +129,7 @@ class _Done(msgspec.Struct, rename="camel"):
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class KsqldbSettings:
-    """Where ksqlDB is. The password comes from KSQLDB_PASSWORD or a file, never a flag."""
+    """Address of ksqlDB. The password comes from KSQLDB_PASSWORD or a file, never a flag."""
 
     ksqldb_url: str | None = None
     """Address of a ksqlDB server, such as http://127.0.0.1:8088; without it there is no second engine."""
@@ -147,7 +152,7 @@ class KsqldbSettings:
 
 
 class Ksqldb:
-    """One server. Made by `connect`."""
+    """A server. Made by `connect`."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self.url = url.rstrip("/")
@@ -175,12 +180,12 @@ class Ksqldb:
         """The streams and tables by name, in capitals: STREAM or TABLE."""
         streams = (await self._entity(_Streams, "LIST STREAMS;")).streams
         tables = (await self._entity(_Tables, "LIST TABLES;")).tables
-        return {each.name: each.type for each in [*streams, *tables]}
+        return {source.name: source.type for source in [*streams, *tables]}
 
     async def queries(self) -> list[Query]:
         """The persistent queries."""
         listed = (await self._entity(_Queries, "LIST QUERIES;")).queries
-        return [each for each in listed if each.query_type == "PERSISTENT"]
+        return [query for query in listed if query.query_type == "PERSISTENT"]
 
     async def describe(self, source: str) -> Description:
         """A stream's or table's description."""

@@ -21,14 +21,14 @@ Did = Literal["created", "unchanged", "replaced", "differs"]
 
 @dataclass(frozen=True)
 class Deployed:
-    """What became of one statement."""
+    """Outcome for a statement."""
 
     statement: Statement
     did: Did
 
     @property
     def name(self) -> str:
-        """What it creates, or the query that it starts."""
+        """Name of the thing that it creates, or of the query that it starts."""
         return " ".join(self.statement.creates or ("QUERY", self.statement.query_id or ""))
 
 
@@ -42,7 +42,7 @@ class QueryHealth:
 
 
 def meaning(sql: str) -> list[str]:
-    """What is left of a statement when everything is gone that ksqlDB rewrites: options, aliases' AS, qualifiers."""
+    """Words of a statement without everything that ksqlDB rewrites: options, aliases' AS, qualifiers."""
     words = [word.upper() for word in _WORDS.findall(_OPTIONS.sub("", sql))]
     bare = [word if word[0].isdigit() else word.rpartition(".")[2] for word in words if word != "AS"]
     same = ["STRING" if word == "VARCHAR" else word for word in bare]
@@ -69,18 +69,18 @@ async def deploy(server: Ksqldb, statements: Sequence[Statement], *, replace: bo
 async def _differing(server: Ksqldb, statements: Sequence[Statement]) -> list[Statement]:
     """The statements of which the server has another version, or a table or stream that no query writes any more."""
     sources, queries = await server.sources(), {query.id: query for query in await server.queries()}
-    found = []
+    differing = []
     for statement in statements:
         # A stream without SELECT takes its columns from the registry: what the server has of it is more than we said.
         if statement.query is None or not _is_there(statement, sources, queries):
             continue
-        running = next((queries[each] for each in queries if re.fullmatch(statement.query, each)), None)
-        if running is None or meaning(await _theirs(server, statement, running)) != meaning(statement.text):
-            found.append(statement)
-    return found
+        running = next((queries[name] for name in queries if re.fullmatch(statement.query, name)), None)
+        if running is None or meaning(await _deployed_text(server, statement, running)) != meaning(statement.text):
+            differing.append(statement)
+    return differing
 
 
-async def _theirs(server: Ksqldb, statement: Statement, running: Query) -> str:
+async def _deployed_text(server: Ksqldb, statement: Statement, running: Query) -> str:
     """The server's version of a statement."""
     return (await server.describe(statement.creates[1])).statement if statement.creates else running.query_string
 
@@ -90,7 +90,7 @@ def _is_there(statement: Statement, sources: Any, queries: Any) -> bool:
 
 
 def _dependents(statements: Sequence[Statement], differing: Sequence[Statement]) -> list[Statement]:
-    """What has to go for those to change: a rule's table alone; where it is what all tables read, every query."""
+    """Statements to drop for those to change: a rule's table alone; where it is what all tables read, every query."""
     if all(statement.creates and statement.creates[0] == "TABLE" for statement in differing):
         return list(differing)
     return [statement for statement in statements if statement.query]
@@ -113,11 +113,11 @@ async def _drop(server: Ksqldb, statement: Statement) -> None:
 
 async def _execute(server: Ksqldb, statement: Statement) -> None:
     try:
-        done = await server.execute(statement.text)
+        outcome = await server.execute(statement.text)
     except StatementError as error:
         raise StatementError(f"{statement.file}, line {statement.line}: {error.reason}", statement.text) from None
-    if done.status == "ERROR":
-        raise StatementError(f"{statement.file}, line {statement.line}: {done.message}", statement.text)
+    if outcome.status == "ERROR":
+        raise StatementError(f"{statement.file}, line {statement.line}: {outcome.message}", statement.text)
 
 
 async def health(server: Ksqldb) -> list[QueryHealth]:
@@ -126,11 +126,9 @@ async def health(server: Ksqldb) -> list[QueryHealth]:
     queries = await server.queries()
     for sink in sorted({sink for query in queries for sink in query.sinks}):
         for summary in (await server.describe(sink)).query_offset_summaries:
-            offsets = [offsets for topic in summary.topic_summaries for offsets in topic.offsets]
-            if offsets:
-                lags[summary.group_id] = sum(
-                    max(0, each.log_end_offset - max(each.log_start_offset, each.consumer_offset)) for each in offsets
-                )
+            partitions = [offsets for topic in summary.topic_summaries for offsets in topic.offsets]
+            if partitions:
+                lags[summary.group_id] = sum(offsets.lag for offsets in partitions)
     return [
         QueryHealth(
             query.id,

@@ -29,7 +29,7 @@ _SELECT = re.compile(r"\bSELECT\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Statement:
-    """One SQL statement: where it stands, and its text from the first word to the semicolon."""
+    """An SQL statement: its place, and its text from the first word to the semicolon."""
 
     file: str
     line: int
@@ -38,14 +38,14 @@ class Statement:
     @property
     def creates(self) -> tuple[str, str] | None:
         """STREAM or TABLE, and its name in capitals, as ksqlDB lists it; None for an INSERT."""
-        found = _CREATED.match(self.text)
-        return (found["kind"].upper(), found["name"].upper()) if found else None
+        match = _CREATED.match(self.text)
+        return (match["kind"].upper(), match["name"].upper()) if match else None
 
     @property
     def query_id(self) -> str | None:
         """The id that an INSERT gives its query, in capitals, as ksqlDB lists it."""
-        found = _QUERY_ID.match(self.text)
-        return found["id"].upper() if found else None
+        match = _QUERY_ID.match(self.text)
+        return match["id"].upper() if match else None
 
     @property
     def query(self) -> str | None:
@@ -63,9 +63,9 @@ def statements(rules: Sequence[Rule]) -> list[Statement]:
     other way about.
     """
     by_name = {rule.name: rule for rule in rules}
-    found: list[Statement] = []
+    result: list[Statement] = []
     without_file = set(by_name)
-    for file in sorted(resources.files("ksql").iterdir(), key=lambda each: each.name):
+    for file in sorted(resources.files("ksql").iterdir(), key=lambda entry: entry.name):
         if not (named := _RULE_FILE.match(file.name)):
             continue
         rule = by_name.get(named["name"])
@@ -75,10 +75,10 @@ def statements(rules: Sequence[Rule]) -> list[Statement]:
             if rule is None:
                 continue
             text = _filled(text, rule, file.name)
-        found.extend(_split(text, file.name))
+        result.extend(_split(text, file.name))
     if without_file:
         raise SettingsError(f"no file in ksql/ for: {', '.join(sorted(without_file))}")
-    return found
+    return result
 
 
 def render(rules: Sequence[Rule]) -> str:
@@ -90,10 +90,10 @@ def render(rules: Sequence[Rule]) -> str:
 def _filled(text: str, rule: Rule, file: str) -> str:
     _check_columns(text, rule, file)
     template, numbers = Template(text), _numbers(rule)
-    asked = set(template.get_identifiers())
-    if missing := asked - numbers.keys():
+    placeholders = set(template.get_identifiers())
+    if missing := placeholders - numbers.keys():
         raise SettingsError(f"ksql/{file} asks for {', '.join(sorted(missing))}, which rule {rule.name!r} has not")
-    if unused := numbers.keys() - asked:
+    if unused := numbers.keys() - placeholders:
         raise SettingsError(f"ksql/{file} leaves out {', '.join(sorted(unused))}, which rule {rule.name!r} has")
     return template.substitute(numbers)
 
@@ -104,11 +104,11 @@ def _check_columns(text: str, rule: Rule, file: str) -> None:
         ("group_by", _GROUP_BY, rule.group_by),
         ("min_distinct.of", _DISTINCT, rule.min_distinct.of if rule.min_distinct else ()),
     )
-    for key, clause, ours in clauses:
-        theirs = set(re.findall(r"\w+", " ".join(clause.findall(text)))) & set(COLUMNS)
-        if theirs != set(ours):
-            said = ", ".join(sorted(theirs)) or "nothing"
-            raise SettingsError(f"ksql/{file} has {said}, where rule {rule.name!r} has {', '.join(ours)} as {key}")
+    for key, clause, columns in clauses:
+        named = set(re.findall(r"\w+", " ".join(clause.findall(text)))) & set(COLUMNS)
+        if named != set(columns):
+            listed = ", ".join(sorted(named)) or "nothing"
+            raise SettingsError(f"ksql/{file} has {listed}, where rule {rule.name!r} has {', '.join(columns)} as {key}")
 
 
 def _numbers(rule: Rule) -> dict[str, str]:

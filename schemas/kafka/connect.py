@@ -71,7 +71,7 @@ async def start_client(client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdm
 
 
 async def why_unreachable(kafka: KafkaSettings) -> str:
-    """What each of the brokers to ask first says, or does not."""
+    """Reasons of the brokers to ask first, each of which is asked once more."""
     hosts = collect_hosts(kafka.kafka_bootstrap_servers)
     options = kafka.client_options()
     del options["bootstrap_servers"]
@@ -94,7 +94,7 @@ async def _why(host: str, port: int, options: dict[str, Any], kafka: KafkaSettin
 
 
 def _meaning(error: BaseException, kafka: KafkaSettings) -> str:
-    """What an error says of the settings; aiokafka hangs the cause of a closed connection to its own error."""
+    """Meaning of an error for the settings; aiokafka hangs the cause of a closed connection to its own error."""
     cause = error.__cause__ or error
     if isinstance(cause, ssl.SSLError):
         return _meaning_of_tls(cause, kafka)

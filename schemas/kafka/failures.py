@@ -9,7 +9,7 @@ from schemas.errors import UndertenError, reason_of
 from schemas.event_loop import being_cancelled
 
 PASSING = (KafkaError, UndertenError, OSError)
-"""What may be over when it is tried again: Kafka, or another server, is away."""
+"""Errors that may be over when it is tried again: Kafka, or another server, is away."""
 
 log = structlog.get_logger(__name__)
 

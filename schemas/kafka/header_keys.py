@@ -65,8 +65,8 @@ class _Text(bytearray):
     """Bytes of which every part can be decoded."""
 
     def __getitem__(self, at: Any) -> Any:
-        found = super().__getitem__(at)
-        return _Text(found) if isinstance(at, slice) else found
+        part = super().__getitem__(at)
+        return _Text(part) if isinstance(at, slice) else part
 
     def decode(self, encoding: str = "utf-8", errors: str = "replace") -> str:
         return super().decode(encoding, errors)

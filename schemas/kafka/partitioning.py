@@ -1,4 +1,4 @@
-"""Which partition a key belongs to: murmur2 with Kafka's seed, as Kafka's own producers have it.
+"""Partition of a key: murmur2 with Kafka's seed, as Kafka's own producers have it.
 
 Source: `org.apache.kafka.common.utils.Utils.murmur2`. aiokafka has it in Python, at up to 25 times the time.
 """

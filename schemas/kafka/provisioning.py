@@ -37,7 +37,7 @@ async def retention_ms(kafka: KafkaSettings, names: Iterable[str]) -> dict[str, 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class TopicSettings:
-    """How topics are made where they are missing; an existing topic is never altered."""
+    """Size of the topics that have to be made; an existing topic is never altered."""
 
     topic_partitions: int = 6
     """Partitions of a topic that has to be created."""

@@ -15,7 +15,7 @@ from schemas.kafka.settings import KafkaSettings
 
 FETCH_MS = 500
 SILENT_SECONDS = 30.0
-"""How long Kafka may send nothing while there is more to read."""
+"""Time for which Kafka may send nothing while there is more to read."""
 LATEST = -1
 DEBUGGING_REPLICA = -2
 """ListOffsets in Kafka's protocol: the latest offset, and a replica's number that stands for no follower."""
@@ -39,15 +39,15 @@ async def read_to_end(
         ends = await _ends(consumer, topics)
         if all_written:
             ends = await _ends_of_leaders(consumer, ends)
-        left = {partition for partition, end in ends.items() if end > (since or {}).get(partition, 0)}
-        if not left:
+        unread = {partition for partition, end in ends.items() if end > (since or {}).get(partition, 0)}
+        if not unread:
             return
-        consumer.assign(list(left))
-        for partition in left:
+        consumer.assign(list(unread))
+        for partition in unread:
             if since and partition in since:
                 consumer.seek(partition, since[partition])
-        while left:
-            for records in await _next(consumer, left, ends):
+        while unread:
+            for records in await _next(consumer, unread, ends):
                 yield records
 
 
@@ -59,22 +59,22 @@ def _reader(kafka: KafkaSettings, isolation: str = "read_committed") -> AIOKafka
 
 
 async def _next(
-    consumer: AIOKafkaConsumer, left: set[TopicPartition], ends: Mapping[TopicPartition, int]
+    consumer: AIOKafkaConsumer, unread: set[TopicPartition], ends: Mapping[TopicPartition, int]
 ) -> list[list[ConsumerRecord]]:
-    """The next batches; takes away from `left` what has been read. Raises KafkaTimeoutError where nothing comes."""
-    before = len(left)
+    """The next batches; takes away from `unread` what has been read. Raises KafkaTimeoutError where nothing comes."""
+    before = len(unread)
     try:
         async with asyncio.timeout(SILENT_SECONDS):
             while True:
-                batches = list((await consumer.getmany(*left, timeout_ms=FETCH_MS)).values())
-                for partition in list(left):
+                batches = list((await consumer.getmany(*unread, timeout_ms=FETCH_MS)).values())
+                for partition in list(unread):
                     if await consumer.position(partition) >= ends[partition]:
-                        left.discard(partition)
+                        unread.discard(partition)
                         consumer.pause(partition)
-                if batches or len(left) < before:
+                if batches or len(unread) < before:
                     return batches
     except TimeoutError:
-        names = ", ".join(sorted({partition.topic for partition in left}))
+        names = ", ".join(sorted({partition.topic for partition in unread}))
         raise KafkaTimeoutError(f"nothing has come for {SILENT_SECONDS:g} s, and there is more of {names}") from None
 
 
@@ -115,7 +115,7 @@ async def _ends(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> dict[Topic
 async def _ends_of_leaders(
     consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
 ) -> dict[TopicPartition, int]:
-    """Where leaders' logs end, followers or no: what ListOffsets tells whoever reads replicas to debug them."""
+    """Ends of the leaders' logs, followers or no: ListOffsets tells them to whoever reads replicas to debug them."""
     client = consumer._client  # nothing public of aiokafka (0.14) asks as anybody but a consumer
     questions: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
     for topic, partition in partitions:

@@ -1,4 +1,4 @@
-"""How to reach Kafka: one set of settings for every client of this project."""
+"""Settings by which every client of this project reaches Kafka."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ LAST_PORT = 65_535
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class KafkaSettings:
-    """Where Kafka is and how to prove who we are. The password comes from KAFKA_PASSWORD or a file, never a flag."""
+    """Address of Kafka, and the proof of who we are. The password comes from KAFKA_PASSWORD or a file, never a flag."""
 
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
     """Brokers to ask first, host:port, separated by commas."""

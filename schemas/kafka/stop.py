@@ -81,7 +81,7 @@ async def _close(client: AIOKafkaClient) -> None:
 
 
 async def _ended(stopping: Awaitable[Any], seconds: float) -> bool:
-    """Whether it ended within that time and without an error; aiokafka lets out CancelledError of tasks of its own."""
+    """True for an end in time and without an error; aiokafka lets out CancelledError of tasks of its own."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             return (await asyncio.gather(stopping, return_exceptions=True))[0] is None

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="misc"
-"""Which topic it is that has a name: its cluster's id and its own, which a topic of the same name made later has not.
+"""Identity of a topic: its cluster's id and its own, which a topic of the same name made later has not.
 
 aiokafka asks for metadata in version 5; topic ids came with version 10 (KIP-516). Hence the request in that version.
 """
