@@ -2,12 +2,10 @@
 
 import multiprocessing
 import os
-import time
 from pathlib import Path
 
 import pytest
 
-from service.idempotency.processes import Processes, forget_folders
 from service.idempotency.receipt_log import LOG_ERRORS
 from service.idempotency.receipts import NO_OWNER, Entry, Receipts, pack_entry
 from service.producer.outcomes import Receipt
@@ -215,32 +213,3 @@ def test_a_full_file_is_an_error_that_is_told(tmp_path: Path, monkeypatch: pytes
     receipts = Receipts(tmp_path, 600)
     with pytest.raises(LOG_ERRORS):
         receipts.keep({os.urandom(16): packed(PRINT, 1) for _ in range(5000)})
-
-
-def test_folders_of_other_settings_go_once_nobody_lives_in_them(tmp_path: Path) -> None:
-    ours, dead, alive = tmp_path / "1-600", tmp_path / "1-60", tmp_path / "0-600"
-    Processes(dead).leave()
-    living = Processes(alive)
-    Processes(ours)
-    forget_folders(ours)
-    assert sorted(tmp_path.iterdir()) == [alive, ours]
-    living.leave()
-
-
-def test_owners_know_who_is_alive_and_what_the_dead_left_unwritten(tmp_path: Path) -> None:
-    one, two = Processes(tmp_path), Processes(tmp_path)
-    assert one.is_alive(two.token)
-    assert not one.has_current_peers()
-    two.mark(time.time())
-    assert one.has_current_peers()
-    assert one.dead() == {}
-    two.mark(1_795_492_000.5)
-    two.leave()
-    assert not one.is_alive(two.token)
-    assert not one.is_forgotten(two.token)
-    assert not one.has_current_peers()
-    assert list(one.dead().values()) == [1_795_492_000.5]
-    one.forget(one.dead())
-    assert one.is_forgotten(two.token)
-    assert one.dead() == {}
-    one.leave()

@@ -1,0 +1,39 @@
+"""Several processes behind one port: they end together."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from service.supervisor import _supervise
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def terminate(number: int) -> None:
+    os.kill(number, signal.SIGTERM)
+    time.sleep(60)
+
+
+def test_when_one_ends_so_do_the_others_and_that_is_a_failure() -> None:
+    spawn = multiprocessing.get_context("spawn")
+    workers = [spawn.Process(target=sys.exit, args=(0,)), spawn.Process(target=time.sleep, args=(60,))]
+    assert _supervise(workers) == 1
+    assert not any(worker.is_alive() for worker in workers)
+
+
+def test_a_signal_ends_all_with_the_worst_status() -> None:
+    spawn = multiprocessing.get_context("spawn")
+    workers = [spawn.Process(target=terminate, args=(os.getpid(),)), spawn.Process(target=time.sleep, args=(60,))]
+    assert _supervise(workers) == signal.SIGTERM
+    assert not any(worker.is_alive() for worker in workers)
