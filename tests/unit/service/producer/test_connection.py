@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 
 from schemas.errors import BrokerError
+from schemas.kafka.provisioning import TopicSettings
 from schemas.kafka.settings import KafkaSettings
-from schemas.kafka.topics import TopicSettings
 from service.producer.connection import ProducerConnection
 
 
@@ -52,11 +52,15 @@ async def connection(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 async def test_it_is_tried_until_there_is_a_producer_and_the_reason_told_meanwhile(
     kafka: Kafka, connection: ProducerConnection
 ) -> None:
+    spent = await connection.producer()
     kafka.answers = [OSError("refused"), TimeoutError()]
-    with pytest.raises(BrokerError, match="still connecting"):
+    connection.replace(spent)
+    with pytest.raises(BrokerError, match="not connected to Kafka"):
         await connection.ping(1.0)
+    while connection.reason != "refused":
+        await asyncio.sleep(0)
     assert connection.current is None
-    assert cast(Any, await connection.producer()) is kafka.producers[0]
+    assert cast(Any, await connection.producer()) is kafka.producers[1]
     assert connection.reason is None
 
 
