@@ -14,6 +14,8 @@ from pathlib import Path
 
 import lmdb
 
+from service.idempotency.write_lock import WriteLock
+
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # Addresses, not memory and not disk: the file grows as it is filled.
 MAX_FILE_BYTES = 16 * 1024**3
@@ -25,7 +27,7 @@ _NUMBER_BITS = 32
 _KEY = struct.Struct(">I")
 
 LOG_ERRORS = (lmdb.Error, OSError)
-"""Errors where the files are damaged, or gone, or the disk is full."""
+"""Errors where the files are damaged, or gone, or the disk is full, or a process was stopped while it wrote."""
 
 
 class ReceiptLog:
@@ -40,6 +42,7 @@ class ReceiptLog:
         self._number = -1
         self._current: lmdb.Environment | None = None
         self._previous: lmdb.Environment | None = None
+        self._lock: WriteLock | None = None
         self._inode = 0
         folder.mkdir(parents=True, exist_ok=True)
         number = self._due_number()
@@ -66,14 +69,17 @@ class ReceiptLog:
         """Read what other processes have added, and add to it, while no other does; additions count at the end."""
         while True:
             current, previous = self._files()
-            with current.begin(write=True) as transaction:
+            assert self._lock is not None
+            with self._lock.held(), current.begin(write=True) as transaction:
                 # After the file's time is over, an entry would be added that others have finished reading.
                 if self._due_number() == self._number:
                     yield LogEnd(self._number, transaction, previous)
                     return
 
     def replaced(self) -> bool:
-        """Tell whether another process has thrown the files away."""
+        """Tell whether another process has thrown the files away that are open here."""
+        if self._number < 0:
+            return False
         try:
             return self._file(self._number).stat().st_ino != self._inode
         except FileNotFoundError:
@@ -87,10 +93,10 @@ class ReceiptLog:
 
     def close(self) -> None:
         """Close the files; they stay."""
-        for file in (self._current, self._previous):
+        for file in (self._current, self._previous, self._lock):
             if file is not None:
                 file.close()
-        self._current = self._previous = None
+        self._current = self._previous = self._lock = None
         self._number = -1
 
     def _files(self) -> tuple[lmdb.Environment, lmdb.Environment]:
@@ -113,7 +119,9 @@ class ReceiptLog:
             self.close()
             self._previous, self._current = self._open(number - 1), self._open(number)
         # Whoever still writes to the last file is waited for, so that nothing appears there after it was read.
-        self._previous.begin(write=True).abort()
+        last_lock, self._lock = self._lock or WriteLock(self._file(number - 1)), WriteLock(self._file(number))
+        with contextlib.closing(last_lock), last_lock.held():
+            self._previous.begin(write=True).abort()
         self._number = number
         self._inode = self._file(number).stat().st_ino
         self._delete(keeping=(number - 1, number))

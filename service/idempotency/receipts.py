@@ -9,7 +9,7 @@ import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -153,6 +153,14 @@ class Receipts:
         """Go on with the files that stand there now."""
         self.close()
         self.follow()
+
+    def begin_anew(self) -> None:
+        """Go on with what another process has put in the place of these files, or throw them away."""
+        if self.replaced():
+            with suppress(*LOG_ERRORS):
+                self.reopen()
+                return
+        self.throw_away()
 
     def throw_away(self) -> None:
         """Begin anew, with an empty log."""

@@ -165,7 +165,7 @@ class Recovery:
     def _begin_anew(self) -> None:
         """Throw damaged files away; nothing is taken until the topics were read."""
         with _log_errors():
-            self._receipts.throw_away()
+            self._receipts.begin_anew()
         self._state.reset()
         self._processes.mark(0.0)
         self._state.usable = True

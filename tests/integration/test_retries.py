@@ -21,6 +21,7 @@ from schemas.registry import RegistrySettings
 from service.app import make_app
 from service.idempotency.deduplicator import DEDUPLICATOR
 from service.idempotency.processes import Processes
+from service.idempotency.receipt_log import ReceiptLog
 from service.idempotency.receipts import FORMAT
 from tests.conftest import Servers
 from tests.integration.processes import running, until, until_ready
@@ -202,6 +203,36 @@ async def test_killed_under_load_and_started_again_it_has_each_payment_once(
     places = {json.loads(record.value[5:])["id"]: (record.partition, record.offset) for record in found}
     assert all(places[each["id"]] == (each["partition"], each["offset"]) for each in receipts + again)
     assert all(each["replayed"] for each in again)
+
+
+async def test_a_worker_that_is_stopped_within_a_write_does_not_hold_up_the_others(
+    servers: Servers, tmp_path: Path
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/payment_json"
+    contents = [payment(payor_account_no=number) for number in range(20)]
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
+        service(servers, tmp_path, port, workers=2) as child,
+    ):
+        since = await end_offsets(servers.kafka_settings, PAYMENT_JSON)
+        # This process has the lock of one that writes, as long as the block lasts.
+        with ReceiptLog(tmp_path / f"view.receipts/{port}/{FORMAT}-600", 600).exclusive():
+            first = [await post_until_accepted(session, url, content) for content in contents]
+            await until_ready(f"http://127.0.0.1:{port}")
+            again = [await post_until_accepted(session, url, content) for content in contents]
+        await until_ready(f"http://127.0.0.1:{port}")
+        once_more = [await post_until_accepted(session, url, content) for content in contents]
+        log = child.log.read_text()
+    assert "was it stopped?" in log
+    assert [receipt["id"] for receipt in first] == [content["id"] for content in contents]
+    # What was sent while no receipts could be kept may be there twice; what was sent after, is not.
+    copies = Counter(
+        json.loads(record.value[5:])["id"] for record in await records(servers.kafka_settings, PAYMENT_JSON, since)
+    )
+    assert set(copies) == {content["id"] for content in contents}
+    assert once_more == again
+    assert all(receipt["replayed"] for receipt in again)
 
 
 async def test_it_can_be_turned_off(kafka: KafkaSettings, start: Start) -> None:
