@@ -7,10 +7,10 @@ from fraud.commands.account import erase, export
 from fraud.commands.compare import compare
 from fraud.commands.evaluate import evaluate
 from fraud.commands.ksql import ksql
+from fraud.commands.replay import replay
 from fraud.commands.rules import rules
 from fraud.detection.detect import detect_stage
 from fraud.detection.normalise import normalise_stage
-from fraud.replay import replay
 from fraud.rules import load
 from fraud.run import run_stages
 from fraud.settings import Settings

@@ -1,4 +1,4 @@
--- One payor pays one payee more than the reporting threshold within a UTC day, in payments that are each below it.
+-- One payor pays one payee more than the reporting threshold within a UTC day, in payments of which none is above it.
 
 CREATE TABLE ksqldb_structuring
   WITH (KAFKA_TOPIC = 'ksqldb_structuring', KEY_FORMAT = 'JSON', VALUE_FORMAT = 'JSON', PARTITIONS = 6) AS

@@ -1,4 +1,4 @@
--- The same over days that overlap: splitting across midnight, and payments of exactly the threshold.
+-- The same over days that overlap: splitting across midnight.
 
 CREATE TABLE ksqldb_structuring_rolling
   WITH (KAFKA_TOPIC = 'ksqldb_structuring_rolling', KEY_FORMAT = 'JSON', VALUE_FORMAT = 'JSON', PARTITIONS = 6) AS

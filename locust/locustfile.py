@@ -17,8 +17,10 @@ import msgspec
 from load_settings import read_settings
 from locust.env import Environment
 from locust.exception import StopUser
+from locust.runners import MasterRunner, WorkerRunner
 from shapes import users_at
-from typologies import Instance, Sent, Traffic
+from traffic import Sent, Traffic
+from typologies import Pattern
 
 from locust import FastHttpUser, LoadTestShape, constant_pacing, events, task
 from schemas.codecs import AvroCodec, ProtobufCodec
@@ -38,6 +40,7 @@ SETTINGS = read_settings()
 SEED = time.time_ns() // 1_000_000 if SETTINGS.load_seed is None else SETTINGS.load_seed
 USERS = max(1, min(MOST_USERS, int(SETTINGS.load_rate / LEAST_USER_RATE)))
 USER_RATE = SETTINGS.load_rate / USERS
+TRUTH = Path(SETTINGS.truth)
 
 if SETTINGS.load_shape != "none":
 
@@ -52,27 +55,29 @@ if SETTINGS.load_shape != "none":
 
 
 class Run:
-    """The stream that users share, and what has become of its payments."""
+    """The stream that users share, and what has become of its payments.
 
-    def __init__(self) -> None:
-        self.traffic = Traffic(SEED, SETTINGS.load_share, pause=max(1, int(SETTINGS.load_rate / 2)))
+    With `--processes` each process has a stream of its own, and all write one truth.
+    """
+
+    def __init__(self, process: int | None = None) -> None:
+        seed = SEED if process is None else f"{SEED}-{process}"
+        self.traffic = Traffic(seed, SETTINGS.load_share, pause=max(1, int(SETTINGS.load_rate / 2)))
         self.acknowledged = 0
         self.refused = 0
         self.began_at = time.monotonic()
-        self._made_at: dict[Instance, dict[int, int]] = {}
-        self._unanswered: dict[Instance, int] = {}
-        self._truth = Path(SETTINGS.truth)
-        self._truth.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._truth.open("wb")
+        self._made_at: dict[Pattern, dict[int, int]] = {}
+        self._unanswered: dict[Pattern, int] = {}
+        self._file = TRUTH.open("ab", buffering=0)  # one write a line: processes do not tear each other's apart
 
     def take(self, payments: int) -> list[Sent]:
         """The next payments; each is to be answered by `settle`."""
-        taken = self.traffic.take(payments)
-        for sent in taken:
-            if sent.instance is not None and sent.instance not in self._made_at:
-                self._made_at[sent.instance] = {}
-                self._unanswered[sent.instance] = len(sent.instance.payments)
-        return taken
+        batch = self.traffic.take(payments)
+        for sent in batch:
+            if sent.pattern is not None and sent.pattern not in self._made_at:
+                self._made_at[sent.pattern] = {}
+                self._unanswered[sent.pattern] = len(sent.pattern.payments)
+        return batch
 
     def settle(self, sent: Sent, timestamp: int | None) -> None:
         """What the service said of a payment: its timestamp, or that it was not taken."""
@@ -80,18 +85,19 @@ class Run:
             self.refused += 1
         else:
             self.acknowledged += 1
-        if (instance := sent.instance) is None:
+        if (pattern := sent.pattern) is None:
             return
         if timestamp is not None:
-            self._made_at[instance][sent.place] = timestamp
-        self._unanswered[instance] -= 1
-        if not self._unanswered[instance]:
-            self._write(instance)
+            self._made_at[pattern][sent.place] = timestamp
+        self._unanswered[pattern] -= 1
+        if not self._unanswered[pattern]:
+            self._write(pattern)
 
     def end(self) -> None:
-        """Write the truth of patterns that were cut off: what was sent of them may cross a line all the same."""
-        for instance in list(self._made_at):
-            self._write(instance)
+        """Write the truth of patterns that were cut off, too: what was sent of them may make a case all the same."""
+        for pattern in list(self._made_at):
+            self._write(pattern)
+        self._write_line({"kind": "run", "run": self.traffic.ids.run, "payments": self.acknowledged})
         self._file.close()
         seconds = time.monotonic() - self.began_at
         log.info(
@@ -100,14 +106,17 @@ class Run:
             self.acknowledged,
             self.acknowledged / seconds,
             self.refused,
-            self._truth,
+            TRUTH,
         )
 
-    def _write(self, instance: Instance) -> None:
-        made_at = self._made_at.pop(instance)
-        del self._unanswered[instance]
+    def _write(self, pattern: Pattern) -> None:
+        made_at = self._made_at.pop(pattern)
+        del self._unanswered[pattern]
         if made_at:
-            self._file.write(encode_json(instance.truth(made_at)) + b"\n")
+            self._write_line(pattern.truth(made_at))
+
+    def _write_line(self, line: dict[str, Any]) -> None:
+        self._file.write(encode_json(line) + b"\n")
 
 
 RUNS: list[Run] = []
@@ -115,9 +124,14 @@ RUNS: list[Run] = []
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]
-def begin(**_: Any) -> None:
-    """A run begins; in the web interface there may be several."""
-    RUNS[:] = [Run()]
+def begin(environment: Environment, **_: Any) -> None:
+    """A run begins; in the web interface there may be several. Its truth begins empty, before any process sends."""
+    runner = environment.runner
+    if not isinstance(runner, WorkerRunner):
+        TRUTH.parent.mkdir(parents=True, exist_ok=True)
+        TRUTH.write_bytes(b"")
+    if not isinstance(runner, MasterRunner):
+        RUNS[:] = [Run(runner.worker_index if isinstance(runner, WorkerRunner) else None)]
 
 
 @events.test_stop.add_listener  # type: ignore[untyped-decorator]
@@ -185,8 +199,8 @@ class Bank(FastHttpUser):
         self.owed -= due
         self.rounds += 1
         sent = RUNS[0].take(due)
-        for each, (path, kind, encode) in zip(sent, SINGLE, strict=False):
-            self.post_one(each, path, kind, encode(each.payment))
+        for one, (path, kind, encode) in zip(sent, SINGLE, strict=False):
+            self.post_one(one, path, kind, encode(one.payment))
         for at in range(len(SINGLE), len(sent), MOST_LINES):
             self.post_batch(sent[at : at + MOST_LINES], SINGLE[self.rounds % len(SINGLE)][0])
 

@@ -34,8 +34,14 @@ def _each(rule: Rule) -> str:
     if rule.amount_from is not None:
         limits.append(f"at least {_dollars(Decimal(str(rule.amount_from)))}")
     if rule.amount_below is not None:
-        limits.append(f"below {_dollars(Decimal(str(rule.amount_below)))}")
+        limits.append(_at_most(Decimal(str(rule.amount_below))))
     return "each " + " and ".join(limits) if limits else ""
+
+
+def _at_most(below: Decimal) -> str:
+    """Below $10,000.01 is at most $10,000: amounts are whole cents."""
+    most = below - Decimal("0.01")
+    return f"at most {_dollars(most)}" if most == int(most) else f"below {_dollars(below)}"
 
 
 def _dollars(amount: Decimal) -> str:

@@ -3,8 +3,10 @@
 const RULES = {
   structuring: "Structuring",
   structuring_rolling: "Structuring, rolling",
+  structuring_weeks: "Structuring, weeks",
   fan_out: "Fan-out",
   fan_in: "Fan-in",
+  fan_in_few: "Fan-in, few",
   just_below: "Just below",
   velocity: "Velocity",
 };

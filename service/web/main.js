@@ -10,7 +10,9 @@ import * as place from "./place.js";
 import * as queue from "./queue.js";
 import { watch } from "./strip.js";
 
-const RULES = ["structuring", "structuring_rolling", "fan_out", "fan_in", "just_below", "velocity"];
+const RULES = [
+  "structuring", "structuring_rolling", "structuring_weeks", "fan_out", "fan_in", "fan_in_few", "just_below", "velocity",
+];
 const FOLLOW_AGAIN_MS = 3000;
 let events = null;
 

@@ -29,7 +29,7 @@ async def test_an_empty_queue_offers_sample_payments_and_their_case_appears(visi
     page = await visitors.come()
     await expect(page.locator("#empty-text")).to_contain_text("No case is waiting")
     await page.click("#samples")
-    await expect(page.locator("#rows tr").first).to_contain_text("at First Harbor Bank")
+    await expect(page.locator("#rows tr").first).to_contain_text("at FIRST HARBOR BANK")
 
 
 async def test_a_case_appears_without_a_reload(visitors: Visitors, kafka: KafkaSettings) -> None:

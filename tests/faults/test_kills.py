@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from fraud.bank_names import fold_bank
 from fraud.comparison.engines import python_lag
 from schemas.codecs import PaymentCodec, payment_codecs
 from schemas.kafka.settings import KafkaSettings
@@ -61,7 +62,7 @@ async def send(
         for payment, future in sent:
             receipt = await future
             day = receipt.timestamp // DAY_MS * DAY_MS
-            key = (payment.payor_account_no, payment.payee_bank, payment.payee_account_no, day)
+            key = (payment.payor_account_no, fold_bank(payment.payee_bank), payment.payee_account_no, day)
             expected[key].append(payment)
         await asyncio.sleep(seconds * BATCH / PAYMENTS_SENT)
     return expected
@@ -71,7 +72,7 @@ def due(expected: Expected) -> dict[tuple[int, str, int, int], Json]:
     """The cases of `structuring` that these payments call for."""
     found = {}
     for key, sent in expected.items():
-        payments = [payment for payment in sent if payment.payment_amount < 10000]
+        payments = [payment for payment in sent if payment.payment_amount <= 10000]
         total = sum(Decimal(str(payment.payment_amount)) for payment in payments)
         if total > 10000:
             ids = sorted(payment.id for payment in payments)

@@ -86,7 +86,7 @@ async def test_a_replacement_that_was_cut_off_goes_on_where_it_was(server: Ksqld
 
 async def test_a_statements_error_names_its_file_and_line(server: Ksqldb, answers: Answers) -> None:
     answers.failing = "ksqldb_velocity"
-    with pytest.raises(StatementError, match=r"ksql/15_velocity\.sql, line 3: line 2:3: bad"):
+    with pytest.raises(StatementError, match=r"ksql/17_velocity\.sql, line 3: line 2:3: bad"):
         await deployed(server)
 
 

@@ -53,7 +53,12 @@ async def test_a_pair_that_crosses_the_line_makes_a_case_and_one_that_only_reach
     kafka: KafkaSettings, codecs: dict[str, PaymentCodec]
 ) -> None:
     async with producer(kafka) as client:
-        for amounts, payor in (((9999.99, 0.01), 1), ((9999.99, 0.02), 2), ((10000.00, 0.02), 3)):
+        for amounts, payor in (
+            ((9999.99, 0.01), 1),
+            ((9999.99, 0.02), 2),
+            ((10000.01, 0.02), 3),
+            ((10000.00, 0.01), 6),
+        ):
             for topic, amount in zip((PAYMENT_AVRO, PAYMENT_PROTOBUF), amounts, strict=True):
                 await send(client, codecs, topic, payment(amount, payor=payor))
         for bank in ("First National", "Second State"):
@@ -63,11 +68,15 @@ async def test_a_pair_that_crosses_the_line_makes_a_case_and_one_that_only_reach
             await send(client, codecs, topic, payment(4000.01, payor=5))
 
     async def both_found() -> bool:
-        return {2, 5} <= {case["group"]["payor_account_no"] for case in await structuring(kafka)}
+        return {2, 5, 6} <= {case["group"]["payor_account_no"] for case in await structuring(kafka)}
 
     await until(both_found)
     found = {case["group"]["payor_account_no"]: case for case in await structuring(kafka)}
-    assert {payor: case["total_amount"] for payor, case in found.items()} == {2: "10000.01", 5: "12000.03"}
+    assert {payor: case["total_amount"] for payor, case in found.items()} == {
+        2: "10000.01",
+        5: "12000.03",
+        6: "10000.01",
+    }
     assert found[5]["payment_count"] == 3
     assert {each["topic"] for each in found[5]["payments"]} == set(RAW_TOPICS)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from fraud.bank_names import fold_bank
 from schemas.payment import Payment
 
 DAY_MS = 86_400_000
@@ -103,9 +104,10 @@ def _due(raw: Iterable[Raw]) -> dict[tuple[Any, ...], list[Payment]]:
     """The rule `structuring` put as plainly as can be: by payor, payee and UTC day."""
     together: dict[tuple[Any, ...], list[Payment]] = defaultdict(list)
     for _, timestamp, payment in raw:
-        if payment.payment_amount < LINE:
+        if payment.payment_amount <= LINE:
             day = timestamp // DAY_MS * DAY_MS
-            together[payment.payor_account_no, payment.payee_bank, payment.payee_account_no, day].append(payment)
+            payee = fold_bank(payment.payee_bank), payment.payee_account_no
+            together[payment.payor_account_no, *payee, day].append(payment)
     return {key: payments for key, payments in together.items() if _total(payments) > LINE}
 
 

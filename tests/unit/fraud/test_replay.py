@@ -11,16 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from fraud.replay import (
-    LONGEST_LINE,
-    RecordedPayment,
-    Replay,
-    decode_line,
-    read_lines,
-    replay,
-    summary,
-    with_progress,
-)
+from fraud.commands.replay import replay, summary, with_progress
+from fraud.recorded import MAX_LINE_BYTES, RecordedPayment, decode_line, read_lines
+from fraud.replay import Replay
 from fraud.rules import Emit, load, parse
 from schemas.errors import PaymentError, SettingsError
 from schemas.payment import LATEST
@@ -206,15 +199,15 @@ def test_a_line_may_hold_more_than_it_must() -> None:
 
 
 def test_a_line_that_is_too_long_is_cut_off_and_told_and_the_next_one_is_whole() -> None:
-    stream = io.BytesIO(b"x" * (3 * LONGEST_LINE) + b"\n" + line())
+    stream = io.BytesIO(b"x" * (3 * MAX_LINE_BYTES) + b"\n" + line())
     too_long, good = read_lines(stream)
-    assert len(too_long) == LONGEST_LINE + 1
+    assert len(too_long) == MAX_LINE_BYTES + 1
     with pytest.raises(PaymentError, match="longer than 65536 bytes"):
         decode_line(too_long)
     assert good == line()
 
 
-@pytest.mark.parametrize("length", [LONGEST_LINE - 1, LONGEST_LINE, LONGEST_LINE + 1, 2 * LONGEST_LINE + 1])
+@pytest.mark.parametrize("length", [MAX_LINE_BYTES - 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1, 2 * MAX_LINE_BYTES + 1])
 def test_the_line_after_a_long_one_is_the_next_one(length: int) -> None:
     assert list(read_lines(io.BytesIO(b"x" * length + b"\n" + b"next")))[1:] == [b"next"]
 
@@ -265,7 +258,7 @@ def test_a_bar_tells_on_a_terminal_how_far_it_has_come_and_passes_every_line_on(
 
 def process(*arguments: str) -> "subprocess.Popen[bytes]":
     call = f"replay({', '.join(arguments)})"
-    code = f"import sys; from pathlib import Path; from fraud.replay import replay; sys.exit({call})"
+    code = f"import sys; from pathlib import Path; from fraud.commands.replay import replay; sys.exit({call})"
     pipe = subprocess.PIPE
     return subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe)
 

@@ -32,12 +32,14 @@ def error(file_text: str) -> str:
     return str(caught.value)
 
 
-def test_the_six_shipped_rules() -> None:
+def test_the_eight_shipped_rules() -> None:
     assert [each.name for each in load()] == [
         "structuring",
         "structuring_rolling",
+        "structuring_weeks",
         "fan_out",
         "fan_in",
+        "fan_in_few",
         "just_below",
         "velocity",
     ]
@@ -46,7 +48,7 @@ def test_the_six_shipped_rules() -> None:
 def test_structuring_is_as_the_design_says() -> None:
     structuring = load()[0]
     assert structuring.group_by == ("payor_account_no", "payee_bank", "payee_account_no")
-    assert (structuring.amount_from, structuring.amount_below) == (None, 10000.0)
+    assert (structuring.amount_from, structuring.amount_below) == (None, 10000.01)
     assert (structuring.size_ms, structuring.advance_ms) == (86_400_000, 86_400_000)
     assert structuring.grace_ms("changes") == structuring.grace_ms("final") == 3_600_000
     assert structuring.total_above_cents == 1_000_000
@@ -153,7 +155,13 @@ def test_folding_banks_is_another_meaning() -> None:
 
 def test_fingerprints_outlive_the_process() -> None:
     """They stand in changelogs: one that changes with the code drops everybody's open windows."""
-    assert load()[0].fingerprint == "319a6248bd48fc43"
+    structuring = (
+        '[[rule]]\nname = "structuring"\ngroup_by = ["payor_account_no", "payee_bank", "payee_account_no"]\n'
+        'amount_below = 10000.00\nwindow = "24h"\ngrace = "1h"\ntotal_above = 10000.00\n'
+    )
+    [before_banks_could_be_folded] = parse(structuring, "test.toml")
+    assert before_banks_could_be_folded.fingerprint == "319a6248bd48fc43"
+    assert load()[0].fingerprint == "a592346074d8ed51"
 
 
 @pytest.mark.parametrize(

@@ -1,207 +1,150 @@
-"""The traffic of the load: the same for the same seed, and each pattern triggers the rules that it names, no others."""
+"""Crimes are drawn as they are done: each typology as its line of the table says, and by no rule's window."""
 
-from collections import Counter, defaultdict
-from dataclasses import replace
+from collections import defaultdict
 from functools import cache
+from random import Random
 
 import pytest
-from history import line
-from load_settings import LoadSettings, read_settings
-from shapes import users_at
-from typologies import (
-    DAY_MS,
-    FIRST_SUSPECT,
-    HOUR_MS,
-    JUST_BELOW,
-    ROLLING,
-    STRUCTURING,
-    VELOCITY,
-    Dated,
-    Ids,
-    Instance,
-    Ordinary,
-    Suspects,
-    Traffic,
-    history,
-)
+from local_time import DAY_MS, HOUR_MS, is_weekend, some_days, utc_ms
+from parties import FIRST_SUSPECT, Ids, respelled
+from typologies import LEAST_CENTS, LINE_CENTS, TYPOLOGIES, Crimes, Pattern, Typology, parts
 
-from fraud.replay import Replay, decode_line
-from fraud.rules import load
+from fraud.bank_names import fold_bank
+from schemas.payment import cents
 
-MIDNIGHT = 1_767_225_600_000
-RULES = {
-    "structuring": {"structuring", "structuring_rolling"},
-    "across_midnight": {"structuring_rolling"},
-    "fan_out": {"fan_out"},
-    "fan_in": {"fan_in"},
-    "just_below": {"just_below"},
-    "burst": {"velocity"},
-}
-
-
-def fired(dated: list[Dated]) -> dict[str, int]:
-    """The rules that fire on these payments, and the time at which each first does."""
-    replaying = Replay(load(), "changes")
-    first: dict[str, int] = {}
-    for offset, each in enumerate(sorted(dated, key=lambda one: one.timestamp)):
-        for row in replaying.add(decode_line(line(offset, each))):
-            first.setdefault(row.rule, row.row_timestamp)
-    return first
-
-
-def made(instance: Instance, start: int = MIDNIGHT) -> tuple[list[Dated], dict[int, int]]:
-    """An instance on the day that begins at `start`."""
-    times = {place: start + instance.starts_at + after for place, after in enumerate(instance.after_ms)}
-    return [Dated(times[place], payment) for place, payment in enumerate(instance.payments)], times
+DAYS = range(20_454, 20_482)
+"""Four weeks from 1 January 2026 on."""
 
 
 @cache
-def instances() -> dict[str, list[Instance]]:
-    found = defaultdict(list)
-    suspects = Suspects(5, Ids(5))
-    for _ in range(240):
-        instance = suspects.next()
-        found[instance.typology].append(instance)
-    return found
+def patterns() -> dict[str, list[Pattern]]:
+    drawn = defaultdict(list)
+    crimes = Crimes(5, Ids(5), DAYS)
+    for _ in range(60 * len(TYPOLOGIES)):
+        pattern = crimes.next()
+        drawn[pattern.typology].append(pattern)
+    return drawn
 
 
-# Patterns
+def payees(pattern: Pattern) -> set[tuple[str, int]]:
+    return {(fold_bank(payment.payee_bank), payment.payee_account_no) for payment in pattern.payments}
 
 
-@pytest.mark.parametrize("typology", RULES)
-def test_a_pattern_triggers_exactly_the_rules_that_it_names_with_the_payment_that_crosses_the_line(
-    typology: str,
-) -> None:
-    assert len(instances()[typology]) == 40
-    for instance in instances()[typology]:
-        dated, times = made(instance)
-        truth = instance.truth(times)
-        assert set(truth["expected"]) == RULES[typology]
-        assert fired(dated) == dict.fromkeys(truth["expected"], truth["crossed_at"])
-        assert truth["payment_ids"] == [payment.id for payment in instance.payments]
+@pytest.mark.parametrize("typology", TYPOLOGIES, ids=lambda typology: typology.name)
+def test_a_pattern_is_as_its_line_of_the_table_says(typology: Typology) -> None:
+    assert len(patterns()[typology.name]) == 60
+    for pattern in patterns()[typology.name]:
+        assert pattern.crime
+        payors = {payment.payor_account_no for payment in pattern.payments}
+        assert typology.payors[0] <= len(payors) <= typology.payors[1]
+        assert typology.payees[0] <= len(payees(pattern)) <= typology.payees[1]
+        assert typology.parts[0] <= len(pattern.payments) <= typology.parts[1]
+        assert list(pattern.made_at) == sorted(pattern.made_at)
+        span = pattern.made_at[-1] - pattern.made_at[0]
+        assert span < (typology.days[1] + 2) * DAY_MS  # a weekend may come between
+        if typology.minutes is not None:
+            assert span < typology.minutes * 60_000
 
 
-@pytest.mark.parametrize("typology", RULES)
-def test_no_pattern_that_lacks_one_of_the_payments_it_needs_names_a_rule_that_does_not_fire(typology: str) -> None:
-    for instance in instances()[typology]:
-        dated, times = made(instance)
-        for kept in range(1, len(dated)):
-            truth = instance.truth({place: times[place] for place in range(kept)})
-            assert fired(dated[:kept]) == dict.fromkeys(truth["expected"], truth["crossed_at"])
-            assert (truth["crossed_at"] is None) == (truth["expected"] == [])
+@pytest.mark.parametrize("typology", TYPOLOGIES, ids=lambda typology: typology.name)
+def test_a_sum_above_the_line_is_parted_into_payments_that_owe_no_report(typology: Typology) -> None:
+    for pattern in patterns()[typology.name]:
+        amounts = [cents(payment.payment_amount) for payment in pattern.payments]
+        assert all(LEAST_CENTS <= amount <= LINE_CENTS for amount in amounts)
+        assert sum(amounts) > LINE_CENTS
 
 
-@pytest.mark.parametrize("typology", RULES)
-@pytest.mark.parametrize("before_ms", [1, 4_000, 9_000])
-def test_what_is_sent_as_it_comes_is_judged_by_the_days_it_really_fell_on(typology: str, before_ms: int) -> None:
-    for instance in instances()[typology]:
-        times = {place: MIDNIGHT - before_ms + 1000 * place for place in range(len(instance.payments))}
-        dated = [Dated(times[place], payment) for place, payment in enumerate(instance.payments)]
-        truth = instance.truth(times)
-        assert fired(dated) == dict.fromkeys(truth["expected"], truth["crossed_at"])
+def test_people_have_favourite_amounts_and_some_pay_exactly_the_line() -> None:
+    amounts = [payment.payment_amount for drawn in patterns().values() for one in drawn for payment in one.payments]
+    for favourite in (10_000.0, 9_999.99, 9_900.0, 9_500.0):
+        assert amounts.count(favourite) > len(amounts) / 200
+    assert sum(amount < 3_000 for amount in amounts) > len(amounts) / 10
 
 
-def test_a_split_across_midnight_sent_within_one_day_is_structuring_on_that_day() -> None:
-    instance = instances()["across_midnight"][0]
-    assert instance.truth({0: MIDNIGHT, 1: MIDNIGHT + 1})["expected"] == ["structuring", "structuring_rolling"]
-    assert instance.truth({0: MIDNIGHT - 1, 1: MIDNIGHT})["expected"] == ["structuring_rolling"]
-    assert instance.truth({0: MIDNIGHT, 1: MIDNIGHT + 3 * DAY_MS})["expected"] == []
+def test_evenings_cross_midnight_utc_and_most_days_are_no_weekends() -> None:
+    evenings = patterns()["evening split"]
+    assert sum(one.made_at[0] // DAY_MS < one.made_at[-1] // DAY_MS for one in evenings) > len(evenings) / 5
+    over_days = [at_ms // DAY_MS for one in patterns()["split over weeks"] for at_ms in one.made_at]
+    assert sum(map(is_weekend, over_days)) < len(over_days) / 8
 
 
-def test_a_pattern_that_arrives_in_another_order_was_crossed_by_what_came_last() -> None:
-    instance = instances()["structuring"][0]
-    times = {place: MIDNIGHT + HOUR_MS - place for place in range(len(instance.payments))}
-    assert instance.truth(times)["crossed_at"] == MIDNIGHT + HOUR_MS
+def test_weeks_are_weeks() -> None:
+    spans = [one.made_at[-1] - one.made_at[0] for one in patterns()["split over weeks"]]
+    assert min(spans) > 5 * DAY_MS
+    assert max(spans) > 19 * DAY_MS
 
 
-def test_a_line_is_crossed_above_its_sum_and_from_its_count_on() -> None:
-    assert STRUCTURING.crossed_by([(0, 999_999), (1, 1)]) is None
-    assert STRUCTURING.crossed_by([(0, 999_999), (1, 1), (2, 1), (3, 1)]) == 2
-    assert STRUCTURING.crossed_by([(DAY_MS - 1, 999_999), (DAY_MS, 2)]) is None
-    assert ROLLING.crossed_by([(DAY_MS - 1, 999_999), (3 * DAY_MS - 1, 2)]) == 3 * DAY_MS - 1
-    assert ROLLING.crossed_by([(DAY_MS - 1, 999_999), (3 * DAY_MS, 2)]) is None
-    assert JUST_BELOW.crossed_by([(0, 1), (1, 1), (2, 1)]) == 2
-    assert replace(VELOCITY, payments=2).crossed_by([(599_999, 1), (600_000, 1), (600_001, 1)]) == 600_001
+def test_some_spell_a_bank_in_several_ways() -> None:
+    spelled = [
+        len({payment.payee_bank for payment in one.payments}) > len({bank for bank, _ in payees(one)})
+        for drawn in patterns().values()
+        for one in drawn
+    ]
+    assert 0.15 < sum(spelled) / len(spelled) < 0.6
 
 
-# Traffic
+def test_another_spelling_is_the_same_bank() -> None:
+    rng = Random(3)
+    spellings = {respelled("First Harbor Bank", rng) for _ in range(100)}
+    assert len(spellings) > 4
+    assert {fold_bank(spelling) for spelling in spellings} == {"FIRST HARBOR BANK"}
 
 
-def test_the_ordinary_mix_alone_makes_hardly_a_case() -> None:
-    mix = Ordinary(9, Ids(9))
-    payments = [mix.next() for _ in range(30_000)]
-    dated = [Dated(MIDNIGHT + at * 2000, payment) for at, payment in enumerate(payments)]
-    replaying = Replay(load(), "changes")
-    rows = Counter(row.rule for at, each in enumerate(dated) for row in replaying.add(decode_line(line(at, each))))
-    assert rows.total() <= 3, rows
-    amounts = sorted(payment.payment_amount for payment in payments)
-    assert amounts[15_000] < 150
-    assert amounts[-1] > 10_000
-    assert max(max(each.payor_account_no, each.payee_account_no) for each in payments) < FIRST_SUSPECT
+def test_no_two_patterns_share_an_account_and_none_is_anybody_elses() -> None:
+    owners: dict[int, set[Pattern]] = defaultdict(set)
+    for drawn in patterns().values():
+        for one in drawn:
+            for payment in one.payments:
+                owners[payment.payor_account_no].add(one)
+                owners[payment.payee_account_no].add(one)
+    assert {len(owner) for owner in owners.values()} == {1}
+    assert min(owners) > FIRST_SUSPECT
+    assert max(owners) < 2**31
 
 
-def test_the_same_seed_makes_the_same_traffic_however_it_is_taken() -> None:
-    one, other, third = Traffic(7), Traffic(7), Traffic(8)
-    taken = one.take(3000)
-    again = [sent for _ in range(30) for sent in other.take(100)]
-    assert [(sent.payment, sent.place) for sent in taken] == [(sent.payment, sent.place) for sent in again]
-    assert {sent.payment.id for sent in taken}.isdisjoint({sent.payment.id for sent in third.take(3000)})
+def test_the_truth_says_who_which_payments_and_when_it_was_complete_and_nothing_of_rules() -> None:
+    pattern = patterns()["few helpers"][0]
+    times = {place: 1_000 + place for place in range(len(pattern.payments))}
+    truth = pattern.truth(times)
+    assert truth == {
+        "kind": "pattern",
+        "typology": "few helpers",
+        "crime": True,
+        "payors": sorted({payment.payor_account_no for payment in pattern.payments}),
+        "payees": truth["payees"],
+        "payment_ids": [payment.id for payment in pattern.payments],
+        "completed_at": 1_000 + len(times) - 1,
+        "run": Ids(5).run,
+    }
+    assert {payee["account_no"] for payee in truth["payees"]} == {number for _, number in payees(pattern)}
 
 
-def test_ids_are_uuids_of_their_own_that_begin_alike_within_a_run() -> None:
-    ids = [sent.payment.id for sent in Traffic(7).take(5000)]
-    assert len(set(ids)) == 5000
-    assert {each[:8] for each in ids} == {Ids(7).run}
-    assert Ids(7).run != Ids(8).run
+def test_a_pattern_that_was_cut_off_was_never_complete() -> None:
+    pattern = patterns()["day split"][0]
+    truth = pattern.truth({0: 1_000})
+    assert truth["completed_at"] is None
+    assert truth["payment_ids"] == [pattern.payments[0].id]
 
 
-def test_as_much_of_the_traffic_belongs_to_patterns_as_was_asked_for() -> None:
-    for share in (0.0, 0.03, 0.5):
-        taken = Traffic(3, share, pause=20).take(5000)
-        assert sum(sent.instance is not None for sent in taken) / 5000 == pytest.approx(share, abs=0.02)
+@pytest.mark.parametrize("style", ["just below", "line", "round", "even", "uneven"])
+@pytest.mark.parametrize("count", [2, 3, 12])
+def test_parts_of_every_style_are_together_above_the_line(style: str, count: int) -> None:
+    rng = Random(1)
+    for _ in range(200):
+        amounts = parts(rng, style, count)  # type: ignore[arg-type]
+        assert len(amounts) == count
+        assert sum(amounts) > LINE_CENTS
 
 
-def test_payments_of_a_pattern_come_in_order_and_no_two_patterns_share_a_payor_or_payee() -> None:
-    places: dict[Instance, list[int]] = defaultdict(list)
-    accounts: dict[int, set[Instance]] = defaultdict(set)
-    for sent in Traffic(4, 0.3, pause=50).take(5000):
-        if sent.instance is not None:
-            places[sent.instance].append(sent.place)
-            accounts[sent.payment.payor_account_no].add(sent.instance)
-            accounts[sent.payment.payee_account_no].add(sent.instance)
-    assert all(found == list(range(len(found))) for found in places.values())
-    assert {len(found) for found in accounts.values()} == {1}
+def test_local_evenings_are_the_next_day_in_utc() -> None:
+    assert utc_ms(0, 19.0, -5) == DAY_MS
+    assert utc_ms(0, 8.5, -8) == 16 * HOUR_MS + HOUR_MS // 2
 
 
-# History
-
-
-def test_a_history_is_in_order_of_time_and_the_same_for_the_same_seed() -> None:
-    dated, truths = history(3, 5000, 4, MIDNIGHT)
-    assert (dated, truths) == history(3, 5000, 4, MIDNIGHT)
-    times = [each.timestamp for each in dated]
-    assert times == sorted(times)
-    assert len(dated) == 5000
-    assert MIDNIGHT <= times[0] < times[-1] < MIDNIGHT + 5 * DAY_MS
-    ids = {each.payment.id for each in dated}
-    assert all(ids.issuperset(truth["payment_ids"]) for truth in truths)
-    assert {truth["typology"] for truth in truths} == set(RULES)
-
-
-# Load
-
-
-def test_the_load_rises_stays_or_has_a_spike_and_ends() -> None:
-    def course(shape: str) -> list[int | None]:
-        return [users_at(shape, at, 10, 20) for at in range(11)]
-
-    assert course("steady") == [20] * 10 + [None]
-    assert course("ramp") == [2, 4, 6, 7, 9, 11, 13, 15, 16, 18, None]
-    assert course("spike") == [4, 4, 4, 4, 20, 20, 4, 4, 4, 4, None]
-    assert users_at("ramp", 0, 10, 1) == 1
-
-
-def test_settings_come_from_the_environment_and_what_is_wrong_is_named() -> None:
-    assert read_settings({"LOAD_RATE": "50", "LOAD_SEED": "", "TRUTH": "x"}) == LoadSettings(load_rate=50.0, truth="x")
-    with pytest.raises(SystemExit, match="load_shape"):
-        read_settings({"LOAD_SHAPE": "round"})
+def test_days_lie_within_their_span_and_the_span_within_the_days() -> None:
+    rng = Random(2)
+    for _ in range(300):
+        days = some_days(rng, DAYS, 40, 5)
+        assert days == sorted(days)
+        assert set(days) <= set(DAYS)
+    assert some_days(rng, range(7, 8), 21, 3) == [7, 7, 7]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from fraud.comparison.rows import RowError, of_ksqldb, of_python, place_of_late
 from fraud.detection.changelog import ChangelogError, Restore, segment_key, stream_time_key, window_key
 from fraud.detection.detect import Detect
-from fraud.replay import decode_line
+from fraud.recorded import decode_line
 from fraud.rules import load, parse
 from fraud.windows import RuleWindows
 from schemas import payment_pb2, wire_format

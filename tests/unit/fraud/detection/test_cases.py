@@ -35,9 +35,9 @@ def payment(number: int, amount: float, method: str = "ACH") -> Payment:
 
 def test_a_case_as_it_stands_on_the_topic() -> None:
     assert json.loads(msgspec.json.encode(structuring([payment(2, 9999.99), payment(1, 0.02)]))) == {
-        "case_id": str(uuid5(NAMESPACE, f"structuring|100|First National|200|{MIDNIGHT}")),
+        "case_id": str(uuid5(NAMESPACE, f"structuring|100|FIRST NATIONAL|200|{MIDNIGHT}")),
         "rule": "structuring",
-        "group": {"payor_account_no": 100, "payee_bank": "First National", "payee_account_no": 200},
+        "group": {"payor_account_no": 100, "payee_bank": "FIRST NATIONAL", "payee_account_no": 200},
         "window_start": MIDNIGHT,
         "window_end": MIDNIGHT + 86_400_000,
         "payment_count": 2,
@@ -94,7 +94,7 @@ def test_a_case_of_more_than_a_thousand_payments_stays_below_400_kilobytes(metho
     windows = RuleWindows(RULES["velocity"])
     for each in payments:
         windows.add(each, MIDNIGHT, pack(each, MIDNIGHT, "payment_protobuf"))
-    (place,) = windows
+    place = next(iter(windows))
     found = case(windows.rule, *place)
     assert (found.payment_count, len(found.payments)) == (1200, 1000)
     assert found.total_amount == "1199999999999988.00"

@@ -20,11 +20,11 @@ AS_KSQLDB_KEEPS_IT = (
     "  WINDOWSTART WINDOW_START,\n  WINDOWEND WINDOW_END,\n  COUNT(*) PAYMENT_COUNT,\n"
     "  SUM(CAST(ALL_PAYMENTS.PAYMENT_AMOUNT AS DECIMAL(18, 2))) TOTAL_AMOUNT,\n"
     "  MAX(ALL_PAYMENTS.PAYMENT_AMOUNT) MAX_AMOUNT,\n  COLLECT_LIST(ALL_PAYMENTS.ID) PAYMENT_IDS\n"
-    "FROM ALL_PAYMENTS ALL_PAYMENTS\nWINDOW TUMBLING ( SIZE 24 HOURS , GRACE PERIOD 1 HOURS ) \n"
-    "WHERE ((ALL_PAYMENTS.PAYMENT_AMOUNT >= 3000.00) AND (ALL_PAYMENTS.PAYMENT_AMOUNT < 10000.00))\n"
+    "FROM ALL_PAYMENTS ALL_PAYMENTS\nWINDOW HOPPING ( SIZE 48 HOURS , ADVANCE BY 24 HOURS , GRACE PERIOD 1 HOURS ) \n"
+    "WHERE ((ALL_PAYMENTS.PAYMENT_AMOUNT >= 3000.00) AND (ALL_PAYMENTS.PAYMENT_AMOUNT < 10000.01))\n"
     "GROUP BY ALL_PAYMENTS.PAYOR_ACCOUNT_NO\n"
     "HAVING ((SUM(CAST(ALL_PAYMENTS.PAYMENT_AMOUNT AS DECIMAL(18, 2))) > 10000.00) AND "
-    "(ARRAY_LENGTH(COLLECT_SET(((ALL_PAYMENTS.PAYEE_BANK + '/') + "
+    "(ARRAY_LENGTH(COLLECT_SET(((ALL_PAYMENTS.FOLDED_BANK + '/') + "
     "CAST(ALL_PAYMENTS.PAYEE_ACCOUNT_NO AS STRING)))) >= 5))\n"
     "EMIT CHANGES;"
 )
@@ -50,7 +50,8 @@ def test_the_rendered_sql_has_the_rules_numbers_and_no_placeholder() -> None:
     assert "${" not in sql
     assert "SIZE 72 HOURS, ADVANCE BY 24 HOURS, GRACE PERIOD 1 HOURS" in sql
     assert "payment_amount < 10000.01" in sql
-    assert "SIZE 10 MINUTES" in sql
+    assert "SIZE 20 MINUTES, ADVANCE BY 10 MINUTES" in sql
+    assert "SIZE 42 DAYS, ADVANCE BY 21 DAYS" in sql
     assert sql.startswith("SET 'auto.offset.reset' = 'earliest';")
 
 
@@ -78,7 +79,7 @@ def test_what_ksqldb_keeps_of_an_insert_means_the_same() -> None:
     assert meaning(ours.text) == meaning(theirs)
 
 
-@pytest.mark.parametrize("other", [("3000.00", "3000.01"), ("24 HOURS", "25 HOURS"), (">= 5", "> 5"), ("'/'", "'-'")])
+@pytest.mark.parametrize("other", [("3000.00", "3000.01"), ("48 HOURS", "49 HOURS"), (">= 5", "> 5"), ("'/'", "'-'")])
 def test_another_number_or_operator_is_another_meaning(other: tuple[str, str]) -> None:
     assert meaning(AS_KSQLDB_KEEPS_IT) != meaning(AS_KSQLDB_KEEPS_IT.replace(*other))
 
@@ -111,7 +112,7 @@ def test_other_columns_than_the_files_are_an_error_that_names_them(rule: str, co
 def test_a_rule_that_folds_banks_takes_the_folded_name_wherever_it_takes_the_banks(option: str, column: str) -> None:
     text = (
         f'[[rule]]\nname = "fan_in"\ngroup_by = ["payee_bank", "payee_account_no"]\nfold_banks = {option}\n'
-        'amount_from = 1\namount_below = 2\nwindow = "1h"\ngrace = "0s"\ntotal_above = 1\n'
+        'amount_from = 1\namount_below = 2\nwindow = "2h"\nadvance = "1h"\ngrace = "0s"\ntotal_above = 1\n'
         'min_distinct = { of = ["payor_account_no"], count = 2 }\n'
     )
     [table] = [
@@ -129,7 +130,7 @@ def test_an_amount_from_0_on_is_one_as_any_other() -> None:
 
 
 def test_a_number_that_the_file_does_not_ask_for_is_an_error() -> None:
-    text = '[[rule]]\nname = "velocity"\ngroup_by = ["payor_account_no"]\nwindow = "1h"\ngrace = "0s"\n'
+    text = '[[rule]]\nname = "velocity"\ngroup_by = ["payor_account_no"]\nwindow = "1h"\nadvance = "1h"\ngrace = "0s"\n'
     text += "min_payments = 2\namount_below = 5"
     with pytest.raises(SettingsError, match="amount_below"):
         statements(parse(text, "rules.toml"))

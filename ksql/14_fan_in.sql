@@ -11,7 +11,7 @@ CREATE TABLE ksqldb_fan_in
          MAX(payment_amount) AS max_amount,
          COLLECT_LIST(id) AS payment_ids
   FROM all_payments
-  WINDOW TUMBLING (SIZE ${window}, GRACE PERIOD ${grace})
+  WINDOW HOPPING (SIZE ${window}, ADVANCE BY ${advance}, GRACE PERIOD ${grace})
   WHERE payment_amount >= ${amount_from} AND payment_amount < ${amount_below}
   GROUP BY ${payee_bank}, payee_account_no
   HAVING SUM(CAST(payment_amount AS DECIMAL(18, 2))) > ${total_above}

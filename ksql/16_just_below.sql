@@ -1,4 +1,4 @@
--- One payor, payment after payment just below the threshold.
+-- One payor, payment after payment just below the threshold, or on it.
 
 CREATE TABLE ksqldb_just_below
   WITH (KAFKA_TOPIC = 'ksqldb_just_below', KEY_FORMAT = 'JSON', VALUE_FORMAT = 'JSON', PARTITIONS = 6) AS
@@ -11,7 +11,7 @@ CREATE TABLE ksqldb_just_below
          MAX(payment_amount) AS max_amount,
          COLLECT_LIST(id) AS payment_ids
   FROM all_payments
-  WINDOW TUMBLING (SIZE ${window}, GRACE PERIOD ${grace})
+  WINDOW HOPPING (SIZE ${window}, ADVANCE BY ${advance}, GRACE PERIOD ${grace})
   WHERE payment_amount >= ${amount_from} AND payment_amount < ${amount_below}
   GROUP BY payor_account_no
   HAVING COUNT(*) >= ${min_payments}

@@ -11,7 +11,7 @@ CREATE TABLE ksqldb_velocity
          MAX(payment_amount) AS max_amount,
          COLLECT_LIST(id) AS payment_ids
   FROM all_payments
-  WINDOW TUMBLING (SIZE ${window}, GRACE PERIOD ${grace})
+  WINDOW HOPPING (SIZE ${window}, ADVANCE BY ${advance}, GRACE PERIOD ${grace})
   GROUP BY payor_account_no
   HAVING COUNT(*) >= ${min_payments}
   EMIT CHANGES;

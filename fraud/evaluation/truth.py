@@ -1,0 +1,75 @@
+"""The truth about payments: patterns of which it is known whether they are crimes. No rule and no window is in it."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from schemas.errors import SettingsError
+
+
+class Payee(msgspec.Struct, frozen=True):
+    """An account at a bank."""
+
+    bank: str
+    account_no: int
+
+
+class Pattern(msgspec.Struct, frozen=True, tag_field="kind", tag="pattern"):
+    """Payments that belong together: a crime, or innocence that looks like one.
+
+    `completed_at` is when the last one was made, ms since the epoch; None where some of them were never sent.
+    """
+
+    typology: Annotated[str, Meta(min_length=1)]
+    crime: bool
+    payment_ids: Annotated[tuple[str, ...], Meta(min_length=1)]
+    completed_at: int | None = None
+    payors: tuple[int, ...] = ()
+    payees: tuple[Payee, ...] = ()
+    run: str = ""
+
+
+class Run(msgspec.Struct, frozen=True, tag_field="kind", tag="run"):
+    """Payments that were made up together: the ids of all of them, ordinary ones too, begin with `run`."""
+
+    run: str
+    payments: int
+
+
+class Truth(msgspec.Struct, frozen=True):
+    """All that is known. Without a run nothing is known of other payments, and every case is judged."""
+
+    patterns: tuple[Pattern, ...] = ()
+    runs: tuple[Run, ...] = ()
+
+    @property
+    def payments(self) -> int:
+        """How many payments there were; 0 where nobody has counted them."""
+        return sum(run.payments for run in self.runs)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Beginnings of the ids of all payments that the truth is about."""
+        named = {run.run for run in self.runs} | {pattern.run for pattern in self.patterns}
+        return tuple(named or {""})
+
+
+def decode_truth(lines: Iterable[bytes], file: str) -> Truth:
+    """The truth in a file; `file` is what errors call it. Raises SettingsError that names the line."""
+    decode = msgspec.json.Decoder(Pattern | Run).decode
+    patterns: list[Pattern] = []
+    runs: list[Run] = []
+    for number, line in enumerate(lines, 1):
+        if line.isspace():
+            continue
+        try:
+            entry = decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise SettingsError(f"{file}: line {number}: {error}") from None
+        if isinstance(entry, Run):
+            runs.append(entry)
+        else:
+            patterns.append(entry)
+    return Truth(tuple(patterns), tuple(runs))

@@ -1,0 +1,19 @@
+-- A few payors, one payee: a greater sum gathered from fewer helpers.
+
+CREATE TABLE ksqldb_fan_in_few
+  WITH (KAFKA_TOPIC = 'ksqldb_fan_in_few', KEY_FORMAT = 'JSON', VALUE_FORMAT = 'JSON', PARTITIONS = 6) AS
+  SELECT ${payee_bank} AS k_payee_bank, payee_account_no AS k_payee_account_no,
+         AS_VALUE(${payee_bank}) AS payee_bank, AS_VALUE(payee_account_no) AS payee_account_no,
+         WINDOWSTART AS window_start,
+         WINDOWEND AS window_end,
+         COUNT(*) AS payment_count,
+         SUM(CAST(payment_amount AS DECIMAL(18, 2))) AS total_amount,
+         MAX(payment_amount) AS max_amount,
+         COLLECT_LIST(id) AS payment_ids
+  FROM all_payments
+  WINDOW HOPPING (SIZE ${window}, ADVANCE BY ${advance}, GRACE PERIOD ${grace})
+  WHERE payment_amount >= ${amount_from} AND payment_amount < ${amount_below}
+  GROUP BY ${payee_bank}, payee_account_no
+  HAVING SUM(CAST(payment_amount AS DECIMAL(18, 2))) > ${total_above}
+     AND ARRAY_LENGTH(COLLECT_SET(payor_account_no)) >= ${min_distinct}
+  EMIT CHANGES;

@@ -1,0 +1,96 @@
+"""Payments as a bank sees them, and among them patterns whose truth is known: pure, and the same for the same seed.
+
+traffic = Traffic(seed=7)
+for sent in traffic.take(1000):
+    sent.payment                               # to be sent
+    if sent.pattern is not None: ...           # one of a pattern's, at place `sent.place` in it
+truth = pattern.truth({place: timestamp, ...}) # once it is known when its payments were made
+"""
+
+import heapq
+from dataclasses import dataclass
+from random import Random
+
+from local_time import DAY_MS
+from lookalikes import SHARES, Lookalikes, Purchases
+from parties import Ids
+from typologies import Crimes, Pattern
+
+from schemas.payment import Payment
+
+DAYS = range(20_000, 20_028)
+"""Four weeks on which patterns are drawn; when a payment of the stream is made, the service says."""
+LOOKALIKE_PAUSE = 20
+"""Longest pause between two payments of an innocent pattern, counted in payments of the stream."""
+REPEATED = 0.003
+"""How many payments are sent again, with the same id."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sent:
+    """A payment of the traffic; `pattern` is None for one that belongs to none, or is sent again."""
+
+    payment: Payment
+    pattern: Pattern | None = None
+    place: int = 0
+
+
+class Traffic:
+    """An endless stream: purchases, and patterns woven into it.
+
+    `share` is how much of the stream belongs to crimes, 0 to 1. `pause` is the longest pause between two payments of a
+    crime, counted in payments of the stream: what takes weeks is pressed into moments. Of innocent patterns comes one
+    day's part: pressed together, weeks of daily takings would be no innocence.
+    """
+
+    def __init__(self, seed: int | str, share: float = 0.03, pause: int = 500) -> None:
+        self.ids = Ids(seed)
+        self._crimes = Crimes(seed, self.ids, DAYS)
+        self._lookalikes = Lookalikes(seed, self.ids, DAYS)
+        self._purchases = Purchases(seed, self.ids)
+        self._rng = Random(f"traffic-{seed}")
+        self._shares = {kind: share_of * (1 - share) for kind, share_of in SHARES.items()}
+        self._share = share
+        self._pause = pause
+        self._position = 0
+        self._planned: dict[str, int] = {}
+        self._order = 0
+        self._waiting: list[tuple[int, int, Sent]] = []
+
+    def take(self, count: int) -> list[Sent]:
+        """The next payments."""
+        return [self._next() for _ in range(count)]
+
+    def _next(self) -> Sent:
+        self._position += 1
+        if self._planned.get("crime", 0) < self._share * self._position:
+            crime = self._crimes.next()
+            self._begin("crime", crime, len(crime.payments), self._pause)
+        for kind, share in self._shares.items():
+            if self._planned.get(kind, 0) < share * self._position:
+                lookalike = self._lookalikes.draw(kind, 1_000)
+                self._begin(kind, lookalike, _of_first_day(lookalike), LOOKALIKE_PAUSE)
+        if self._waiting and self._waiting[0][0] <= self._position:
+            sent = heapq.heappop(self._waiting)[2]
+        else:
+            sent = Sent(self._purchases.next())
+        if self._rng.random() < REPEATED:
+            self._wait(self._position + self._rng.randint(1, self._pause), Sent(sent.payment))
+        return sent
+
+    def _begin(self, kind: str, pattern: Pattern, count: int, pause: int) -> None:
+        at = self._position
+        self._planned[kind] = self._planned.get(kind, 0) + count
+        for place, payment in enumerate(pattern.payments[:count]):
+            self._wait(at, Sent(payment, pattern if pattern.crime else None, place))
+            at += self._rng.randint(1, pause)
+
+    def _wait(self, position: int, sent: Sent) -> None:
+        self._order += 1
+        heapq.heappush(self._waiting, (position, self._order, sent))
+
+
+def _of_first_day(pattern: Pattern) -> int:
+    """How many payments of a pattern are made within a day of the first."""
+    until = pattern.made_at[0] + DAY_MS
+    return sum(at_ms < until for at_ms in pattern.made_at)
