@@ -23,7 +23,7 @@ DAYS = range(20_000, 20_028)
 LOOKALIKE_PAUSE = 20
 """Longest pause between two payments of an innocent pattern, counted in payments of the stream."""
 REPEATED = 0.003
-"""How many payments are sent again, with the same id."""
+"""How many payments are sent again, with the same id, by a client that has given up waiting for the answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class Traffic:
         else:
             sent = Sent(self._purchases.next())
         if self._rng.random() < REPEATED:
-            self._wait(self._position + self._rng.randint(1, self._pause), Sent(sent.payment))
+            self._wait(self._position + self._rng.randint(4 * self._pause, 8 * self._pause), Sent(sent.payment))
         return sent
 
     def _begin(self, kind: str, pattern: Pattern, count: int, pause: int) -> None:

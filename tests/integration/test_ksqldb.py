@@ -30,7 +30,7 @@ async def server(answers: Answers) -> AsyncIterator[Ksqldb]:
         yield client
 
 
-THREE, FOUR = "COUNT(*) >= 3", "COUNT(*) >= 4"
+TEN, ELEVEN = "COUNT(*) >= 10", "COUNT(*) >= 11"
 FROM_AVRO = "FROM payment_avro"
 
 
@@ -54,11 +54,11 @@ async def test_what_is_missing_is_created_and_what_is_there_is_left_alone(server
 
 async def test_what_differs_is_named_and_replaced_only_when_asked(server: Ksqldb, answers: Answers) -> None:
     await deployed(server)
-    assert (await deployed(server, (THREE, FOUR))).count("differs") == 1
-    assert (await deployed(server, (THREE, FOUR), replace=True)).count("replaced") == 1
-    assert ">= 4" in answers.sources["KSQLDB_JUST_BELOW"]["statement"]
-    assert dropped(answers) == ["DROP TABLE KSQLDB_JUST_BELOW DELETE TOPIC;"]
-    assert "differs" not in await deployed(server, (THREE, FOUR))
+    assert (await deployed(server, (TEN, ELEVEN))).count("differs") == 1
+    assert (await deployed(server, (TEN, ELEVEN), replace=True)).count("replaced") == 1
+    assert ">= 11" in answers.sources["KSQLDB_VELOCITY"]["statement"]
+    assert dropped(answers) == ["DROP TABLE KSQLDB_VELOCITY DELETE TOPIC;"]
+    assert "differs" not in await deployed(server, (TEN, ELEVEN))
 
 
 async def test_where_what_all_tables_read_differs_every_query_is_replaced_and_no_payment_deleted(
@@ -77,11 +77,11 @@ async def test_a_replacement_that_was_cut_off_goes_on_where_it_was(server: Ksqld
     await deployed(server)
     answers.failing = "^DROP"
     with pytest.raises(StatementError):
-        await deployed(server, (THREE, FOUR), replace=True)
+        await deployed(server, (TEN, ELEVEN), replace=True)
     answers.failing = "$^"
     assert (await deployed(server)).count("differs") == 1, "no query writes it any more"
     assert (await deployed(server, replace=True)).count("replaced") == 1
-    assert dropped(answers)[-1] == "DROP TABLE KSQLDB_JUST_BELOW DELETE TOPIC;"
+    assert dropped(answers)[-1] == "DROP TABLE KSQLDB_VELOCITY DELETE TOPIC;"
 
 
 async def test_a_statements_error_names_its_file_and_line(server: Ksqldb, answers: Answers) -> None:
