@@ -9,7 +9,7 @@ from compose.child import Child
 from compose.compiler import class_path
 from compose.java import java
 from fraud.commands.rules import meaning
-from fraud.comparison.kafka_streams import applications_prefix
+from fraud.comparison.streams_engine import applications_prefix
 from fraud.rules import Rule
 
 SOURCES = Path(__file__).with_name("streams")

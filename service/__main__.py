@@ -3,6 +3,7 @@
 import sys
 
 from fraud.ksqldb.client import KsqldbSettings
+from fraud.settings import EngineSettings
 from schemas.cli import command_line, exit_status
 from schemas.kafka.provisioning import TopicSettings
 from schemas.kafka.settings import KafkaSettings
@@ -25,6 +26,7 @@ def run(
     topics: TopicSettings | None = None,
     registry: RegistrySettings | None = None,
     ksqldb: KsqldbSettings | None = None,
+    engine: EngineSettings | None = None,
     logs: LogSettings | None = None,
 ) -> int:
     """Serve until SIGTERM or Ctrl-C; then answer what is under way, and end.
@@ -40,6 +42,7 @@ def run(
         topics=topics or TopicSettings(),
         registry=registry or RegistrySettings(),
         ksqldb=ksqldb or KsqldbSettings(),
+        engine=engine or EngineSettings(),
         logs=logs or LogSettings(),
     )
     settings.kafka.client_options()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from fraud.comparison.second_engine import chosen, second_engine
 from fraud.rules import load
 from schemas.errors import SettingsError
 from schemas.event_loop import background
@@ -127,16 +128,17 @@ async def _reading_into(view: QueueView, app: web.Application) -> AsyncIterator[
     settings = app[SETTINGS]
     app[QUEUE_VIEW] = view
     app[RULES] = rules = tuple(load(settings.service.fraud_rules))
-    ksqldb = settings.ksqldb if settings.ksqldb.ksqldb_url else None
-    app[QUEUE_READER] = reader = QueueReader(settings.kafka, view, rules if ksqldb else ())
+    installation = settings.service.fraud_app
+    choice = chosen(settings.engine.engine, settings.ksqldb, otherwise="none")
+    engine = second_engine(choice, settings.ksqldb, settings.kafka, installation, rules)
+    app[QUEUE_READER] = reader = QueueReader(settings.kafka, view, rules if engine else ())
     app[DECISION_LOG] = DecisionLog(app[CONNECTION], reader, settings.service.deadline)
-    app[TRAFFIC] = Traffic(settings.kafka, settings.service.fraud_app)
+    app[TRAFFIC] = Traffic(settings.kafka, installation)
     async with AsyncExitStack() as running:
         running.push_async_callback(asyncio.to_thread, view.close)
         await running.enter_async_context(background(reader.run()))
-        if ksqldb:
-            progress = EngineProgress(settings.kafka, settings.service.fraud_app, ksqldb, rules, view, reader)
-            app[ENGINE_PROGRESS] = progress
+        if engine:
+            app[ENGINE_PROGRESS] = progress = EngineProgress(settings.kafka, installation, engine, view, reader)
             await running.enter_async_context(background(progress.run()))
         yield
 

@@ -26,7 +26,7 @@ LEAST = {
     "underten_kafka_connected": "Whether there is a producer that has reached Kafka",
     "underten_schemas_registered": "Whether the payments' schemas are registered",
     "underten_review_queue_ready": "Whether the view has caught up with its topics, and its reader is at work",
-    "underten_engines_caught_up": "Whether ksqlDB and Python had both read everything when they were asked last",
+    "underten_engines_caught_up": "Whether both engines had read everything when they were asked last",
 }
 COUNTS = {
     "underten_producers_replaced": "Kafka producers replaced",
@@ -80,8 +80,15 @@ class Metrics:
         )
         self._compared = Gauge(
             "underten_comparison_windows",
-            "Windows of both engines by what the comparison says; none without a ksqlDB",
+            "Windows of both engines by what the comparison says; none without a second engine",
             ["rule", "kind"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._engine_lag = Gauge(
+            "underten_second_engine_lag",
+            "Records that the second engine, which the label names, has not read",
+            ["engine"],
             registry=registry,
             multiprocess_mode="livemax",
         )
@@ -141,6 +148,11 @@ class Metrics:
         for rule, kinds in by_rule.items():
             for kind, number in kinds.items():
                 self._compared.labels(rule, kind).set(number)
+
+    def set_engine(self, name: str, lag: int | None) -> None:
+        """Say how far the second engine is behind; a lag that nobody knows stays as it was."""
+        if lag is not None:
+            self._engine_lag.labels(name).set(lag)
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads; of all workers together, where there are several.

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from fraud.ksqldb.client import KsqldbSettings
 from fraud.rules import Rule
-from fraud.settings import InstallationSettings, RulesSettings
+from fraud.settings import EngineSettings, InstallationSettings, RulesSettings
 from schemas.errors import SettingsError
 from schemas.kafka.provisioning import TopicSettings
 from schemas.kafka.settings import LAST_PORT, KafkaSettings
@@ -162,6 +162,7 @@ class Settings:
     topics: TopicSettings = field(default_factory=TopicSettings)
     registry: RegistrySettings = field(default_factory=RegistrySettings)
     ksqldb: KsqldbSettings = field(default_factory=KsqldbSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
     logs: LogSettings = field(default_factory=LogSettings)
 
     def __post_init__(self) -> None:

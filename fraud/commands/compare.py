@@ -1,4 +1,4 @@
-"""`python -m fraud compare`: ksqlDB against Python, as a table or as JSON."""
+"""`python -m fraud compare`: the second engine against Python, as a table or as JSON."""
 
 import asyncio
 import math
@@ -14,13 +14,17 @@ from rich.console import Console
 from rich.table import Table
 
 from fraud.comparison.compare import KINDS, Comparison, aligned, difference
-from fraud.comparison.engines import Rows, StreamTimes, ksqldb_lag, python_lag, read_rows
+from fraud.comparison.engine_status import REBALANCING, EngineStatus, SecondEngine
+from fraud.comparison.lag import python_lag
 from fraud.comparison.rows import SINK
+from fraud.comparison.second_engine import chosen, second_engine
+from fraud.comparison.stored_rows import Rows, read_rows
+from fraud.comparison.stream_times import StreamTimes
 from fraud.detection.topology import HOT_CASES_EVERY_SECONDS
-from fraud.ksqldb.client import KsqldbSettings, KsqldbUnavailable, StatementError
+from fraud.ksqldb.client import KsqldbSettings
 from fraud.rules import Rule, load
-from fraud.settings import InstallationSettings, RulesSettings
-from schemas.errors import BrokerError
+from fraud.settings import EngineSettings, InstallationSettings, RulesSettings
+from schemas.errors import BrokerError, UndertenError
 from schemas.kafka.provisioning import retention_ms
 from schemas.kafka.reading import end_offsets
 from schemas.kafka.settings import KafkaSettings
@@ -36,11 +40,15 @@ ASK_AGAIN_SECONDS = 1.0
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class CompareSettings(RulesSettings, InstallationSettings):
+class CompareSettings(RulesSettings, InstallationSettings, EngineSettings):
     """What to compare, and where it is."""
 
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     ksqldb: KsqldbSettings = field(default_factory=KsqldbSettings)
+
+
+class EngineNotRunning(UndertenError):
+    """The second engine cannot be reached, or does not run every rule."""
 
 
 def compare(
@@ -49,10 +57,10 @@ def compare(
     form: Annotated[Literal["table", "json"], Parameter(name="--format")] = "table",
     wait: float = 0.0,
 ) -> int:
-    """Compare the two engines window by window.
+    """Compare the two engines, the second one and Python, window by window.
 
-    Exit status 0 if all windows are equal, 1 if not, 2 if it could not compare: an engine cannot be reached, or has not
-    read everything yet.
+    Without KSQLDB_URL the second one is that of the local stack. Exit status 0 if all windows are equal, 1 if not, 2
+    if it could not compare: an engine cannot be reached, or has not read everything yet.
 
     Parameters
     ----------
@@ -65,11 +73,11 @@ def compare(
     known = settings or CompareSettings()
     configure_logs(LogSettings(log_level="critical"))
     try:
-        comparison, caught_up = asyncio.run(_compare_when_caught_up(known, wait))
-    except (KafkaError, BrokerError, KsqldbUnavailable, StatementError) as error:
+        comparison, engine, caught_up = asyncio.run(_compare_when_caught_up(known, wait))
+    except (KafkaError, BrokerError, EngineNotRunning) as error:
         Console(stderr=True).print(f"could not compare: {error}", markup=False)
         return COULD_NOT
-    found = comparison.as_json(caught_up=caught_up)
+    found = {"engine": engine.as_json()} | comparison.as_json(caught_up=caught_up)
     if form == "json":
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
@@ -79,24 +87,28 @@ def compare(
     return 0 if comparison.agree else DIFFERENT
 
 
-async def _compare_when_caught_up(settings: CompareSettings, wait: float) -> tuple[Comparison, bool]:
+async def _compare_when_caught_up(settings: CompareSettings, wait: float) -> tuple[Comparison, EngineStatus, bool]:
     """The comparison, and whether both engines had read everything: what one has not read is no difference."""
     rules = load(settings.fraud_rules)
+    choice = chosen(settings.engine, settings.ksqldb, otherwise="streams")
+    engine = second_engine(choice, settings.ksqldb, settings.kafka, settings.fraud_app, rules)
+    if engine is None:
+        raise EngineNotRunning("ENGINE is none")
     patience = Patience(wait, time.monotonic())
     while True:
         before = await end_offsets(settings.kafka, RAW_TOPICS)
-        behind = await _behind(settings, rules)
+        behind, status = await _behind(settings, engine)
         if not behind:
             comparison = await compare_engines(settings.kafka, rules)
             if comparison.agree:
-                return comparison, True
+                return comparison, status, True
             # Cases of hot windows come a moment after their payments were read.
             await asyncio.sleep(2 * HOT_CASES_EVERY_SECONDS)
             comparison = await compare_engines(settings.kafka, rules)
             if comparison.agree or await end_offsets(settings.kafka, RAW_TOPICS) == before:
-                return comparison, True
+                return comparison, status, True
         if patience.ends(behind, time.monotonic()):
-            return Comparison(), False
+            return Comparison(), status, False
         await asyncio.sleep(ASK_AGAIN_SECONDS)
 
 
@@ -118,13 +130,17 @@ class Patience:
         return now > min(self._until, self._at_last)
 
 
-async def _behind(settings: CompareSettings, rules: Sequence[Rule]) -> int:
+async def _behind(settings: CompareSettings, engine: SecondEngine) -> tuple[int, EngineStatus]:
     """Records that one of the engines has not read; asked twice, because what is read may lead to more."""
     for _ in range(2):
-        python = await python_lag(settings.kafka, settings.fraud_app)
-        if lag := python + await ksqldb_lag(settings.kafka, settings.ksqldb, rules):
-            return lag
-    return 0
+        status = await engine.status()
+        if status.reason and status.state != REBALANCING:
+            raise EngineNotRunning(status.reason)
+        if behind := await python_lag(settings.kafka, settings.fraud_app) + (status.lag or 0):
+            return behind, status
+        if status.reason:
+            return 1, status  # as long as it starts, nobody knows
+    return 0, status
 
 
 async def compare_engines(kafka: KafkaSettings, rules: Sequence[Rule]) -> Comparison:
@@ -148,21 +164,23 @@ async def compare_engines(kafka: KafkaSettings, rules: Sequence[Rule]) -> Compar
 
 def _show(found: dict[str, Any]) -> None:
     screen = Console()
+    engine = found["engine"]
+    screen.print(f"{engine['name']} {engine['version'] or ''} against Python")
     if not found["caught_up"]:
         screen.print("not compared: an engine has not read everything yet; --wait SECONDS waits for it")
         return
-    table = Table("rule", *KINDS)
+    table = Table("rule", *(kind.replace("ksqldb", engine["name"]).replace("_", " ") for kind in KINDS))
     for rule, counts in found["rules"].items():
         table.add_row(rule, *(str(counts[kind]) for kind in KINDS))
     screen.print(table)
     screen.print(f"{found['settled']} windows are settled, {found['provisional']} still open")
     if found["expired"]:
-        screen.print(f"{found['expired']} are not compared: ksqlDB's topics keep nothing that old")
+        screen.print(f"{found['expired']} are not compared: {engine['name']}'s topics keep nothing that old")
     if found["not_understood"]:
         screen.print(f"{found['not_understood']} records of the topics are no rows, and were left out")
     for each in found["differences"][:SHOWN]:
         screen.print(f"{each['kind']}: {each['rule']} {each['group']} from {each['window_start']}", highlight=False)
         for name, values in each["fields"].items():
-            screen.print(f"    {name}: ksqlDB {values['ksqldb']}, Python {values['python']}", highlight=False)
+            screen.print(f"    {name}: {engine['name']} {values['ksqldb']}, Python {values['python']}", highlight=False)
     if len(found["differences"]) > SHOWN:
         screen.print(f"... and {len(found['differences']) - SHOWN} more; --format json has them")

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from fraud.commands.evaluation_tables import show_evaluation, show_trial
-from fraud.comparison.engines import python_lag
+from fraud.comparison.lag import python_lag
 from fraud.evaluation.cases import Cases
 from fraud.evaluation.score import evaluate as score
 from fraud.evaluation.trial import compare

@@ -94,6 +94,17 @@ async def end_offsets(kafka: KafkaSettings, topics: Iterable[str]) -> dict[Topic
         return await _ends(consumer, topics)
 
 
+async def offset_bounds(kafka: KafkaSettings, topics: Iterable[str]) -> dict[TopicPartition, tuple[int, int]]:
+    """The first offset that each partition still has, and its end for readers of committed records; raises KafkaError.
+
+    A topic that is not there has none.
+    """
+    async with started(_reader(kafka), kafka) as consumer:
+        ends = await _ends(consumer, topics)
+        beginnings = await consumer.beginning_offsets(list(ends)) if ends else {}
+        return {partition: (beginnings[partition], end) for partition, end in ends.items()}
+
+
 async def refresh_metadata(consumer: AIOKafkaConsumer) -> None:
     """Ask for the topics and their partitions anew: nothing public of aiokafka (0.14) waits for that, or forces it."""
     await consumer._client.force_metadata_update()

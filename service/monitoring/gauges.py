@@ -62,6 +62,8 @@ def _from_memory(app: web.Application) -> None:
             "underten_engines_caught_up": progress is None or progress.caught_up,
         }
     )
+    if progress:
+        app[METRICS].set_engine(progress.engine.name, progress.engine.lag)
     app[METRICS].count_up_to(
         {
             "underten_producers_replaced": connection.replaced,

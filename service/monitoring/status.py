@@ -6,7 +6,7 @@ from service.http.responses import json_response
 from service.monitoring.traffic import TRAFFIC
 from service.queue import reads
 from service.queue.consumer import QUEUE_READER
-from service.queue.engine_progress import ENGINE_PROGRESS
+from service.queue.engine_progress import ENGINE_PROGRESS, NO_ENGINE
 from service.review.reading import read_view
 
 
@@ -18,7 +18,8 @@ async def show_status(request: web.Request) -> web.Response:
     comparison = {
         "off": progress is None,
         "caught_up": progress is not None and progress.caught_up,
-        "reason": progress.reason if progress else "no ksqlDB is connected: set KSQLDB_URL",
+        "engine": progress.engine.as_json() if progress else None,
+        "reason": progress.reason if progress else NO_ENGINE,
         "differences": await read_view(app, reads.disagreements),
     }
     return json_response(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from aiohttp import web
 from aiokafka.errors import KafkaError
 
-from fraud.comparison.engines import unread_payments
+from fraud.comparison.lag import unread_payments
 from schemas.kafka.settings import KafkaSettings
 
 ASK_SECONDS = 1.0

@@ -1,4 +1,4 @@
-"""Reads `review_queue`, `review_decisions`, `payment_late`, and ksqlDB's sink topics if there is one, into the view."""
+"""Reads `review_queue`, `review_decisions`, `payment_late`, and the sink topics of a second engine, into the view."""
 
 import asyncio
 import sqlite3
@@ -196,7 +196,7 @@ class QueueReader:
         """Begin anew where ksqlDB has made, or made again, a topic."""
         await refresh_metadata(consumer)
         if _source(await self._identities(consumer)) != self._source:
-            raise BrokerError("ksqlDB's topics have changed")
+            raise BrokerError("the second engine's topics have changed")
 
     async def read_to(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Return when the view holds everything before these offsets."""

@@ -1,4 +1,4 @@
-"""How far both engines are, asked for as long as the service runs: what neither could have missed may be judged.
+"""Progress of both engines, asked for as long as the service runs: what neither could have missed may be judged.
 
 A verdict needs three things in this order: both engines have read everything that is posted (their lag is 0), Python
 has had the moment that it takes to write the cases of hot windows, and the view holds what both have written.
@@ -6,15 +6,13 @@ has had the moment that it takes to write the cases of hot windows, and the view
 
 import asyncio
 import time
-from collections.abc import Sequence
 
 import structlog
 from aiohttp import web
 
-from fraud.comparison.engines import ksqldb_lag, python_lag
+from fraud.comparison.engine_status import NOT_RUNNING, EngineStatus, SecondEngine
+from fraud.comparison.lag import python_lag
 from fraud.detection.topology import HOT_CASES_EVERY_SECONDS
-from fraud.ksqldb.client import KsqldbSettings
-from fraud.rules import Rule
 from schemas.kafka.failures import reason_to_retry
 from schemas.kafka.settings import KafkaSettings
 from service.queue.consumer import QueueReader
@@ -22,6 +20,7 @@ from service.queue.view import QueueView
 
 ASK_AGAIN_SECONDS = 2.0
 LONGEST_SECONDS = 60.0
+NO_ENGINE = "there is no second engine: set KSQLDB_URL, or ENGINE=streams beside the local stack"
 
 log = structlog.get_logger(__name__)
 
@@ -30,23 +29,18 @@ class EngineProgress:
     """Moves the view's `compared_until` forward."""
 
     def __init__(
-        self,
-        kafka: KafkaSettings,
-        app: str,
-        ksqldb: KsqldbSettings,
-        rules: Sequence[Rule],
-        view: QueueView,
-        reader: QueueReader,
+        self, kafka: KafkaSettings, app: str, engine: SecondEngine, view: QueueView, reader: QueueReader
     ) -> None:
         """`app` is the name of the installation, as the fraud processes have it."""
         self.caught_up = False
         """Whether both engines had read everything when they were asked last."""
         self.reason: str | None = "the engines have not been asked yet"
         """Why they are not, or cannot be asked; None if they are."""
+        self.engine = EngineStatus(engine.name, None, NOT_RUNNING, None)
+        """The second engine when it was asked last."""
         self._kafka = kafka
         self._app = app
-        self._ksqldb = ksqldb
-        self._rules = rules
+        self._second = engine
         self._view = view
         self._reader = reader
         view.compared_until = 0
@@ -67,14 +61,15 @@ class EngineProgress:
             await asyncio.sleep(ASK_AGAIN_SECONDS)
 
     async def _ask(self) -> str | None:
-        if awaited := self._reader.awaited:
-            return f"ksqlDB has not made {', '.join(awaited)} yet: `python -m fraud ksql deploy` does"
         asked_at = int(time.time() * 1000)
         for _ in range(2):  # what is read may lead to more
+            self.engine = await self._second.status()
+            if obstacle := self.engine.obstacle:
+                return obstacle
             if lag := await python_lag(self._kafka, self._app):
                 return f"Python has {lag} records to read"
-            if lag := await ksqldb_lag(self._kafka, self._ksqldb, self._rules):
-                return f"ksqlDB has {lag} records to read"
+        if awaited := self._reader.awaited:
+            return f"{self.engine.name} has not made {', '.join(awaited)} yet"
         if lag := self._reader.lag:
             return f"the queue has {lag} records to take in"
         await asyncio.sleep(1.5 * HOT_CASES_EVERY_SECONDS)

@@ -1,4 +1,4 @@
-"""ksqlDB against Python, as the view has it: GET /comparison."""
+"""The second engine against Python, as the view has it: GET /comparison."""
 
 import time
 from collections import Counter
@@ -10,7 +10,7 @@ from fraud.comparison.compare import KINDS
 from fraud.rules import Rule
 from service.http.responses import json_response
 from service.queue import reads
-from service.queue.engine_progress import ENGINE_PROGRESS
+from service.queue.engine_progress import ENGINE_PROGRESS, NO_ENGINE
 from service.queue.view import QueueView
 from service.review.reading import read_view
 from service.settings import RULES
@@ -25,10 +25,10 @@ async def show_comparison(request: web.Request) -> web.Response:
     app = request.app
     progress = app.get(ENGINE_PROGRESS)
     if progress is None:
-        state = {"caught_up": False, "reason": "no ksqlDB is connected: set KSQLDB_URL"}
+        state: dict[str, Any] = {"engine": None, "caught_up": False, "reason": NO_ENGINE}
         return json_response({"rules": {}, "settled": 0, "provisional": 0, "pending": 0, "differences": []} | state)
     found = await read_view(app, compared, app[RULES])
-    state = {"caught_up": progress.caught_up}
+    state = {"engine": progress.engine.as_json(), "caught_up": progress.caught_up}
     if progress.reason is not None:
         state["reason"] = progress.reason
     return json_response(found | state)

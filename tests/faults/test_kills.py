@@ -16,7 +16,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from fraud.bank_names import fold_bank
-from fraud.comparison.engines import python_lag
+from fraud.comparison.lag import python_lag
 from schemas.codecs import PaymentCodec, payment_codecs
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import PAYMENTS, RAW_TOPICS

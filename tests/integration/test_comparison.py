@@ -17,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from compose.addresses import free_port
 from fraud.commands.compare import compare_engines
 from fraud.comparison.compare import Comparison
-from fraud.comparison.engines import python_lag
+from fraud.comparison.lag import python_lag
 from fraud.comparison.rows import SINK
 from fraud.ksqldb.client import KsqldbSettings
 from fraud.rules import DAY_MS, Rule, load
@@ -36,6 +36,7 @@ from tests.integration.serving import Client, queue, ready
 
 RULES = HERE / "three-formats.rules.toml"
 CASE = {
+    "case_id": "00000000-0000-5000-8000-000000000000",
     "group": {"payor_account_no": 1},
     "window_end": 0,
     "payment_count": 0,

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fraud.comparison.engines import ksqldb_lag
+from fraud.comparison.engine_status import RUNNING
+from fraud.comparison.ksqldb_engine import KsqldbEngine
 from fraud.ksqldb.client import Ksqldb, KsqldbSettings, KsqldbUnavailable, StatementError, connect
 from fraud.ksqldb.deployment import deploy, health
 from fraud.ksqldb.statements import Statement, statements
@@ -140,7 +141,7 @@ async def test_without_an_address_the_setting_is_named() -> None:
 
 async def test_queries_that_run_are_as_far_behind_as_they_say(kafka: KafkaSettings) -> None:
     async with answering(Answers().deploy()) as url:
-        assert await ksqldb_lag(kafka, KsqldbSettings(ksqldb_url=url), load()) == 0
+        assert (await KsqldbEngine(kafka, KsqldbSettings(ksqldb_url=url), load()).status()).lag == 0
 
 
 async def test_queries_that_have_committed_nothing_are_behind_where_there_is_something_to_read(
@@ -150,11 +151,13 @@ async def test_queries_that_have_committed_nothing_are_behind_where_there_is_som
     answers.fresh = True
     await make_topics(kafka)
     async with answering(answers) as url:
-        settings = KsqldbSettings(ksqldb_url=url)
-        assert await ksqldb_lag(kafka, settings, load()) == 0
+        engine = KsqldbEngine(kafka, KsqldbSettings(ksqldb_url=url), load())
+        assert (await engine.status()).lag == 0
         async with producer(kafka) as client:
             await client.send_and_wait(PAYMENT_AVRO, b"a payment")
-        assert await ksqldb_lag(kafka, settings, load()) == 1
+        status = await engine.status()
+        assert status.lag == 1
+        assert status.obstacle == "ksqlDB has 1 records to read"
 
 
 def without(answers: Answers) -> None:
@@ -188,8 +191,10 @@ async def test_a_ksqldb_of_which_too_little_is_known_has_not_caught_up(
     answers = Answers().deploy()
     change(answers)
     async with answering(answers) as url:
-        with pytest.raises(KsqldbUnavailable, match=reason):
-            await ksqldb_lag(KafkaSettings(), KsqldbSettings(ksqldb_url=url), load())
+        status = await KsqldbEngine(KafkaSettings(), KsqldbSettings(ksqldb_url=url), load()).status()
+    assert status.state != RUNNING
+    assert status.lag is None
+    assert reason in (status.reason or "")
 
 
 @pytest.mark.skipif("KSQLDB_URL" not in os.environ, reason="KSQLDB_URL names no live ksqlDB")

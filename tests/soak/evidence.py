@@ -8,7 +8,7 @@ from collections import Counter
 import aiohttp
 import msgspec
 
-from fraud.comparison.engines import python_lag
+from fraud.comparison.lag import python_lag
 from schemas import wire_format
 from schemas.errors import UndertenError
 from schemas.kafka.reading import read_to_end

@@ -1,0 +1,49 @@
+"""Lag of the engines: how many records of their inputs they have not read, by the offsets that they committed."""
+
+from collections.abc import Mapping
+
+from aiokafka.structs import TopicPartition
+
+from fraud.detection.topology import INPUTS, NORMALISE
+from schemas.kafka.groups import consumer_groups
+from schemas.kafka.reading import end_offsets, offset_bounds, read_to_end
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import RAW_TOPICS
+
+
+async def python_lag(kafka: KafkaSettings, app: str) -> int:
+    """Records that Python's stages have not read; raises KafkaError."""
+    groups = await consumer_groups(kafka, [f"{app}-{stage}" for stage in INPUTS])
+    lag = 0
+    for stage, topics in INPUTS.items():
+        lag += await unread(kafka, groups[f"{app}-{stage}"].offsets, await offset_bounds(kafka, topics))
+    return lag
+
+
+async def unread_payments(kafka: KafkaSettings, app: str) -> tuple[int, int]:
+    """How many payments were ever posted, and how many of them Python has not read; raises KafkaError.
+
+    No transaction writes to the raw topics, so their offsets count payments.
+    """
+    name = f"{app}-{NORMALISE}"
+    committed = (await consumer_groups(kafka, [name]))[name].offsets
+    ends = await end_offsets(kafka, RAW_TOPICS)
+    return sum(ends.values()), sum(max(0, end - committed.get(each, 0)) for each, end in ends.items())
+
+
+async def unread(
+    kafka: KafkaSettings, committed: Mapping[TopicPartition, int], bounds: Mapping[TopicPartition, tuple[int, int]]
+) -> int:
+    """Records between the committed offsets and the ends of these partitions; raises KafkaError.
+
+    No transaction writes to the raw topics: there the offsets say it. Elsewhere the last offset of a transaction is its
+    marker, which is no record, so the records are counted.
+    """
+    positions = {partition: max(begin, committed.get(partition, 0)) for partition, (begin, _) in bounds.items()}
+    behind = {partition: end for partition, (_, end) in bounds.items() if positions[partition] < end}
+    lag = sum(end - positions[partition] for partition, end in behind.items() if partition.topic in RAW_TOPICS)
+    written_by_transactions = {partition.topic for partition in behind} - {*RAW_TOPICS}
+    if written_by_transactions:
+        async for records in read_to_end(kafka, written_by_transactions, positions):
+            lag += len(records)
+    return lag

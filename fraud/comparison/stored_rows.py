@@ -1,0 +1,101 @@
+"""Rows of both engines, read from their topics into a temporary SQLite file: there may be millions."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, Self, TypeVar
+
+import msgspec
+import structlog
+from aiokafka.structs import ConsumerRecord
+
+from fraud.comparison.compare import Place, Row
+from fraud.comparison.rows import SINK, RowError, of_ksqldb, of_python, place_of_late
+from fraud.rules import Rule
+from schemas.kafka.reading import read_to_end
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import PAYMENT_LATE, REVIEW_QUEUE
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+Engine = Literal["ksqldb", "python"]
+
+_LAYOUT = """
+CREATE TABLE ksqldb (rule, window_start, grp, row BLOB, PRIMARY KEY (rule, window_start, grp)) WITHOUT ROWID;
+CREATE TABLE python (rule, window_start, grp, row BLOB, PRIMARY KEY (rule, window_start, grp)) WITHOUT ROWID;
+CREATE TABLE late (rule, window_start, grp, payments, PRIMARY KEY (rule, window_start, grp)) WITHOUT ROWID;
+"""
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Row).decode
+
+
+class Rows:
+    """The last row of each window, by engine. Use as a context manager: the file goes with it."""
+
+    def __init__(self) -> None:
+        self._folder = TemporaryDirectory(prefix="underten-compare-")
+        self._database = sqlite3.connect(Path(self._folder.name, "rows.sqlite"))
+        self.not_understood = 0
+        """Records that were no rows."""
+        self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_LAYOUT}")
+
+    def __enter__(self) -> Self:
+        """Nothing more to do."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Delete the file."""
+        self._database.close()
+        self._folder.cleanup()
+
+    def understood(self, read: Callable[[ConsumerRecord], T], records: Iterable[ConsumerRecord]) -> list[T]:
+        """What the records say; those that are no rows are counted, and said in the log."""
+        found = []
+        for record in records:
+            try:
+                found.append(read(record))
+            except RowError as error:
+                self.not_understood += 1
+                log.warning("not understood", topic=record.topic, partition=record.partition, reason=str(error))
+        return found
+
+    def put(self, engine: Engine, rows: Sequence[tuple[Place, Row | None]]) -> None:
+        """Later rows of a window replace earlier ones; None takes it away."""
+        self._database.executemany(
+            f"REPLACE INTO {engine} VALUES (?, ?, ?, ?)",
+            [(*where, row and _encode(row)) for where, row in rows],
+        )
+
+    def put_late(self, places: Sequence[Place]) -> None:
+        """One payment each that came too late for its window."""
+        self._database.executemany(
+            "INSERT INTO late VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET payments = payments + 1", places
+        )
+
+    def late(self, where: Place) -> int:
+        """How many payments came too late for a window."""
+        found = self._database.execute(
+            "SELECT payments FROM late WHERE rule = ? AND window_start = ? AND grp = ?", where
+        ).fetchone()
+        return found[0] if found else 0
+
+    def sorted(self, engine: Engine) -> Iterator[tuple[Place, Row]]:
+        """An engine's rows in order of place."""
+        query = f"SELECT * FROM {engine} WHERE row IS NOT NULL ORDER BY rule, window_start, grp"
+        for rule, start, group, row in self._database.execute(query):
+            yield Place(rule, start, group), _decode(row)
+
+
+async def read_rows(kafka: KafkaSettings, rules: Sequence[Rule], rows: Rows) -> None:
+    """Read what both engines have written of these rules, and count what is no row; raises KafkaError."""
+    names = {rule.name: rule for rule in rules}
+    async for records in read_to_end(kafka, [SINK + name for name in names]):
+        theirs = rows.understood(lambda at: of_ksqldb(names[at.topic.removeprefix(SINK)], at.key, at.value), records)
+        rows.put("ksqldb", theirs)
+    async for records in read_to_end(kafka, [REVIEW_QUEUE]):
+        found = rows.understood(lambda at: of_python(at.value), [each for each in records if each.value is not None])
+        rows.put("python", [(where, row) for where, row in found if where.rule in names])
+    async for records in read_to_end(kafka, [PAYMENT_LATE]):
+        rows.put_late(rows.understood(lambda at: place_of_late(at.value), records))
