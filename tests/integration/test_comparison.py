@@ -42,6 +42,8 @@ CASE = {
     "payment_count": 0,
     "total_amount": "0.00",
     "max_amount": 0,
+    "first_payment_at": 0,
+    "last_payment_at": 0,
     "payments": [],
 }
 LOST_BY_KSQLDB = 37
