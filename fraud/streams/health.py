@@ -1,8 +1,12 @@
-"""What a fraud process answers over HTTP: its metrics, whether it lives, and whether its stages can do their work."""
+"""Metrics and health of a fraud process over HTTP, for anybody who reaches its address: there are no tokens.
+
+The reasons why it is not ready name brokers, addresses and Kafka's user: they are for whoever is on this machine.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 
 import msgspec
 from aiohttp import web
@@ -12,17 +16,24 @@ from fraud.settings import FraudSettings
 from fraud.streams.worker import Worker
 from schemas.errors import SettingsError
 
+UNSAID = "the log says why, and this address to whoever asks on the same machine"
+PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "Via")
+
 
 def make_app(workers: Sequence[Worker]) -> web.Application:
-    """The three addresses. They are served by the loop that does the work: where that stands still, none answers."""
+    """Make the application of three addresses.
+
+    They are served by the loop that does the work: where that stands still, none answers.
+    """
 
     async def live(request: web.Request) -> web.Response:
         return _answer(200, {"status": "live"})
 
     async def ready(request: web.Request) -> web.Response:
         reasons = await asyncio.gather(*(worker.missing() for worker in workers))
+        informed = _is_from_this_machine(request)
         checks = {
-            worker.stage.name: {"ok": reason is None} | ({"reason": reason} if reason else {})
+            worker.stage.name: {"ok": reason is None} | ({"reason": reason if informed else UNSAID} if reason else {})
             for worker, reason in zip(workers, reasons, strict=True)
         }
         return _answer(
@@ -38,6 +49,15 @@ def make_app(workers: Sequence[Worker]) -> web.Application:
         ]
     )
     return app
+
+
+def _is_from_this_machine(request: web.Request) -> bool:
+    """Tell whether no network lies between: a proxy on this machine may ask for somebody elsewhere."""
+    try:
+        local = ip_address(request.remote or "").is_loopback
+    except ValueError:
+        return False
+    return local and not any(name in request.headers for name in PROXY_HEADERS)
 
 
 def _answer(status: int, body: object) -> web.Response:

@@ -20,9 +20,10 @@ Run = Callable[..., str]
 
 
 def built_from(*folders: str) -> list[str]:
-    """The files that reach the image's build, and so no others than those that are committed."""
-    listed = subprocess.run(["git", "ls-files", *folders], capture_output=True, text=True, check=True)
-    return [file for file in listed.stdout.splitlines() if reaches_the_build(file)]
+    """The files that reach the image's build: those that git has, or would take."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [file for file in listed.stdout.splitlines() if reaches_the_build(file) and Path(file).exists()]
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,29 @@
 """What a fraud process answers before it has reached Kafka; the rest is seen on a real one."""
 
+import socket
+from ipaddress import ip_address
 from typing import Any
 
+import psutil
 import pytest
 
 from fraud.detection.detect import detect_stage
 from fraud.detection.normalise import normalise_stage
 from fraud.rules import load
 from fraud.settings import FraudSettings
-from fraud.streams.health import make_app, served
+from fraud.streams.health import UNSAID, make_app, served
 from fraud.streams.worker import Worker
 from schemas.errors import SettingsError
 from schemas.kafka.settings import KafkaSettings
 from schemas.registry import Registry, RegistrySettings
+
+ADDRESSES = [
+    address.address
+    for addresses in psutil.net_if_addrs().values()
+    for address in addresses
+    if address.family is socket.AF_INET and not ip_address(address.address).is_loopback
+]
+"""Addresses of this machine on its networks: what is sent there does not leave it, and does not come from loopback."""
 
 
 def workers() -> list[Worker]:
@@ -28,6 +39,23 @@ async def test_it_lives_but_is_not_ready_and_says_of_each_stage_why(aiohttp_clie
         assert response.status == 503
         missing = {"ok": False, "reason": "it has not joined its group yet"}
         assert await response.json() == {"status": "not ready", "checks": {"normalise": missing, "detect": missing}}
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "via"])
+async def test_whoever_asks_through_a_proxy_is_told_no_reasons(aiohttp_client: Any, header: str) -> None:
+    client = await aiohttp_client(make_app(workers()))
+    async with client.get("/health/ready", headers={header: "192.0.2.1"}) as response:
+        assert response.status == 503
+        checks = (await response.json())["checks"]
+    assert checks == {name: {"ok": False, "reason": UNSAID} for name in ("normalise", "detect")}
+
+
+@pytest.mark.skipif(not ADDRESSES, reason="this machine has no address but loopback")
+async def test_whoever_asks_over_a_network_is_told_no_reasons(aiohttp_client: Any) -> None:
+    client = await aiohttp_client(make_app(workers()), server_kwargs={"host": ADDRESSES[0]})
+    async with client.get("/health/ready") as response:
+        assert response.status == 503
+        assert {check["reason"] for check in (await response.json())["checks"].values()} == {UNSAID}
 
 
 async def test_its_metrics_name_the_version(aiohttp_client: Any) -> None:
