@@ -11,13 +11,15 @@ from importlib import resources
 from typing import Any, Protocol
 
 import fastavro
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from schemas import payment_pb2, wire_format
-from schemas.errors import PaymentError, UndecodableError
+from schemas.avro import read_record
+from schemas.errors import PaymentError
 from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, REVIEW_QUEUE
 from schemas.payment import FIELDS, Payment, PostedPayment, encode_json, json_reader, to_payment
+from schemas.protobuf import parse_message
 from schemas.registry import Registry, SchemaType, WriterSchema
 
 decode_posted = json_reader(PostedPayment)
@@ -33,7 +35,7 @@ AVRO_SCHEMA = fastavro.parse_schema(json.loads(schema_text("payment.avsc")))
 
 # payment.proto stands as Confluent's libraries print it, without comments: their deserialisers (ksqlDB's among them)
 # print a schema anew and look that text up, and Apicurio finds it only if it is the same to the letter.
-OURS: dict[str, WriterSchema] = {
+SCHEMAS: dict[str, WriterSchema] = {
     PAYMENT_JSON: WriterSchema(schema_text("payment.schema.json"), "JSON"),
     PAYMENT_AVRO: WriterSchema(schema_text("payment.avsc"), "AVRO"),
     PAYMENT_PROTOBUF: WriterSchema(schema_text("payment.proto"), "PROTOBUF"),
@@ -93,7 +95,7 @@ class AvroCodec:
 
     def decode_body(self, body: bytes) -> PostedPayment:
         """See `PaymentCodec`."""
-        return to_payment(read_avro(_without(self.header, body), AVRO_SCHEMA), PostedPayment)
+        return to_payment(read_record(_without(self.header, body), AVRO_SCHEMA), PostedPayment)
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class ProtobufCodec:
         message = parse_message(payment_pb2.Payment, _without(self.header, body))
         if unknown := [str(field.field_number) for field in UnknownFieldSet(message)]:  # type: ignore[attr-defined]
             raise PaymentError("unknown Protobuf field", f"#{unknown[0]}")
-        return to_payment(named(message), PostedPayment)
+        return to_payment(_named(message), PostedPayment)
 
 
 def _fields(payment: Payment) -> dict[str, Any]:
@@ -135,40 +137,9 @@ def _without(header: bytes, body: bytes) -> bytes:
     return body.removeprefix(header)
 
 
-def read_avro(payload: bytes, writer: Any) -> dict[str, Any]:
-    """The fields of an Avro record under a writer's schema; raises UndecodableError."""
-    stream = io.BytesIO(payload)
-    try:
-        fields = fastavro.schemaless_reader(stream, writer, AVRO_SCHEMA)
-    except (EOFError, IndexError, OverflowError):
-        raise UndecodableError("Avro body is cut short") from None
-    except Exception as error:  # noqa: BLE001 - fastavro raises whatever its primitives do
-        raise UndecodableError(f"not Avro in the writer's schema: {error}") from None
-    if stream.read(1):
-        raise UndecodableError("bytes are left over after the Avro body")
-    if not isinstance(fields, dict):
-        raise UndecodableError("not an Avro record")
-    return fields
-
-
-def parse_message(kind: type[Message], payload: bytes) -> Message:
-    """A Protobuf message; raises UndecodableError."""
-    message = kind()
-    try:
-        message.ParseFromString(payload)
-    except (DecodeError, RuntimeError):
-        raise UndecodableError("not a Protobuf message of its type, or cut short") from None
-    return message
-
-
-def named(message: Message) -> dict[str, Any]:
-    """A message's fields by our names; what it does not declare, or leaves out and can tell so, stays missing."""
-    declared = message.DESCRIPTOR.fields_by_name
-    return {
-        name: getattr(message, name)
-        for name in FIELDS
-        if name in declared and (not declared[name].has_presence or message.HasField(name))
-    }
+def _named(message: Message) -> dict[str, Any]:
+    """A message's fields by name."""
+    return {name: getattr(message, name) for name in FIELDS}
 
 
 _HEADERS: dict[SchemaType, bytes] = {"JSON": b"", "AVRO": b"", "PROTOBUF": b"\0"}
@@ -187,7 +158,7 @@ async def case_header(registry: Registry) -> bytes:
 async def payment_codecs(registry: Registry) -> dict[str, PaymentCodec]:
     """A codec for each raw topic, its schema registered; raises SchemaClash, RegistryUnavailable."""
     codecs = {}
-    for topic, schema in OURS.items():
+    for topic, schema in SCHEMAS.items():
         schema_id = await registry.register(f"{topic}-value", schema)
         kind = schema.schema_type
         codecs[topic] = _CODECS[kind](wire_format.header(schema_id) + _HEADERS[kind])

@@ -16,6 +16,9 @@ What only one module can say stands there, in the same tree. Beside it are aioka
 the way out.
 """
 
+MAX_REASON = 200
+"""Characters of a payment's fault: it stands in a header of a record, and in a person's log."""
+
 
 class UndertenError(Exception):
     """Root of the tree; never raised itself."""
@@ -30,8 +33,8 @@ class PaymentError(UndertenError):
     """A payment is not valid. `field` names the field at fault; it is None where there is no single one."""
 
     def __init__(self, reason: str, field: str | None = None) -> None:
-        super().__init__(f"{field}: {reason}" if field else reason)
-        self.reason = reason
+        self.reason = reason if len(reason) <= MAX_REASON else f"{reason[: MAX_REASON - 1]}…"
+        super().__init__(f"{field}: {self.reason}" if field else self.reason)
         self.field = field
 
 

@@ -5,15 +5,17 @@ raw topics, which ignores fields that it does not know, as schema evolution want
 which does not (a misspelt field must not vanish silently). What was checked once is not checked again.
 """
 
+import json
 import re
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
 from schemas.errors import PaymentError, UndecodableError
+from schemas.wire_format import BYTE_ORDER_MARKS
 
 INT32_MAX = 2**31 - 1
 AMOUNT_MAX = 1e12
@@ -31,6 +33,8 @@ _PATH = re.compile(r" - at `\$\.(\w+)[^`]*`$")
 _BYTE = re.compile(r"\(byte (\d+)\)$")
 _VALUE_OF = re.compile(rb'"(\w+)"\s*:\s*[-+\w.]*\Z')
 _NAMED = re.compile(r"field `(\w+)`")
+_AMOUNT_IN_CENTS = re.compile(rb'"payment_amount"\s*:\s*\d+(?:\.\d{1,2})?\s*[,}]').search
+_ACCOUNTS = ("payee_account_no", "payor_account_no")
 
 
 class Payment(msgspec.Struct, frozen=True, gc=False):
@@ -100,22 +104,90 @@ T = TypeVar("T", bound=Payment)
 def json_reader(kind: type[T]) -> Callable[[bytes], T]:
     """A decoder of such payments from JSON; it raises PaymentError (of a field), UndecodableError (no JSON)."""
     decode = msgspec.json.Decoder(kind).decode
+    strings = sum(hint is str for hint in get_type_hints(kind).values())
+    quotes = 2 * (len(kind.__struct_fields__) + strings)
 
     def read(text: bytes) -> T:
         try:
-            return decode(text)
+            payment = decode(text)
+        except msgspec.ValidationError as error:
+            return _reread(text, kind, error)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise payment_error(error, text) from None
+        # As many quotes as the fields need, each once: no name stands there twice. Then the amount's text is found.
+        if text.count(b'"') != quotes or _AMOUNT_IN_CENTS(text) is None:
+            _check_text(text)
+        return payment
 
     return read
 
 
+def _check_text(text: bytes) -> None:
+    """Refuse what a decoder's result does not show any more: a name that stands there twice, decimals of an amount."""
+    try:
+        fields = _members(text)
+    except (ValueError, RecursionError) as error:
+        raise UndecodableError(f"not read exactly: {error}") from None
+    _check_decimals(fields.get("payment_amount"))
+
+
+def _reread(text: bytes, kind: type[T], error: msgspec.ValidationError) -> T:
+    """The payment where only the way of writing was at fault, as in 200.0 for an integer; raises PaymentError."""
+    try:
+        fields = _members(text)
+    except (ValueError, RecursionError):
+        raise payment_error(error) from None
+    if not any(_is_whole(fields.get(name)) for name in _ACCOUNTS):
+        raise payment_error(error) from None
+    return to_payment(fields, kind)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """Members of a JSON object, in their order."""
+
+
+def _members(text: bytes) -> dict[str, Any]:
+    """The members of a JSON object, numbers exactly; raises PaymentError where one stands there twice, ValueError."""
+    pairs = json.loads(text.decode(), object_pairs_hook=_Pairs, parse_float=Decimal)
+    fields: dict[str, Any] = {}
+    if not isinstance(pairs, _Pairs):
+        return fields
+    for name, value in pairs:
+        if name in fields:
+            raise PaymentError("stands there twice", name)
+        fields[name] = value
+    return fields
+
+
 def to_payment(fields: dict[str, Any], kind: type[T]) -> T:
-    """A payment from decoded fields; raises PaymentError that names the field at fault."""
+    """A payment from decoded fields; raises PaymentError that names the field at fault.
+
+    Whole numbers may have been written as decimals or floats, and amounts as decimals: both are taken exactly.
+    """
+    amount = fields.get("payment_amount")
+    if type(amount) is Decimal:
+        _check_decimals(amount)
     try:
         return msgspec.convert(fields, kind)
     except (msgspec.ValidationError, OverflowError) as error:
+        if any(_is_whole(fields.get(name)) for name in _ACCOUNTS):
+            return to_payment(_with_whole_numbers(fields), kind)
         raise payment_error(error) from None
+
+
+def _check_decimals(amount: object) -> None:
+    """Raises PaymentError for an amount of more than two decimals, which a double may round away."""
+    if isinstance(amount, Decimal) and amount.is_finite() and amount != round(amount, 2):
+        raise PaymentError("at most two decimals", "payment_amount")
+
+
+def _is_whole(value: Any) -> bool:
+    """True for a number of another type than int that int32 may hold."""
+    return isinstance(value, float | Decimal) and -INT32_MAX <= value <= INT32_MAX and value == int(value)
+
+
+def _with_whole_numbers(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: int(value) if name in _ACCOUNTS and _is_whole(value) else value for name, value in fields.items()}
 
 
 def payment_error(error: Exception, text: bytes = b"") -> PaymentError:
@@ -126,6 +198,8 @@ def payment_error(error: Exception, text: bytes = b"") -> PaymentError:
     message = str(error)
     if isinstance(error, RecursionError):
         return UndecodableError("nested too deeply")
+    if text.startswith(BYTE_ORDER_MARKS):
+        return UndecodableError("begins with a byte order mark (BOM), which JSON may not have (RFC 8259, section 8.1)")
     if not isinstance(error, msgspec.ValidationError):
         broken_at = _BYTE.search(message)
         before = _VALUE_OF.search(text[: int(broken_at.group(1))]) if broken_at else None

@@ -1,26 +1,44 @@
 """Payments on the raw topics, whoever wrote them, under whatever schema of theirs.
 
-Avro is resolved from the writer's schema to ours; a Protobuf message is read by the writer's own descriptor, field by
-name; JSON says by itself what it holds. In all three, fields that we do not know are ignored and a field that is
-missing is an error. An Avro schema has to be whole: types that it takes from another subject are not looked up, and its
-records are rejected.
+Fields count, by name: what a record or message is called does not matter, fields that we do not know are ignored, and a
+field that is missing is an error. The same payment gets the same verdict in all three formats: numbers within int32,
+however many bits their type has; amounts of at most two decimals, as decimals exactly; enums as their names.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
-from google.protobuf.message import Message
-
-from schemas import wire_format
-from schemas.avro import writer_schema
-from schemas.codecs import OURS, named, parse_message, read_avro
-from schemas.errors import SchemaError, UndecodableError
+from schemas import avro, protobuf
+from schemas.codecs import SCHEMAS
+from schemas.errors import SchemaError, UndecodableError, UnusableSchema
 from schemas.kafka.topics import PAYMENT_JSON
 from schemas.payment import ForeignPayment, Payment, json_reader, to_payment
-from schemas.protobuf import message_classes
-from schemas.registry import Registry, SchemaType, WriterSchema
+from schemas.registry import Reference, Registry, SchemaType, WriterSchema
+from schemas.wire_format import SchemaReference, is_bare_json, split
+
+MAX_IMPORTS = 100
+"""Schemas that one takes from other subjects."""
+
+Decoder = tuple[SchemaType, Callable[[bytes], Payment]]
 
 _read_json = json_reader(ForeignPayment)
+
+
+class EncodedRecord(Protocol):
+    """A record of Kafka's, as far as a payment is read from it."""
+
+    @property
+    def topic(self) -> str:
+        """One of the raw topics."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The payment."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """One of them may name the schema."""
 
 
 class PaymentReader:
@@ -32,72 +50,86 @@ class PaymentReader:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._decoders: dict[int, Decoder] = {}
-        self._unreadable: dict[int, SchemaError] = {}
+        self._decoders: dict[SchemaReference, Decoder] = {}
+        self._unreadable: dict[SchemaReference, SchemaError] = {}
 
-    async def learn(self, values: Iterable[bytes | None]) -> None:
-        """Make `read` ready for these values; raises RegistryUnavailable."""
-        ids = {wire_format.schema_id(value) for value in values if value and wire_format.is_framed(value)}
+    async def learn(self, records: Iterable[EncodedRecord]) -> None:
+        """Make `read` ready for these records; raises RegistryUnavailable."""
+        references = {reference for record in records if (reference := _reference(record)) is not None}
         self._unreadable = {}
-        await asyncio.gather(*(self._learn(schema_id) for schema_id in ids - self._decoders.keys()))
+        await asyncio.gather(*(self._learn(reference) for reference in references - self._decoders.keys()))
 
-    async def _learn(self, schema_id: int) -> None:
+    async def _learn(self, reference: SchemaReference) -> None:
         try:
-            writer = await self._registry.writer(schema_id)
+            writer = await self._registry.writer(reference)
+            try:
+                decode = await _decoder(writer, self._registry)
+            except UnusableSchema as error:
+                # For good: an id never changes its schema, and to find out anew with each batch would cost too much.
+                decode = _refusing(str(error))
+            self._decoders[reference] = writer.schema_type, decode
         except SchemaError as error:
-            self._unreadable[schema_id] = error
-            return
-        try:
-            self._decoders[schema_id] = await _decoder(writer, self._registry)
-        except SchemaError as error:
-            # For good: an id never changes its schema, and to find out anew with each batch would cost too much.
-            self._decoders[schema_id] = writer.schema_type, _refusing(str(error))
+            self._unreadable[reference] = error
 
-    def read(self, topic: str, value: bytes | None) -> Payment:
-        """The payment in a record's value, after `learn` has seen it.
+    def read(self, record: EncodedRecord) -> Payment:
+        """The payment in a record, after `learn` has seen it.
 
         Raises:
             UndecodableError: the bytes are no payment in the topic's format.
             PaymentError: a field is missing, or holds what it may not; it is named.
         """
+        value = record.value
         if value is None:
             raise UndecodableError("null value")
-        if topic == PAYMENT_JSON and value.startswith(b"{"):
+        if record.topic == PAYMENT_JSON and is_bare_json(value):
             return _read_json(value)
-        schema_id = wire_format.schema_id(value)
-        if schema_id in self._unreadable:
-            raise UndecodableError(str(self._unreadable[schema_id]))
-        kind, decode = self._decoders[schema_id]
-        if kind != OURS[topic].schema_type:
-            raise UndecodableError(f"schema id {schema_id} is {kind}, not {OURS[topic].schema_type}")
-        return decode(value)
+        reference, behind_id = split(value, record.headers)
+        if reference in self._unreadable:
+            raise UndecodableError(str(self._unreadable[reference]))
+        kind, decode = self._decoders[reference]
+        if kind != SCHEMAS[record.topic].schema_type:
+            raise UndecodableError(f"schema {reference} is {kind}, not {SCHEMAS[record.topic].schema_type}")
+        return decode(behind_id)
 
 
-Decoder = tuple[SchemaType, Callable[[bytes], Payment]]
+def _reference(record: EncodedRecord) -> SchemaReference | None:
+    try:
+        return None if record.value is None else split(record.value, record.headers)[0]
+    except UndecodableError:
+        return None
 
 
-async def _decoder(writer: WriterSchema, registry: Registry) -> Decoder:
-    """What reads values that begin with this writer's id; raises UnusableSchema if its schema makes no sense."""
+async def _decoder(writer: WriterSchema, registry: Registry) -> Callable[[bytes], Payment]:
+    """A function that reads values of this writer's; raises UnusableSchema if its schema makes no sense."""
     match writer.schema_type:
         case "JSON":
-            return "JSON", lambda value: _read_json(value[wire_format.HEADER_BYTES :])
+            return _read_json
         case "AVRO":
-            schema = writer_schema(writer.schema)
-            return "AVRO", lambda value: to_payment(
-                read_avro(value[wire_format.HEADER_BYTES :], schema), ForeignPayment
-            )
+            fields = avro.field_reader(writer.schema, [schema.schema for schema in await _imports(writer, registry)])
         case "PROTOBUF":
-            message_class = await message_classes(writer, registry)
-            return "PROTOBUF", lambda value: _read_protobuf(value, message_class)
+            fields = await protobuf.field_reader(writer, registry)
+    return lambda behind_id: to_payment(fields(behind_id), ForeignPayment)
+
+
+async def _imports(writer: WriterSchema, registry: Registry) -> list[WriterSchema]:
+    """The schemas that one takes from other subjects, each after those that it needs itself."""
+    schemas: dict[Reference, WriterSchema] = {}
+
+    async def visit(references: Iterable[Reference]) -> None:
+        for reference in references:
+            if reference not in schemas:
+                if len(schemas) >= MAX_IMPORTS:
+                    raise UnusableSchema(f"the writer's schema needs more than {MAX_IMPORTS} others")
+                schemas[reference] = schema = await registry.referenced(reference)
+                await visit(schema.references)
+                schemas[reference] = schemas.pop(reference)  # behind what it needs
+
+    await visit(writer.references)
+    return list(schemas.values())
 
 
 def _refusing(reason: str) -> Callable[[bytes], Payment]:
-    def refuse(value: bytes) -> Payment:
+    def refuse(behind_id: bytes) -> Payment:
         raise UndecodableError(reason)
 
     return refuse
-
-
-def _read_protobuf(value: bytes, message_class: Callable[[tuple[int, ...]], type[Message]]) -> Payment:
-    path, payload_at = wire_format.message_indexes(value)
-    return to_payment(named(parse_message(message_class(path), value[payload_at:])), ForeignPayment)

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
+from uuid import UUID
 
 import httpx
 import msgspec
@@ -28,13 +29,14 @@ from schemas.errors import (
     reason_of,
 )
 from schemas.secrets import secret, trust, without_password
+from schemas.wire_format import SchemaReference
 
 SchemaType = Literal["AVRO", "PROTOBUF", "JSON"]
 READABLE_FOREVER = "BACKWARD_TRANSITIVE"
 REFUSED_FOR_SECONDS = 30.0
 AT_ONCE = 16
 LATER = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS}
-_REFUSED_AT_MOST = 10_000
+MAX_REFUSED = 10_000
 
 log = structlog.get_logger(__name__)
 
@@ -108,9 +110,9 @@ class Registry:
         # Its own way to name authorities works only together with a client's certificate.
         self._client.client_kwargs["verify"] = trust(settings.schema_registry_ca_file, "SCHEMA_REGISTRY_CA_FILE")
         # Garbage names ids by the hundred, and each request has a connection of its own.
-        self._asking = asyncio.Semaphore(AT_ONCE)
-        self._writers: dict[int, asyncio.Task[WriterSchema]] = {}
-        self._refused: dict[int, tuple[float, str]] = {}
+        self._requests = asyncio.Semaphore(AT_ONCE)
+        self._writers: dict[SchemaReference, asyncio.Task[WriterSchema]] = {}
+        self._refused: dict[SchemaReference, tuple[float, str]] = {}
 
     async def ping(self) -> None:
         """Raises RegistryUnavailable unless the registry answers."""
@@ -141,34 +143,37 @@ class Registry:
         log.info("schema registered", subject=subject, id=schema_id)
         return schema_id
 
-    async def writer(self, schema_id: int) -> WriterSchema:
-        """The schema with this id.
+    async def writer(self, reference: SchemaReference) -> WriterSchema:
+        """The schema with this id, or GUID.
 
         Raises:
             UnknownSchema: the registry does not know the id, or does not give it out.
             UnusableSchema: it is of another kind.
             RegistryUnavailable: no answer; nothing is known about the id.
         """
-        until, reason = self._refused.get(schema_id, (0.0, ""))
+        until, reason = self._refused.get(reference, (0.0, ""))
         if until > time.monotonic():
             raise UnknownSchema(reason)
-        asking = self._writers.get(schema_id)
+        asking = self._writers.get(reference)
         if asking is None:
-            asking = self._writers[schema_id] = asyncio.create_task(self._fetch_writer(schema_id))
+            asking = self._writers[reference] = asyncio.create_task(self._fetch_writer(reference))
         try:
             return await asyncio.shield(asking)
         except Exception as error:
-            self._writers.pop(schema_id, None)
+            self._writers.pop(reference, None)
             if isinstance(error, SchemaError):
-                if len(self._refused) >= _REFUSED_AT_MOST:
+                if len(self._refused) >= MAX_REFUSED:
                     self._refused.clear()
-                self._refused[schema_id] = time.monotonic() + REFUSED_FOR_SECONDS, str(error)
+                self._refused[reference] = time.monotonic() + REFUSED_FOR_SECONDS, str(error)
             raise
 
-    async def _fetch_writer(self, schema_id: int) -> WriterSchema:
-        async with self._asking:
-            answer, status = await self._ask("get_by_id", schema_id=schema_id)
-        return self._as_writer(f"schema id {schema_id}", answer, status)
+    async def _fetch_writer(self, reference: SchemaReference) -> WriterSchema:
+        async with self._requests:
+            if isinstance(reference, UUID):
+                answer, status = await self._request(f"{self.url}/schemas/guids/{reference}", "get")
+                return self._as_writer(f"schema GUID {reference}", answer, status)
+            answer, status = await self._ask("get_by_id", schema_id=reference)
+            return self._as_writer(f"schema id {reference}", answer, status)
 
     async def referenced(self, reference: Reference) -> WriterSchema:
         """The schema that a reference names; raises UnknownSchema, UnusableSchema, RegistryUnavailable."""
@@ -196,29 +201,35 @@ class Registry:
     ) -> tuple[Any, int]:
         """A request, by the client's name for it: the decoded answer and its status."""
         url, method = self._client.url_manager.url_for(call, **names)
+        return await self._request(url, method, body, params)
+
+    async def _request(
+        self, url: str, method: str, body: dict[str, Any] | None = None, params: dict[str, str] | None = None
+    ) -> tuple[Any, int]:
         try:
             response = await self._client.request(url, method, body=body, params=params)
-            if response.status_code in (401, 403):
-                raise RegistryUnavailable(
-                    f"schema registry at {self.url} refuses us ({response.status_code}): set SCHEMA_REGISTRY_USERNAME "
-                    "and SCHEMA_REGISTRY_PASSWORD"
-                )
-            answer = response.json()
-        except ValueError:
-            # No JSON, or not even text: a proxy's error page is as little an answer as none at all.
-            raise RegistryUnavailable(
-                f"schema registry at {self.url} answered {call} with {response.status_code} and no JSON"
-            ) from None
         except httpx.HTTPError as error:
             reason = reason_of(error)
             if "CERTIFICATE_VERIFY_FAILED" in reason:
                 reason += "; set SCHEMA_REGISTRY_CA_FILE"
             raise RegistryUnavailable(f"schema registry at {self.url} does not answer: {reason}") from error
-        if response.status_code in LATER or response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+        status = response.status_code
+        if status in (401, 403):
             raise RegistryUnavailable(
-                f"schema registry at {self.url} answered {response.status_code}: {_reason(answer)}"
+                f"schema registry at {self.url} refuses us ({status}): set SCHEMA_REGISTRY_USERNAME and "
+                "SCHEMA_REGISTRY_PASSWORD"
             )
-        return answer, response.status_code
+        try:
+            answer = response.json()
+        except ValueError:
+            # No JSON, or not even text: a proxy's error page is as little an answer as none at all.
+            raise RegistryUnavailable(
+                f"schema registry at {self.url} answered {method.upper()} {url.removeprefix(self.url)} with {status} "
+                "and no JSON"
+            ) from None
+        if status in LATER or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise RegistryUnavailable(f"schema registry at {self.url} answered {status}: {_reason(answer)}")
+        return answer, status
 
 
 def _reason(answer: Any) -> str:

@@ -41,14 +41,14 @@ class Normalise:
 
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
         """Ask for schemas that are new; raises RegistryUnavailable."""
-        await self._reader.learn(record.value for record in records)
+        await self._reader.learn(records)
 
     def process(self, records: Sequence[ConsumerRecord], now: float) -> list[Output]:
         """Each payment twice, or its bytes once to `payment_rejected`."""
         outputs: list[Output] = []
         for record in records:
             try:
-                payment = self._reader.read(record.topic, record.value)
+                payment = self._reader.read(record)
                 outputs.extend(self._normalised(payment, record))
             except PaymentError as error:
                 self._rejected[record.topic] += 1

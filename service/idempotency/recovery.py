@@ -59,12 +59,12 @@ async def read_receipts(
     offsets = await offsets_at(kafka, RAW_TOPICS, int(1000 * max(0.0, since)))
     async for batch in read_to_end(kafka, RAW_TOPICS, offsets, all_written=True):
         records = [record for record in batch if any(name == REQUEST_ID for name, _ in record.headers)]
-        await reader.learn(record.value for record in records)
+        await reader.learn(records)
         for start in range(0, len(records), BATCH_RECORDS):
             receipts = []
             for record in records[start : start + BATCH_RECORDS]:
                 try:
-                    payment = reader.read(record.topic, record.value)
+                    payment = reader.read(record)
                 except PaymentError:
                     continue
                 receipt = Receipt(record.partition, record.offset, record.timestamp)

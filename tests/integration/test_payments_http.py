@@ -93,8 +93,8 @@ async def test_a_receipt_says_where_the_payment_is(
     }
     assert record.key == b"2147483647"
     reader = PaymentReader(Registry(registry))
-    await reader.learn([record.value])
-    assert msgspec.structs.asdict(reader.read(topic, record.value)) == sent
+    await reader.learn([record])
+    assert msgspec.structs.asdict(reader.read(record)) == sent
 
 
 @pytest.mark.parametrize("topic", RAW_TOPICS)

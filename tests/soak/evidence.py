@@ -32,9 +32,9 @@ async def raw_payments(servers: Servers) -> list[Raw]:
     reader = PaymentReader(Registry(servers.registry_settings))
     payments: list[Raw] = []
     async for records in read_to_end(servers.kafka_settings, RAW_TOPICS):
-        await reader.learn(record.value for record in records)
+        await reader.learn(records)
         for record in records:
-            payment = Payment(*msgspec.structs.astuple(reader.read(record.topic, record.value)))
+            payment = Payment(*msgspec.structs.astuple(reader.read(record)))
             payments.append(Raw(record.topic, record.timestamp, payment))
     return payments
 

@@ -21,10 +21,9 @@ from fraud.detection.detect import Detect
 from fraud.recorded import decode_line
 from fraud.rules import load, parse
 from fraud.windows import RuleWindows
-from schemas import payment_pb2, wire_format
-from schemas.avro import writer_schema
-from schemas.codecs import OURS, AvroCodec, JsonCodec, ProtobufCodec, decode_posted
-from schemas.errors import PaymentError, SchemaError, SettingsError
+from schemas import avro, payment_pb2, wire_format
+from schemas.codecs import SCHEMAS, AvroCodec, JsonCodec, ProtobufCodec, decode_posted
+from schemas.errors import PaymentError, SchemaError, SettingsError, UnknownSchema
 from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_LATE, PAYMENT_PROTOBUF, RAW_TOPICS, REVIEW_QUEUE
 from schemas.payment import FIELDS, ForeignPayment, Payment
 from schemas.payment_reader import PaymentReader
@@ -159,7 +158,7 @@ class Writers:
 
     async def writer(self, schema_id: int) -> WriterSchema:
         if not 0 < schema_id <= len(self.schemas):
-            raise SchemaError("unknown")
+            raise UnknownSchema("unknown")
         return self.schemas[schema_id - 1]
 
     async def referenced(self, reference: Reference) -> WriterSchema:
@@ -168,9 +167,10 @@ class Writers:
 
 def read(writers: Writers, topic: str, value: bytes | None) -> None:
     reader = PaymentReader(writers)  # type: ignore[arg-type]
-    asyncio.run(reader.learn([value]))
+    record = consumed(topic, value, 0)
+    asyncio.run(reader.learn([record]))
     with soon(PaymentError):
-        reader.read(topic, value)
+        reader.read(record)
 
 
 @pytest.mark.parametrize("topic", RAW_TOPICS)
@@ -185,7 +185,7 @@ def read(writers: Writers, topic: str, value: bytes | None) -> None:
 def test_any_record_of_any_schema_is_a_payment_or_a_payment_error(
     topic: str, schema_id: int, value: bytes, *, framed: bool
 ) -> None:
-    writers = Writers(*(OURS[each] for each in (PAYMENT_JSON, PAYMENT_AVRO, PAYMENT_PROTOBUF)))
+    writers = Writers(*(SCHEMAS[each] for each in (PAYMENT_JSON, PAYMENT_AVRO, PAYMENT_PROTOBUF)))
     read(writers, topic, wire_format.header(schema_id) + value if framed else value)
 
 
@@ -237,13 +237,13 @@ def test_a_hostile_avro_schema_neither_stops_nor_fills_the_reader(kind: str, pay
 
 
 @fuzzed
-@given(st.text() | values.map(json.dumps) | like(json.loads(OURS[PAYMENT_AVRO].schema)).map(bytes.decode))
+@given(st.text() | values.map(json.dumps) | like(json.loads(SCHEMAS[PAYMENT_AVRO].schema)).map(bytes.decode))
 @example('{"type":"array","items":' * 5_000)
 @example("9" * 5_000)
 @example('"\\ud800"')
 def test_any_text_is_an_avro_schema_or_a_schema_error(text: str) -> None:
     with soon(SchemaError):
-        writer_schema(text)
+        avro.field_reader(text)
 
 
 @pytest.mark.parametrize(
@@ -253,14 +253,15 @@ def test_a_field_that_says_how_it_is_to_be_shown_is_read_as_what_it_is(kind: str
     more = {"type": kind, "logicalType": logical, "precision": 4} | (
         {"name": "F", "size": 0} if kind == "fixed" else {}
     )
-    schema = json.loads(OURS[PAYMENT_AVRO].schema)
+    schema = json.loads(SCHEMAS[PAYMENT_AVRO].schema)
     schema["fields"][0]["type"] = {"type": "string", "logicalType": "uuid"}
     schema["fields"].append({"name": "more", "type": more})
     payment = ForeignPayment(**PAYMENT)
     reader = PaymentReader(Writers(WriterSchema(json.dumps(schema), "AVRO")))  # type: ignore[arg-type]
     value = AvroCodec(wire_format.header(1)).encode(payment) + (b"" if kind == "fixed" else b"\0")
-    asyncio.run(reader.learn([value]))
-    assert reader.read(PAYMENT_AVRO, value) == payment
+    record = consumed(PAYMENT_AVRO, value, 0)
+    asyncio.run(reader.learn([record]))
+    assert reader.read(record) == payment
 
 
 PROTO = 'syntax = "proto3";\n'
@@ -305,8 +306,7 @@ def test_an_import_of_any_name_is_a_file_or_a_schema_error(name: str) -> None:
 @given(any_bytes | st.binary(max_size=40).map(lambda more: wire_format.header(1) + more))
 def test_any_bytes_have_a_schema_id_and_message_indexes_or_not(value: bytes) -> None:
     with soon(PaymentError):
-        wire_format.schema_id(value)
-        wire_format.message_indexes(value)
+        wire_format.message_indexes(wire_format.split(value)[1])
 
 
 LINE = {**PAYMENT, "topic": "payments", "partition": 0, "offset": 0, "timestamp": 0}

@@ -9,7 +9,7 @@ from aiohttp import web
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import schemas
-from schemas.codecs import OURS, AvroCodec, ProtobufCodec
+from schemas.codecs import SCHEMAS, AvroCodec, ProtobufCodec
 from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF
 from schemas.payment import PostedPayment, to_payment
 from service.app import routes, routes_by_scope
@@ -60,7 +60,7 @@ def test_a_sample_is_not_produced_by_head() -> None:
     app = web.Application()
     app.add_routes(routes())
     heads = {route.resource.canonical for route in app.router.routes() if route.method == "HEAD" and route.resource}
-    assert not heads & {f"/{topic}" for topic in OURS}
+    assert not heads & {f"/{topic}" for topic in SCHEMAS}
 
 
 def test_every_error_is_a_problem(document: dict[str, Any]) -> None:
@@ -105,7 +105,7 @@ def test_the_media_types_are_those_that_are_taken(document: dict[str, Any], topi
 
 def test_the_payment_is_that_of_the_schema(document: dict[str, Any]) -> None:
     described = document["components"]["schemas"]["Payment"]
-    registered = json.loads(OURS[PAYMENT_JSON].schema)
+    registered = json.loads(SCHEMAS[PAYMENT_JSON].schema)
     assert set(described["required"]) == set(registered["required"])
     assert set(described["properties"]) == set(registered["properties"])
 
