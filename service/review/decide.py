@@ -40,6 +40,8 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_CASES = 500
 MAX_TRIES = 5
 """How often a decision that named no version is written again because another one came first."""
+RECENT_MS = 600_000
+"""A subject's latest decision explains a conflict if it is not older: its version says that it changed, not by whom."""
 _ETAG = re.compile(r'(?:W/)?"?([0-9]{1,16})"?')
 
 T = TypeVar("T", bound=DecisionRequest)
@@ -190,9 +192,9 @@ def _why_none(request: DecisionRequest, cases: Sequence[JsonObject]) -> str:
 
 async def _subject_conflict(app: web.Application, subject_id: str) -> Problem:
     subject = await read_subject(app, subject_id)
-    detail = f"it has changed: {subject['reason']}"
-    if subject["reviewer"]:
-        detail = f"{detail}; {subject['reviewer']}: {subject['status'].replace('_', ' ')}"
+    decisions = [entry for entry in subject["history"] if entry["took_effect"]]
+    recent = bool(decisions) and time.time() * 1000 - int(decisions[-1]["time"]) < RECENT_MS
+    detail = _faster(decisions[-1]) if recent else f"it has changed: {subject['reason']}"
     return Problem(409, "conflict", f"{detail}; look at it as it is now", title="Conflict", subject=subject)
 
 
@@ -270,13 +272,14 @@ async def _conflict(app: web.Application, case_id: str, number: int) -> Problem:
     """Make a 409 that says who was faster; `number` is the one that the decision would have had."""
     case = await read_case(app, case_id)
     faster = [entry for entry in case["history"] if entry["took_effect"] and int(entry["number"]) >= number]
-    if faster:
-        who, what, at = (msgspec.json.decode(faster[-1][name]) for name in ("reviewer", "decision", "time"))
-        when = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds")
-        detail = f"{who} was faster: {what} at {when}"
-    else:
-        detail = f"the case has changed: {case['reason']}"
+    detail = _faster(faster[-1]) if faster else f"the case has changed: {case['reason']}"
     return Problem(409, "conflict", f"{detail}; look at the case as it is now", title="Conflict", case=case)
+
+
+def _faster(entry: JsonObject) -> str:
+    reviewer, kind, at = (msgspec.json.decode(entry[name]) for name in ("reviewer", "decision", "time"))
+    when = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds")
+    return f"{reviewer} was faster: {kind} at {when}"
 
 
 async def _read_request(request: web.Request, kind: type[T]) -> T:

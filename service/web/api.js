@@ -1,10 +1,15 @@
-// What the service is asked.
+// Requests to the service.
 
 export class Problem extends Error {
   constructor(status, body) {
     super(body.detail ?? `the service answered ${status}`);
     this.status = status;
     this.body = body;
+  }
+
+  /** Whether asking again could help: the question itself is at fault where the service answers 4xx. */
+  get passes() {
+    return this.status >= 500 || this.status === 429;
   }
 }
 
@@ -22,16 +27,19 @@ async function ask(path, options = {}) {
 const post = (path, body, headers = {}) =>
   ask(path, { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } });
 
+const address = (kind, id) =>
+  `/review-queue/${kind === "subject" ? "subjects/" : ""}${encodeURIComponent(id)}`;
+
 export const page = (parameters) => ask(`/review-queue?${parameters}`);
 export const counts = (parameters) => ask(`/review-queue/counts?${parameters}`);
-export const showCase = (id) => ask(`/review-queue/${encodeURIComponent(id)}`);
+export const show = (kind, id) => ask(address(kind, id));
 export const session = () => ask("/session");
 export const signOut = () => post("/logout", {});
 export const status = () => ask("/status");
 export const comparison = () => ask("/comparison");
-export const decide = (id, version, wish) =>
-  post(`/review-queue/${encodeURIComponent(id)}/decisions`, wish, { "If-Match": `"${version}"` });
-export const decideMany = (cases, wish) => post("/review-queue/decisions", { ...wish, cases });
+export const decide = (kind, id, version, request) =>
+  post(`${address(kind, id)}/decisions`, request, { "If-Match": `"${version}"` });
+export const decideMany = (subjects, request) => post("/review-queue/decisions", { ...request, subjects });
 
 /** A UUID (RFC 9562, version 4); crypto.randomUUID is there on secure origins only. */
 function uuid() {
@@ -42,7 +50,7 @@ function uuid() {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
-/** Three payments that are together above the line, each over another address. */
+/** Send three payments that are together above the line, each over another address. */
 export async function sendSamples() {
   const payor = Math.floor(Math.random() * 900_000) + 100_000;
   const cents = () => Math.floor(Math.random() * 50_000) / 100;

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { $, element, row } from "./dom.js";
 import { count, parties, ruleName, utc } from "./format.js";
-import { watch } from "./strip.js";
+import { watch } from "./status_bar.js";
 
 const EVERY_MS = 3000;
 const KINDS = ["equal", "different", "only_python", "only_ksqldb", "late"];

@@ -1,17 +1,23 @@
 // The dialog in which a decision is made. Nothing that was typed is lost when somebody else was faster.
 
 import * as api from "./api.js";
-import * as detail from "./case.js";
+import * as detail from "./detail.js";
 import { $, say } from "./dom.js";
-import { dollars, parties, ruleName } from "./format.js";
+import { account, count, dollars, parties, ruleName, several } from "./format.js";
+import * as queue from "./queue.js";
 
 const dialog = $("#decide");
 const form = $("form", dialog);
 const TITLES = {
   claim: "Claim", clear: "Clear", escalate: "Escalate", note: "Note", snooze: "Snooze", assign: "Assign", reopen: "Reopen",
 };
+const FIELDS = {
+  clear: ["outcome", "note"], escalate: ["outcome", "note"], note: ["note"], snooze: ["until", "ceiling", "note"],
+  assign: ["assignee", "note"], claim: [], reopen: ["note"],
+};
 const DAY_MS = 86_400_000;
-let task = null; // { decision, cases }
+const MAX_AT_ONCE = 100; // subjects in one request: each part is seen to be done
+let task = null; // { decision, kind, items }
 
 let signedIn = null; // the name that the token says, where the service asks for one
 
@@ -32,25 +38,34 @@ function setReviewer(name) {
   showReviewer();
 }
 
-const day = (ms) => new Date(ms).toISOString().slice(0, 10);
+const day = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 10);
+
+function about({ decision, kind, items }) {
+  if (!decision) return "It stands beside each of your decisions.";
+  if (items.length > 1) return several(items.length, kind);
+  const [item] = items;
+  const figures = `${several(item.payment_count, "payment")}, ${dollars(item.total_amount)}`;
+  return kind === "subject"
+    ? `${account(item)}: ${figures}, ${several(item.open_cases, "open case")}`
+    : `${ruleName(item.rule)}: ${parties(item.group)}, ${figures}`;
+}
 
 function ask(needed) {
-  const { decision, cases } = task;
+  const { decision, items } = task;
   form.reset();
   $("#decide-title").textContent = decision ? TITLES[decision] : "Your name";
-  $("#decide-about").textContent = !decision ? "It stands beside each of your decisions."
-    : cases.length === 1
-      ? `${ruleName(cases[0].rule)}: ${parties(cases[0].group)}, ${dollars(cases[0].total_amount)}` : `${cases.length} cases`;
-  for (const part of ["outcome", "assignee", "until", "note", "reviewer"]) {
+  $("#decide-about").textContent = about(task);
+  for (const part of ["outcome", "assignee", "until", "ceiling", "note", "reviewer"]) {
     $(`#decide-${part}`).hidden = !needed.includes(part);
     for (const input of dialog.querySelectorAll(`#decide-${part} :is(input, textarea)`)) {
       input.disabled = !needed.includes(part);
-      input.required = needed.includes(part) && (part !== "note" || decision === "note");
+      input.required = needed.includes(part) && part !== "ceiling" && (part !== "note" || decision === "note");
     }
   }
   form.elements.until.min = day(Date.now() + DAY_MS);
   form.elements.until.max = day(Date.now() + 365 * DAY_MS);
   form.elements.until.value = day(Date.now() + 30 * DAY_MS);
+  if (items.length === 1) form.elements.ceiling.placeholder = (2 * Number(items[0].total_amount)).toFixed(2);
   form.elements.reviewer.value = reviewer();
   $("#decide-go").textContent = decision ? TITLES[decision] : "Save";
   problem(null);
@@ -62,20 +77,17 @@ function problem(text) {
   $("#decide-problem").hidden = !text;
 }
 
-/** Say above the list why a decision on several cases was not made on all. */
+/** Say above the list why a decision on several subjects was not made on all. */
 function showRefused(text) {
   $("#refused").textContent = text ?? "";
   $("#refused").hidden = !text;
 }
 
-/** Begin a decision on cases; it is asked for what it needs. */
-export async function decide(decision, cases) {
-  if (dialog.open || cases.length === 0) return;
-  task = { decision, cases };
-  const needed = {
-    clear: ["outcome", "note"], escalate: ["outcome", "note"], note: ["note"], snooze: ["until", "note"],
-    assign: ["assignee", "note"], claim: [], reopen: ["note"],
-  }[decision];
+/** Begin a decision on subjects, or on a case; it is asked for what it needs. */
+export async function decide(decision, kind, items) {
+  if (dialog.open || items.length === 0) return;
+  task = { decision, kind, items };
+  const needed = [...FIELDS[decision]];
   if (!reviewer()) needed.push("reviewer");
   if (needed.length) ask(needed);
   else await send({});
@@ -87,60 +99,86 @@ export async function askReviewer() {
     await api.signOut();
     return location.assign("/login");
   }
-  task = { decision: null, cases: [] };
+  task = { decision: null, kind: "subject", items: [] };
   ask(["reviewer"]);
 }
 
 async function send(more) {
-  const { decision, cases } = task;
-  const wish = { decision, reviewer: reviewer(), ...more };
+  const { decision, kind, items } = task;
+  const request = { decision, reviewer: reviewer(), ...more };
+  const go = $("#decide-go");
+  go.disabled = true;
   try {
-    if (cases.length === 1) await one(wish, cases[0]);
-    else await many(wish, cases);
+    if (items.length === 1) await one(request, kind, items[0]);
+    else await many(request, items);
     showRefused(null);
     if (dialog.open) dialog.close();
   } catch (error) {
-    const conflicting = error instanceof api.Problem && error.status === 409;
-    if (conflicting && cases.length === 1 && error.body.case) {
-      task.cases = [error.body.case];
+    if (error instanceof api.Problem && error.status === 409 && items.length === 1) {
       await detail.refresh();
-      $("#decide-go").textContent = `${TITLES[decision]} all the same`;
+      task.items = [error.body[kind] ?? detail.current()?.item ?? items[0]];
+      go.textContent = `${TITLES[decision]} all the same`;
     }
     if (dialog.open) problem(error.message);
-    if (cases.length === 1) detail.conflict(error.message);
+    if (items.length === 1 && detail.current()) detail.conflict(error.message);
     else showRefused(error.message);
     say(error.message);
+  } finally {
+    go.disabled = false;
   }
 }
 
-async function one(wish, about) {
-  const found = await api.decide(about.case_id, about.version, wish);
-  if (detail.current()?.case_id === found.case_id) await detail.refresh(found);
-  say(`${TITLES[wish.decision]}: done`);
+const idOf = (kind, item) => item[`${kind}_id`];
+
+async function one(request, kind, item) {
+  const found = await api.decide(kind, idOf(kind, item), item.version, request);
+  if (kind === "subject") queue.changed(found.subject_id);
+  if (detail.current()?.id === idOf(kind, found)) await detail.refresh(found);
+  else await detail.refresh();
+  queue.unpick();
+  say(`${TITLES[request.decision]}: done`);
 }
 
-async function many(wish, cases) {
-  const targets = cases.map(({ case_id, version }) => ({ case_id, version }));
-  const { items } = await api.decideMany(targets, wish);
-  const refused = items.filter((item) => item.status !== 201);
-  for (const box of document.querySelectorAll("#rows input:checked")) box.checked = false;
-  document.dispatchEvent(new Event("picked"));
+/** Decide in parts, each of which is seen to be done. */
+async function many(request, items) {
+  const refused = [];
+  let done = 0;
+  $("#progress").max = items.length;
+  $("#progress").hidden = false;
+  if (dialog.open) dialog.close();
+  try {
+    for (let at = 0; at < items.length; at += MAX_AT_ONCE) {
+      const part = items.slice(at, at + MAX_AT_ONCE).map(({ subject_id, version }) => ({ subject_id, version }));
+      const { items: lines } = await api.decideMany(part, request);
+      refused.push(...lines.filter((line) => line.status !== 201));
+      done += part.length;
+      $("#progress").value = done;
+      $("#bulk-count").textContent = `${count(done)} of ${count(items.length)}…`;
+    }
+  } catch (error) {
+    throw new Error(`${count(done - refused.length)} of ${count(items.length)} done, then: ${error.message}`);
+  } finally {
+    $("#progress").hidden = true;
+    queue.unpick();
+    queue.changedAll(items.map(({ subject_id }) => subject_id));
+    await detail.refresh();
+  }
   if (refused.length) {
-    const text = `${items.length - refused.length} of ${items.length} done; ${refused.length} were not: ${refused[0].detail}`;
-    throw new Error(text);
+    throw new Error(`${count(done - refused.length)} of ${count(done)} done; ${count(refused.length)} were not: ${refused[0].detail}`);
   }
-  say(`${items.length} cases: done`);
+  say(`${several(done, "subject")}: done`);
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const given = new FormData(form);
-  const text = (name) => (given.get(name) ?? "").trim();
+  const fields = new FormData(form);
+  const text = (name) => (fields.get(name) ?? "").trim();
   if (text("reviewer")) setReviewer(text("reviewer"));
   if (!task.decision) return dialog.close();
   const more = {};
   for (const name of ["outcome", "assignee", "note"]) if (text(name)) more[name] = text(name);
-  if (text("until")) more.until = Date.parse(`${text("until")}T00:00:00Z`);
+  if (text("until")) more.until = Date.parse(`${text("until")}T00:00:00`);
+  if (text("ceiling")) more.max_total = Number(text("ceiling")).toFixed(2);
   return send(more);
 });
 

@@ -1,7 +1,7 @@
 // A whole day's work without the mouse.
 
-import * as detail from "./case.js";
 import { decide } from "./decide.js";
+import * as detail from "./detail.js";
 import { $ } from "./dom.js";
 import * as queue from "./queue.js";
 
@@ -13,10 +13,20 @@ function step(by, open) {
   const id = queue.neighbour(by);
   if (!id) return;
   queue.focusRow(id);
-  if (detail.current()) open(id);
+  if (detail.current()) open("subject", id);
 }
 
-/** `open` and `close` show a case, and the queue again. */
+/** Decide on what is open, or else on what is selected. */
+function begin(decision) {
+  const open = detail.current();
+  const picked = queue.picked();
+  if (open) {
+    const button = $(`#detail [data-decide="${decision}"]`);
+    if (button && !button.disabled) decide(decision, open.kind, [open.item]);
+  } else if (picked.length) decide(decision, "subject", picked);
+}
+
+/** `open` and `close` show a subject, and the queue again. */
 export function listen({ open, close }) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
@@ -24,12 +34,12 @@ export function listen({ open, close }) {
     if (key === "j") step(1, open);
     else if (key === "k") step(-1, open);
     else if (key === "?") $("#help").showModal();
+    else if (key === "/") { $("#filters").open = true; $('#filter-form [name="payor"]').focus(); }
     else if (key === "Escape") close();
     else if (key === "x") document.activeElement.closest?.("#rows tr")?.querySelector("input")?.click();
-    else if (key in DECISIONS && detail.current()) {
-      const button = $(`[data-decide="${DECISIONS[key]}"]`);
-      if (button && !button.disabled) decide(DECISIONS[key], [detail.current()]);
-    } else return;
+    else if (key === "p" && detail.current()) $('#detail [data-of="report"]')?.click();
+    else if (key in DECISIONS) begin(DECISIONS[key]);
+    else return;
     event.preventDefault();
   });
 }

@@ -1,37 +1,31 @@
 // The reviewer's page: what is where, and what leads where.
 
 import * as api from "./api.js";
-import * as detail from "./case.js";
 import { askReviewer, decide, meet } from "./decide.js";
+import * as detail from "./detail.js";
 import { $, element, say } from "./dom.js";
+import { follow } from "./events.js";
 import { ruleName } from "./format.js";
 import { listen } from "./keyboard.js";
-import * as place from "./place.js";
 import * as queue from "./queue.js";
-import { watch } from "./strip.js";
+import { watch } from "./status_bar.js";
+import * as url from "./url_state.js";
 
 const RULES = [
   "structuring", "structuring_rolling", "structuring_weeks", "fan_out", "fan_in", "fan_in_few", "just_below", "velocity",
 ];
-const FOLLOW_AGAIN_MS = 3000;
-let events = null;
 
-/** Follow the queue: what changes is told, whatever happens to the connection. */
-function follow() {
-  events?.close();
-  const mine = events = new EventSource(`/review-queue/events?${place.query()}`);
-  events.addEventListener("case", ({ data }) => {
-    const item = JSON.parse(data);
-    queue.changed(item);
-    const open = detail.current();
-    if (open?.case_id === item.case_id && open.version !== item.version && !$("dialog[open]")) detail.refresh();
-  });
-  events.addEventListener("gone", ({ data }) => queue.gone(JSON.parse(data).case_id));
-  events.addEventListener("reset", () => queue.load());
-  // A browser connects again by itself where the connection ends, but not after an answer such as 503.
-  events.addEventListener("error", () => {
-    if (mine.readyState === EventSource.CLOSED) setTimeout(() => mine === events && followAnew(), FOLLOW_AGAIN_MS);
-  });
+/** Take in what the queue's events say. */
+function told({ changed, gone, reset }) {
+  if (reset) {
+    queue.load();
+    if (detail.current() && !$("dialog[open]")) detail.refresh();
+  }
+  if (gone) queue.gone(gone);
+  if (!changed) return;
+  queue.changed(changed);
+  const open = detail.current();
+  if ((open?.item.subject_id ?? null) === changed && !$("dialog[open]")) detail.refresh();
 }
 
 /** Who is here, and what may be done here. */
@@ -42,53 +36,47 @@ async function introduce() {
   $("#samples").hidden = !offered;
 }
 
-/** What came meanwhile was not told. */
-function followAnew() {
-  follow();
-  return queue.load();
-}
-
 /** Show what the address says. */
 async function arrive() {
-  const filters = place.filters();
-  for (const name of place.filterNames) $("#filter-form").elements[name].value = filters[name] ?? "";
+  const filters = url.filters();
+  for (const name of url.filterNames) {
+    const field = $("#filter-form").elements[name];
+    if (field.type === "checkbox") field.checked = filters[name] === "true";
+    else field.value = filters[name] ?? "";
+  }
   const active = Object.keys(filters).length;
   $("#filters-active").textContent = active ? `(${active})` : "";
-  $("#sort").value = place.sort();
-  follow();
-  await queue.load();
-  await showCase();
+  $("#sort").value = url.sort();
+  queue.unpick();
+  await Promise.all([queue.load(), showOpen()]);
 }
 
-async function showCase(options) {
-  const id = place.openCase();
-  if (!id) detail.close();
-  else if (detail.current()?.case_id !== id) await detail.open(id, options);
-  queue.marked();
+async function showOpen(options) {
+  const open = url.open();
+  if (!open) detail.close();
+  else if (detail.current()?.id !== open.id) await detail.open(open.kind, open.id, options);
+  queue.mark();
 }
 
-function openCase(id, options = { focus: false }) {
-  place.go({ case: id }, { replace: detail.current() !== null });
-  return showCase(options);
+function open(kind, id, options = { focus: false }) {
+  const state = kind === "subject" ? { subject: id, case: null } : { case: id };
+  url.go(state, { replace: detail.current() !== null && kind === "subject" && url.open()?.kind === "subject" });
+  return showOpen(options);
 }
 
-function closeCase() {
-  const id = place.openCase();
-  if (!id) return;
-  place.go({ case: null });
-  showCase();
-  queue.focusRow(id);
+/** Close a case to its subject, and a subject to the queue. */
+function close() {
+  const state = url.read();
+  if (!url.open()) return;
+  const subject = state.get("subject");
+  url.go(state.get("case") && subject ? { case: null } : { case: null, subject: null });
+  showOpen({ focus: true });
+  if (!url.open()) queue.focusRow(subject);
 }
 
 function goTo(changes) {
-  place.go(changes);
+  url.go(changes);
   return arrive();
-}
-
-function showPicked() {
-  const number = queue.picked().length;
-  $("#bulk").hidden = number === 0;
-  $("#bulk-count").textContent = number ? `${number} selected` : "";
 }
 
 async function samples() {
@@ -97,7 +85,7 @@ async function samples() {
   button.textContent = "Sending…";
   try {
     await api.sendSamples();
-    say("Three payments were sent; a case will appear.");
+    say("Three payments were sent; their payor will appear.");
   } catch (problem) {
     $("#empty-text").textContent = `The payments could not be sent: ${problem.message}`;
   } finally {
@@ -110,47 +98,51 @@ const isPlain = (event) => !(event.ctrlKey || event.metaKey || event.shiftKey ||
 
 document.addEventListener("click", (event) => {
   if (!isPlain(event)) return;
-  const link = event.target.closest("#rows a.open, #case a[data-case], #tabs a");
+  const link = event.target.closest("#rows a.open, #detail a[data-case], #detail a[data-subject], #tabs a");
   if (link) {
     event.preventDefault();
+    if (link.dataset.case) return open("case", link.dataset.case, { focus: true });
+    if (link.dataset.subject) return open("subject", link.dataset.subject, { focus: true });
     if (link.dataset.status) {
-      goTo({ status: link.dataset.status === place.TO_DO ? null : link.dataset.status, case: null });
-    } else openCase(link.dataset.case ?? link.closest("tr").dataset.id, { focus: true });
-    return;
+      const status = link.dataset.status === url.TO_DO ? null : link.dataset.status;
+      return goTo({ status, case: null, subject: null });
+    }
+    return open("subject", link.closest("tr").dataset.id, { focus: true });
   }
   const line = event.target.closest("#rows tr");
-  if (line && !event.target.closest("input, .pick")) openCase(line.dataset.id);
+  if (line && !event.target.closest("input, .pick")) return open("subject", line.dataset.id);
   const button = event.target.closest("[data-decide], [data-bulk], [data-do=close]");
-  if (button?.dataset.decide) decide(button.dataset.decide, [detail.current()]);
-  else if (button?.dataset.bulk) decide(button.dataset.bulk, queue.picked());
-  else if (button) closeCase();
+  if (button?.dataset.decide) decide(button.dataset.decide, detail.current().kind, [detail.current().item]);
+  else if (button?.dataset.bulk) decide(button.dataset.bulk, "subject", queue.picked());
+  else if (button) close();
 });
 
 $("#filter-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  const given = new FormData(event.target);
-  goTo(Object.fromEntries(place.filterNames.map((name) => [name, given.get(name).trim()])));
+  const fields = new FormData(event.target);
+  goTo(Object.fromEntries(url.filterNames.map((name) => [name, (fields.get(name) ?? "").trim()])));
 });
-$("#filter-form").addEventListener("reset", () => { place.clearFilters(); arrive(); });
-$("#unfilter").addEventListener("click", () => { place.clearFilters(); goTo({ status: "all" }); });
+$("#filter-form").addEventListener("reset", () => { url.clearFilters(); arrive(); });
+$("#unfilter").addEventListener("click", () => { url.clearFilters(); goTo({ status: "all" }); });
 $("#sort").addEventListener("change", ({ target }) => goTo({ sort: target.value }));
 $("#more").addEventListener("click", queue.more);
 $("#fresh").addEventListener("click", () => { queue.showWaiting(); window.scrollTo({ top: 0 }); });
 $("#samples").addEventListener("click", samples);
 $("#who").addEventListener("click", askReviewer);
 $("#help-open").addEventListener("click", () => $("#help").showModal());
-$("#rows").addEventListener("change", showPicked);
+$("#rows").addEventListener("change", queue.showPicked);
+$("#pick-all").addEventListener("click", queue.pickAll);
 $("#all").addEventListener("change", ({ target }) => {
   for (const box of document.querySelectorAll("#rows input")) box.checked = target.checked;
-  showPicked();
+  queue.showPicked();
 });
-document.addEventListener("picked", showPicked);
 window.addEventListener("popstate", arrive);
 
 const rules = $('#filter-form select[name="rule"]');
 rules.append(...RULES.map((rule) => element("option", ruleName(rule), { value: rule })));
 
-listen({ open: openCase, close: closeCase });
+listen({ open, close });
 introduce();
 watch();
 arrive();
+follow(told);

@@ -64,6 +64,6 @@ async def test_sample_payments_are_offered_only_where_there_are_some(
         page = await Visitors(browser, str(server.make_url("/"))).come("/comparison.html")
         async with page.expect_response("**/session"):
             await page.goto("/?payor=1&min_total=1")
-        await expect(page.locator("#empty-text")).to_contain_text("No case matches")
+        await expect(page.locator("#empty-text")).to_contain_text("No subject matches")
         await expect(page.locator("#samples")).to_be_visible(visible=offered)
         await page.context.close()

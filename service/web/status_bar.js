@@ -1,4 +1,4 @@
-// How things stand, asked for every two seconds; also how the page knows that the service is there.
+// The status bar: how things stand, asked for every two seconds; also how the page knows that the service is there.
 
 import * as api from "./api.js";
 import { $, fill } from "./dom.js";
@@ -13,21 +13,21 @@ function agreement({ off, caught_up, reason, differences }) {
 }
 
 function show(status) {
-  const strip = $("#strip");
-  fill(strip, "rate", count(Math.round(status.payments_per_second)));
-  fill(strip, "open", count(status.cases_open));
+  const bar = $("#strip");
+  fill(bar, "rate", count(Math.round(status.payments_per_second)));
+  fill(bar, "open", count(status.subjects_open));
   const [text, mood, title] = agreement(status.comparison);
-  const cell = fill(strip, "comparison", text);
+  const cell = fill(bar, "comparison", text);
   cell.className = mood;
   cell.title = title ?? "";
   const { fraud, review_queue: queue } = status.lag;
-  fill(strip, "lag", fraud === null ? "unknown" : count(fraud + queue));
+  fill(bar, "lag", fraud === null ? "unknown" : count(fraud + queue));
 }
 
 export function watch() {
   const ask = async () => {
     try {
-      show(await api.status());
+      if (!document.hidden) show(await api.status());
       $("#lost").hidden = true;
     } catch {
       $("#lost").hidden = false;
