@@ -8,7 +8,7 @@ truth = pattern.truth({place: timestamp, ...}) # once it is known when its payme
 """
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from local_time import DAY_MS
@@ -22,17 +22,20 @@ DAYS = range(20_000, 20_028)
 """Four weeks on which patterns are drawn; when a payment of the stream is made, the service says."""
 LOOKALIKE_PAUSE = 20
 """Longest pause between two payments of an innocent pattern, counted in payments of the stream."""
+MAX_LOOKALIKE = 1_000
+"""Payments of an innocent pattern, at most."""
 REPEATED = 0.003
 """How many payments are sent again, with the same id, by a client that has given up waiting for the answer."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sent:
-    """A payment of the traffic; `pattern` is None for one that belongs to none, or is sent again."""
+    """A payment of the traffic; `pattern` is None for one that belongs to none or is sent `again`, with the same id."""
 
     payment: Payment
     pattern: Pattern | None = None
     place: int = 0
+    again: bool = False
 
 
 class Traffic:
@@ -65,24 +68,25 @@ class Traffic:
         self._position += 1
         if self._planned.get("crime", 0) < self._share * self._position:
             crime = self._crimes.next()
-            self._begin("crime", crime, len(crime.payments), self._pause)
+            self._begin("crime", crime, self._pause)
         for kind, share in self._shares.items():
             if self._planned.get(kind, 0) < share * self._position:
-                lookalike = self._lookalikes.draw(kind, 1_000)
-                self._begin(kind, lookalike, _of_first_day(lookalike), LOOKALIKE_PAUSE)
+                self._begin(kind, _first_day(self._lookalikes.draw(kind, MAX_LOOKALIKE)), LOOKALIKE_PAUSE)
         if self._waiting and self._waiting[0][0] <= self._position:
             sent = heapq.heappop(self._waiting)[2]
         else:
             sent = Sent(self._purchases.next())
         if self._rng.random() < REPEATED:
-            self._wait(self._position + self._rng.randint(4 * self._pause, 8 * self._pause), Sent(sent.payment))
+            self._wait(
+                self._position + self._rng.randint(4 * self._pause, 8 * self._pause), Sent(sent.payment, again=True)
+            )
         return sent
 
-    def _begin(self, kind: str, pattern: Pattern, count: int, pause: int) -> None:
+    def _begin(self, kind: str, pattern: Pattern, pause: int) -> None:
         at = self._position
-        self._planned[kind] = self._planned.get(kind, 0) + count
-        for place, payment in enumerate(pattern.payments[:count]):
-            self._wait(at, Sent(payment, pattern if pattern.crime else None, place))
+        self._planned[kind] = self._planned.get(kind, 0) + len(pattern.payments)
+        for place, payment in enumerate(pattern.payments):
+            self._wait(at, Sent(payment, pattern, place))
             at += self._rng.randint(1, pause)
 
     def _wait(self, position: int, sent: Sent) -> None:
@@ -90,7 +94,8 @@ class Traffic:
         heapq.heappush(self._waiting, (position, self._order, sent))
 
 
-def _of_first_day(pattern: Pattern) -> int:
-    """How many payments of a pattern are made within a day of the first."""
+def _first_day(pattern: Pattern) -> Pattern:
+    """The payments of a pattern that are made within a day of the first."""
     until = pattern.made_at[0] + DAY_MS
-    return sum(at_ms < until for at_ms in pattern.made_at)
+    count = sum(at_ms < until for at_ms in pattern.made_at)
+    return replace(pattern, payments=pattern.payments[:count], made_at=pattern.made_at[:count])
