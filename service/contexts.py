@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import structlog
 from aiohttp import web
 
 from fraud.comparison.second_engine import chosen, second_engine
@@ -23,7 +24,7 @@ from service.access.jwts import Jwts
 from service.access.opaque_tokens import OpaqueTokens
 from service.http.bodies import BODY_BUDGET, BodyBudget
 from service.idempotency.deduplicator import DEDUPLICATOR, Deduplicator
-from service.idempotency.processes import Processes, forget_folders
+from service.idempotency.processes import Processes, forget_folders, join_folder
 from service.idempotency.receipts import FORMAT, Receipts
 from service.idempotency.recovery import RECOVERY, Recovery
 from service.monitoring.traffic import TRAFFIC, Traffic
@@ -37,6 +38,8 @@ from service.queue.engine_progress import ENGINE_PROGRESS, EngineProgress
 from service.queue.view import QUEUE_VIEW, QueueView
 from service.review.events import STOPPING
 from service.settings import RULES, SETTINGS
+
+log = structlog.get_logger(__name__)
 
 
 async def access(app: web.Application) -> AsyncIterator[None]:
@@ -87,10 +90,14 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
         yield
         await app[PRODUCER].close(service.deadline)
         return
-    folder = service.receipts_folder / f"{FORMAT}-{service.replay_seconds}"
+    folder, keep_seconds = join_folder(service.receipts_folder, f"{FORMAT}-{{}}", service.replay_seconds)
+    if keep_seconds != service.replay_seconds:
+        log.warning(
+            "REPLAY_SECONDS is not in force: others that share the receipts run with another", in_force=keep_seconds
+        )
     processes = Processes(folder)
     forget_folders(folder)
-    receipts = Receipts(folder, service.replay_seconds)
+    receipts = Receipts(folder, keep_seconds)
     if receipts.fresh:
         processes.forget(processes.dead())
     app[DEDUPLICATOR] = Deduplicator(app[PRODUCER], receipts, processes, shared=service.shares_port)

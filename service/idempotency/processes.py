@@ -73,11 +73,29 @@ class Processes:
         return self._folder / f"{PREFIX}{token:08x}"
 
 
+def join_folder(parent: Path, name_format: str, keep_seconds: int) -> tuple[Path, int]:
+    """Choose the folder of a process that keeps receipts for so long, and return how long it has to keep them.
+
+    `name_format` takes the seconds. Where processes run that keep theirs for another time, this one joins them: of two
+    folders, neither would know what is in flight in the other.
+    """
+    own = parent / name_format.format(keep_seconds)
+    for folder in () if _is_inhabited(own) else sorted(parent.glob(name_format.format("*"))):
+        seconds = folder.name.removeprefix(name_format.format(""))
+        if seconds.isdecimal() and _is_inhabited(folder):
+            return folder, int(seconds)
+    return own, keep_seconds
+
+
 def forget_folders(folder: Path) -> None:
     """Delete the folders beside this one in which nobody lives: those of a service that was set otherwise."""
     for sibling in folder.parent.iterdir():
-        if sibling != folder and not any(_mark(file, alive=True) is not None for file in sibling.glob(PREFIX + "*")):
+        if sibling != folder and not _is_inhabited(sibling):
             shutil.rmtree(sibling, ignore_errors=True)
+
+
+def _is_inhabited(folder: Path) -> bool:
+    return any(_mark(file, alive=True) is not None for file in folder.glob(PREFIX + "*"))
 
 
 def _mark(file: Path, *, alive: bool) -> float | None:

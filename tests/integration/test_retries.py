@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,18 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from compose.addresses import free_port
 from compose.child import Child
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON
+from schemas.payment import Payment
 from schemas.registry import RegistrySettings
 from service.app import make_app
 from service.idempotency.deduplicator import DEDUPLICATOR
+from service.idempotency.fingerprints import fingerprint, id_bytes
 from service.idempotency.processes import Processes
 from service.idempotency.receipt_log import ReceiptLog
-from service.idempotency.receipts import FORMAT
+from service.idempotency.receipts import FORMAT, NO_OWNER, Receipts, pack_entry
 from tests.conftest import Servers
 from tests.integration.processes import running, until, until_ready
 from tests.integration.serving import Client, Json, end_offsets, payment, post, post_lines, ready, records, settings
@@ -152,9 +156,14 @@ async def test_a_process_that_shares_nothing_waits_for_the_end_of_the_one_before
 
 
 @asynccontextmanager
-async def service(servers: Servers, folder: Path, port: int, workers: int) -> AsyncIterator[Child]:
+async def service(servers: Servers, folder: Path, port: int, workers: int, **variables: str) -> AsyncIterator[Child]:
     """`python -m service`, ready."""
-    environment = {"SERVICE_PORT": str(port), "QUEUE_VIEW": str(folder / "view.sqlite"), "WORKERS": str(workers)}
+    environment = {
+        "SERVICE_PORT": str(port),
+        "QUEUE_VIEW": str(folder / "view.sqlite"),
+        "WORKERS": str(workers),
+        **variables,
+    }
     with running(servers, folder / "service.log", "service", **environment) as child:
         await until_ready(f"http://127.0.0.1:{port}")
         yield child
@@ -233,6 +242,34 @@ async def test_a_worker_that_is_stopped_within_a_write_does_not_hold_up_the_othe
     assert set(copies) == {content["id"] for content in contents}
     assert once_more == again
     assert all(receipt["replayed"] for receipt in again)
+
+
+async def test_a_payment_in_flight_is_known_to_a_process_that_keeps_receipts_for_another_time(
+    servers: Servers, tmp_path: Path
+) -> None:
+    port = free_port()
+    folder = tmp_path / f"view.receipts/{port}/{FORMAT}-600"
+    before = Processes(folder)
+    before.mark(time.time())
+    receipts = Receipts(folder, 600)
+    content = payment()
+    payment_id, print_of_it = id_bytes(content["id"]), fingerprint(PAYMENT_JSON, msgspec.convert(content, Payment))
+    receipts.claim([(payment_id, print_of_it)], before.token, before.is_forgotten)
+    async with (
+        service(servers, tmp_path, port, 1, REPLAY_SECONDS="60", SHARE_PORT="true") as child,
+        aiohttp.ClientSession() as session,
+    ):
+        since = await end_offsets(servers.kafka_settings, PAYMENT_JSON)
+        answer = asyncio.create_task(post_until_accepted(session, f"http://127.0.0.1:{port}/payment_json", content))
+        # While its first record is in flight there, it is not sent here.
+        done, _ = await asyncio.wait([answer], timeout=2.0)
+        assert not done
+        assert await records(servers.kafka_settings, PAYMENT_JSON, since) == []
+        receipts.keep({payment_id: pack_entry(print_of_it, receipts.seconds(), NO_OWNER, 3, 4711, 1_795_608_000_000)})
+        receipt = await answer
+        assert "REPLAY_SECONDS is not in force" in child.log.read_text()
+    before.leave()
+    assert (receipt["partition"], receipt["offset"], receipt["replayed"]) == (3, 4711, True)
 
 
 async def test_it_can_be_turned_off(kafka: KafkaSettings, start: Start) -> None:

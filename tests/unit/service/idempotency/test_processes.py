@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from service.idempotency.processes import Processes, forget_folders
+from service.idempotency.processes import Processes, forget_folders, join_folder
 
 
 def test_folders_of_other_settings_go_once_nobody_lives_in_them(tmp_path: Path) -> None:
@@ -14,6 +14,19 @@ def test_folders_of_other_settings_go_once_nobody_lives_in_them(tmp_path: Path) 
     forget_folders(own)
     assert sorted(tmp_path.iterdir()) == [alive, own]
     living.leave()
+
+
+def test_whoever_keeps_receipts_for_another_time_joins_those_that_run(tmp_path: Path) -> None:
+    parent = tmp_path / "8000"
+    assert join_folder(parent, "1-{}", 60) == (parent / "1-60", 60)
+    before, elsewhere = Processes(parent / "1-600"), Processes(parent / "0-30")
+    assert join_folder(parent, "1-{}", 60) == (parent / "1-600", 600)
+    joined = Processes(parent / "1-600")
+    before.leave()
+    assert join_folder(parent, "1-{}", 60) == (parent / "1-600", 600)
+    joined.leave()
+    assert join_folder(parent, "1-{}", 60) == (parent / "1-60", 60)
+    elsewhere.leave()
 
 
 def test_processes_know_who_is_alive_and_what_the_dead_left_unwritten(tmp_path: Path) -> None:
