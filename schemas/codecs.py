@@ -20,7 +20,7 @@ from schemas.errors import PaymentError
 from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, REVIEW_QUEUE
 from schemas.payment import FIELDS, Payment, PostedPayment, encode_json, json_reader, to_payment
 from schemas.protobuf import parse_message
-from schemas.registry import Registry, SchemaType, WriterSchema
+from schemas.registry import READERS_GO_ON, Registry, SchemaType, WriterSchema
 
 decode_posted = json_reader(PostedPayment)
 """A payment from a JSON body; raises PaymentError that names the field, UndecodableError if it is no JSON."""
@@ -152,7 +152,7 @@ _CODECS: dict[SchemaType, Callable[[bytes], PaymentCodec]] = {
 
 async def case_header(registry: Registry) -> bytes:
     """What stands before a case on `review_queue`, its schema registered; raises SchemaClash, RegistryUnavailable."""
-    return wire_format.header(await registry.register(f"{REVIEW_QUEUE}-value", CASE))
+    return wire_format.header(await registry.register(f"{REVIEW_QUEUE}-value", CASE, READERS_GO_ON))
 
 
 async def payment_codecs(registry: Registry) -> dict[str, PaymentCodec]:

@@ -33,6 +33,10 @@ from schemas.wire_format import SchemaReference
 
 SchemaType = Literal["AVRO", "PROTOBUF", "JSON"]
 READABLE_FOREVER = "BACKWARD_TRANSITIVE"
+"""Readers with today's schema read every record that was ever written."""
+READERS_GO_ON = "FORWARD_TRANSITIVE"
+"""Readers with any earlier schema read what is written from now on: members may be added, which JSON Schema's open
+objects otherwise forbid."""
 REFUSED_FOR_SECONDS = 30.0
 AT_ONCE = 16
 LATER = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS}
@@ -118,11 +122,11 @@ class Registry:
         """Raises RegistryUnavailable unless the registry answers."""
         await self._ask("get_subjects")
 
-    async def register(self, subject: str, schema: WriterSchema) -> int:
+    async def register(self, subject: str, schema: WriterSchema, compatibility: str = READABLE_FOREVER) -> int:
         """The id of the schema under the subject, registered if it is new there.
 
-        A subject without a compatibility level, or with NONE, is made BACKWARD_TRANSITIVE first: whatever was ever
-        written under it must stay readable. Any other level holds.
+        A subject without a compatibility level, or with NONE, gets this one first; so does one with
+        BACKWARD_TRANSITIVE, which this project once set on all of its subjects. Any other level holds.
 
         Raises:
             SchemaClash: the schema clashes with a registered one; the text says in what.
@@ -133,9 +137,10 @@ class Registry:
         if status == httpx.codes.OK:
             return self._understood(answer, _Registered).id
         level, status = await self._ask("get_compatibility", subject=subject)
-        if status == httpx.codes.NOT_FOUND or self._understood(level, _Level).compatibility_level == "NONE":
-            await self._ask("update_compatibility", {"compatibility": READABLE_FOREVER}, subject=subject)
-            log.info("compatibility level set", subject=subject, compatibility=READABLE_FOREVER)
+        present = "NONE" if status == httpx.codes.NOT_FOUND else self._understood(level, _Level).compatibility_level
+        if present in ("NONE", READABLE_FOREVER) and present != compatibility:
+            await self._ask("update_compatibility", {"compatibility": compatibility}, subject=subject)
+            log.info("compatibility level set", subject=subject, compatibility=compatibility)
         answer, status = await self._ask("register", body, subject=subject)
         if status != httpx.codes.OK:
             raise SchemaClash(f"{subject}: the registry refused our schema: {_reason(answer)}")
