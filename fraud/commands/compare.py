@@ -73,7 +73,7 @@ def compare(
     known = settings or CompareSettings()
     configure_logs(LogSettings(log_level="critical"))
     try:
-        comparison, engine, caught_up = asyncio.run(_compare_when_caught_up(known, wait))
+        comparison, engine, caught_up = asyncio.run(compare_when_caught_up(known, wait))
     except (KafkaError, BrokerError, EngineNotRunning) as error:
         Console(stderr=True).print(f"could not compare: {error}", markup=False)
         return COULD_NOT
@@ -87,7 +87,7 @@ def compare(
     return 0 if comparison.agree else DIFFERENT
 
 
-async def _compare_when_caught_up(settings: CompareSettings, wait: float) -> tuple[Comparison, EngineStatus, bool]:
+async def compare_when_caught_up(settings: CompareSettings, wait: float) -> tuple[Comparison, EngineStatus, bool]:
     """The comparison, and whether both engines had read everything: what one has not read is no difference."""
     rules = load(settings.fraud_rules)
     choice = chosen(settings.engine, settings.ksqldb, otherwise="streams")

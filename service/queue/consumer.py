@@ -77,6 +77,11 @@ class QueueReader:
         self._damaged = True
 
     @property
+    def sinks(self) -> list[str]:
+        """Topics of the second engine."""
+        return list(self._sinks)
+
+    @property
     def awaited(self) -> list[str]:
         """Topics of ksqlDB's that are not there yet."""
         return [sink for sink in self._sinks if sink not in self._source]

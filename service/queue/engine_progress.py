@@ -12,8 +12,10 @@ from aiohttp import web
 
 from fraud.comparison.engine_status import NOT_RUNNING, EngineStatus, SecondEngine
 from fraud.comparison.lag import python_lag
+from fraud.comparison.rows import SINK
 from fraud.detection.topology import HOT_CASES_EVERY_SECONDS
 from schemas.kafka.failures import reason_to_retry
+from schemas.kafka.provisioning import retention_ms
 from schemas.kafka.settings import KafkaSettings
 from service.queue.consumer import QueueReader
 from service.queue.view import QueueView
@@ -70,6 +72,9 @@ class EngineProgress:
                 return f"Python has {lag} records to read"
         if awaited := self._reader.awaited:
             return f"{self.engine.name} has not made {', '.join(awaited)} yet"
+        # A row is as old as its last payment, which may be the window's first.
+        retention = await retention_ms(self._kafka, self._reader.sinks)
+        self._view.expired_until = {sink.removeprefix(SINK): asked_at - kept for sink, kept in retention.items()}
         if lag := self._reader.lag:
             return f"the queue has {lag} records to take in"
         await asyncio.sleep(1.5 * HOT_CASES_EVERY_SECONDS)

@@ -230,10 +230,10 @@ def last_change(view: QueueView) -> ChangeMark:
 
 
 def judged(view: QueueView, rule: str, open_after: int) -> dict[str, tuple[int, int]]:
-    """Count a rule's windows by agreement (and "late"); and how many of them end at or before a time."""
+    """Count a rule's windows by agreement (and "late", "expired"); and how many of them end at or before a time."""
     now = agreement_now(view)
     is_late = f"{now} NOT IN ('agree', 'pending') AND case_id IN (SELECT case_id FROM late)"
-    kind = f"CASE WHEN {is_late} THEN 'late' ELSE {now} END"
+    kind = f"CASE WHEN {_expired(view)} THEN 'expired' WHEN {is_late} THEN 'late' ELSE {now} END"
     sql = f"SELECT {kind}, count(*), sum(window_end <= ?) FROM cases WHERE rule = ? GROUP BY 1"
     return {kind: (count, settled) for kind, count, settled in view.read(sql, [open_after, rule])}
 
@@ -243,7 +243,8 @@ def differences(view: QueueView, most: int) -> list[JsonObject]:
     sql = f"""
         SELECT {_columns(view)}, b.payments, k.body, c.record {_FROM} JOIN bodies b ON b.id = c.id
         LEFT JOIN ksqldb k ON k.case_id = c.case_id
-        WHERE {agreement_now(view, "c")} {DISAGREES} ORDER BY c.rule, c.window_start, c.case_id LIMIT {most:d}
+        WHERE {agreement_now(view, "c")} {DISAGREES} AND NOT {_expired(view, "c.")}
+        ORDER BY c.rule, c.window_start, c.case_id LIMIT {most:d}
     """
     found = []
     for *columns, listed, body, record in view.read(sql):
@@ -256,7 +257,7 @@ def differences(view: QueueView, most: int) -> list[JsonObject]:
 
 def disagreements(view: QueueView) -> int:
     """Count the windows on which the engines do not agree."""
-    sql = f"SELECT count(*) FROM cases WHERE {agreement_now(view)} {DISAGREES}"
+    sql = f"SELECT count(*) FROM cases WHERE {agreement_now(view)} {DISAGREES} AND NOT {_expired(view)}"
     return int(view.read(sql)[0][0])
 
 
@@ -289,6 +290,15 @@ def agreement_now(view: QueueView, table: str = "") -> str:
     prefix = f"{table}." if table else ""
     settled = f"{prefix}agreement = 'agree' OR {prefix}changed_at < {view.compared_until:d}"
     return f"(CASE WHEN {settled} THEN {prefix}agreement ELSE 'pending' END)"
+
+
+def _expired(view: QueueView, prefix: str = "") -> str:
+    """SQL of whether the second engine's row of a window may be lost, so that nothing can be said of it."""
+    if not view.expired_until:
+        return "0"
+    limits = " ".join(f"WHEN '{rule}' THEN {start:d}" for rule, start in view.expired_until.items())
+    start = f"CASE {prefix}rule {limits} ELSE -1 END"
+    return f"({prefix}agreement = 'only_python' AND {prefix}window_start <= {start})"
 
 
 def _columns(view: QueueView) -> str:

@@ -35,6 +35,8 @@ class QueueView(ViewFile):
         super().__init__(file)
         self.compared_until: int | None = None
         """Both engines had read everything that was posted before (ms since the epoch); None: there is one engine."""
+        self.expired_until: dict[str, int] = {}
+        """By rule: of windows that began until then (ms since the epoch), the second engine's rows may be lost."""
         self.epoch, self.change = "", 0
         """The name of the file, and in it the number of the last change, counted over all cases and subjects."""
         self._read_last_change()

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from fraud.comparison.compare import KINDS
 from fraud.rules import Rule
+from schemas.case import case_id
 from service.http.responses import json_response
 from service.queue import reads
 from service.queue.engine_progress import ENGINE_PROGRESS, NO_ENGINE
@@ -26,7 +27,9 @@ async def show_comparison(request: web.Request) -> web.Response:
     progress = app.get(ENGINE_PROGRESS)
     if progress is None:
         state: dict[str, Any] = {"engine": None, "caught_up": False, "reason": NO_ENGINE}
-        return json_response({"rules": {}, "settled": 0, "provisional": 0, "pending": 0, "differences": []} | state)
+        return json_response(
+            {"rules": {}, "settled": 0, "provisional": 0, "pending": 0, "expired": 0, "differences": []} | state
+        )
     found = await read_view(app, compared, app[RULES])
     state = {"engine": progress.engine.as_json(), "caught_up": progress.caught_up}
     if progress.reason is not None:
@@ -42,8 +45,9 @@ def compared(view: QueueView, rules: tuple[Rule, ...]) -> dict[str, Any]:
     for rule in rules:
         judged = reads.judged(view, rule.name, now - rule.grace_ms("changes"))
         total["pending"] += judged.pop("pending", (0, 0))[0]
+        total["expired"] += (expired := judged.pop("expired", (0, 0))[0])
         kinds = {_KINDS.get(name, name): count for name, (count, _) in judged.items()}
-        if kinds:
+        if kinds or expired:
             counts[rule.name] = {kind: kinds.get(kind, 0) for kind in KINDS}
         total["windows"] += sum(count for count, _ in judged.values())
         total["settled"] += sum(settled for _, settled in judged.values())
@@ -52,5 +56,17 @@ def compared(view: QueueView, rules: tuple[Rule, ...]) -> dict[str, Any]:
         "settled": total["settled"],
         "provisional": total["windows"] - total["settled"],
         "pending": total["pending"],
-        "differences": reads.differences(view, MOST_DIFFERENCES),
+        "expired": total["expired"],
+        "differences": [
+            {**difference, "case_id": _case_id(rules, difference)}
+            for difference in reads.differences(view, MOST_DIFFERENCES)
+        ],
     }
+
+
+def _case_id(rules: tuple[Rule, ...], difference: dict[str, Any]) -> str | None:
+    """The case of a difference, where its rule is one of today's."""
+    rule = next((rule for rule in rules if rule.name == difference["rule"]), None)
+    if rule is None:
+        return None
+    return case_id(rule.name, difference["window_start"], tuple(difference["group"][name] for name in rule.group_by))

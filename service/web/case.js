@@ -2,6 +2,7 @@
 
 import { banner, drawChart, drawFacts, drawHistory, growthText } from "./parts.js";
 import { $, element, fill, heads, row } from "./dom.js";
+import { engineName } from "./engine.js";
 import {
   agreementName, count, dollars, due, local, outcomeName, parties, payee, payor, ruleName, statusName, utc, visible,
   when, zone,
@@ -33,7 +34,7 @@ function facts(item) {
 function drawEngines(table, { agreement, engines }) {
   const { python, ksqldb, differences } = engines;
   if (agreement === "off") {
-    const nothing = row(["No ksqlDB is connected, so there is nothing to compare with (KSQLDB_URL)."]);
+    const nothing = row(["There is no second engine to compare with (KSQLDB_URL, ENGINE)."]);
     return table.replaceChildren(nothing);
   }
   const lines = [
@@ -47,20 +48,38 @@ function drawEngines(table, { agreement, engines }) {
   });
   const body = document.createElement("tbody");
   body.append(...lines);
-  table.replaceChildren(heads(["Figure", "Python", "ksqlDB", agreementName(agreement)]), body);
+  table.replaceChildren(heads(["Figure", "Python", engineName(), agreementName(agreement)]), body);
 }
 
-function drawPayments(table, { payments, group }) {
+/** The ids that each engine lists, where they do not list the same; null where there is nothing to tell apart. */
+function idsByEngine({ engines: { python, ksqldb } }) {
+  if (!python || !ksqldb) return null;
+  const ids = [new Set(python.payment_ids), new Set(ksqldb.payment_ids)];
+  return ids[0].symmetricDifference(ids[1]).size ? ids : null;
+}
+
+function drawPayments(table, item) {
+  const { payments, group } = item;
+  const engines = idsByEngine(item) ?? [];
+  const listed = new Set(payments.map((payment) => payment.id));
+  const unlisted = engines.length ? [...engines[1].difference(listed)].map((id) => ({ id })) : [];
   const body = document.createElement("tbody");
-  body.append(...payments.map((payment) => row([
-    payment.timestamp === undefined ? "" : when(payment.timestamp, local(payment.timestamp)),
-    parties({ ...group, ...payment }),
-    payment.payment_amount === undefined ? "" : dollars(payment.payment_amount),
-    visible(payment.payment_method ?? ""),
-    (payment.topic ?? "").replace("payment_", ""),
-    element("code", payment.id),
-  ])));
-  table.replaceChildren(heads([`Time, ${zone(payments[0]?.timestamp)}`, "Payor → payee", "Amount", "Method", "Came as", "Id"]), body);
+  body.append(...[...payments, ...unlisted].map((payment) => {
+    const line = row([
+      payment.timestamp === undefined ? "" : when(payment.timestamp, local(payment.timestamp)),
+      parties({ ...group, ...payment }),
+      payment.payment_amount === undefined ? "" : dollars(payment.payment_amount),
+      visible(payment.payment_method ?? ""),
+      (payment.topic ?? "").replace("payment_", ""),
+      element("code", payment.id),
+      ...engines.map((ids) => (ids.has(payment.id) ? "counted" : "not counted")),
+    ]);
+    line.classList.toggle("differs", engines.some((ids) => !ids.has(payment.id)));
+    return line;
+  }));
+  const names = engines.length ? ["Python", engineName()] : [];
+  const time = `Time, ${zone(payments[0]?.timestamp)}`;
+  table.replaceChildren(heads([time, "Payor → payee", "Amount", "Method", "Came as", "Id", ...names]), body);
 }
 
 function relatedLine(other) {

@@ -1,5 +1,7 @@
 // How figures read. Money comes as exact text and stays text: no sum is ever made of it here, but for the flow's widths.
 
+import { engineName } from "./engine.js";
+
 const RULES = {
   structuring: "Structuring",
   structuring_rolling: "Structuring, rolling",
@@ -15,9 +17,7 @@ const STATUS = {
   open: "open", in_review: "in review", cleared: "cleared", escalated: "escalated", snoozed: "snoozed",
 };
 
-const AGREEMENT = {
-  agree: "agrees", differ: "differs", only_python: "only Python", only_ksqldb: "only ksqlDB", pending: "pending", off: "off",
-};
+const AGREEMENT = { agree: "agrees", differ: "differs", only_python: "only Python", pending: "pending", off: "off" };
 
 const DECIDED = {
   claim: "claimed it", assign: "assigned it", clear: "cleared it", escalate: "escalated it", reopen: "reopened it",
@@ -32,7 +32,8 @@ const DAY_MS = 86_400_000;
 
 export const ruleName = (rule) => RULES[rule] ?? rule;
 export const statusName = (status) => STATUS[status] ?? status;
-export const agreementName = (agreement) => AGREEMENT[agreement] ?? agreement;
+export const agreementName = (agreement) =>
+  agreement === "only_ksqldb" ? `only ${engineName()}` : AGREEMENT[agreement] ?? agreement;
 export const outcomeName = (outcome) => OUTCOME[outcome] ?? outcome;
 export const decided = (decision) => DECIDED[decision] ?? decision;
 

@@ -244,7 +244,7 @@ async def test_axe_finds_nothing_serious_and_nothing_overflows(
     await page.click("[data-decide=clear]")
     await accessible(page, width)
     await page.goto("/comparison.html")
-    await expect(page.locator("#state")).to_contain_text("no ksqlDB is connected")
+    await expect(page.locator("#state")).to_contain_text("there is no second engine")
     await accessible(page, width)
 
 
