@@ -51,18 +51,17 @@ function drawEngines(table, { agreement, engines }) {
   table.replaceChildren(heads(["Figure", "Python", engineName(), agreementName(agreement)]), body);
 }
 
-/** The ids that each engine lists, where they do not list the same; null where there is nothing to tell apart. */
-function idsByEngine({ engines: { python, ksqldb } }) {
-  if (!python || !ksqldb) return null;
-  const ids = [new Set(python.payment_ids), new Set(ksqldb.payment_ids)];
-  return ids[0].symmetricDifference(ids[1]).size ? ids : null;
+/** The ids that each engine lists, Python's first; none where both list the same, or one has found nothing. */
+function idsByEngine({ engines: { python, ksqldb, differences } }) {
+  if (!python || !ksqldb || !("payment_ids" in differences)) return [];
+  return [new Set(python.payment_ids), new Set(ksqldb.payment_ids)];
 }
 
 function drawPayments(table, item) {
   const { payments, group } = item;
-  const engines = idsByEngine(item) ?? [];
+  const engines = idsByEngine(item);
   const listed = new Set(payments.map((payment) => payment.id));
-  const unlisted = engines.length ? [...engines[1].difference(listed)].map((id) => ({ id })) : [];
+  const unlisted = engines.flatMap((ids) => [...ids]).filter((id) => !listed.has(id)).map((id) => ({ id }));
   const body = document.createElement("tbody");
   body.append(...[...payments, ...unlisted].map((payment) => {
     const line = row([
