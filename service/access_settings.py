@@ -18,6 +18,8 @@ Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 """Neither scheme nor port nor wildcard: RFC 1123, section 2.1, and what container networks call their members."""
 
+MAX_LEEWAY_SECONDS = 600
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +55,24 @@ class AccessSettings:
     """Names that a service without tokens answers to, beside localhost and addresses; in the variable, separated by
     blanks."""
 
+    trust_forwarded: bool = True
+    """Believe Forwarded, X-Forwarded-Proto and the like: clients speak HTTPS with a proxy before the service."""
+
+    jwt_scope_claims: tuple[str, ...] = ("scope", "scp", "scopes")
+    """The claims that hold scopes, all added up; `a.b` is `b` within `a`; in the variable, separated by blanks."""
+
+    jwt_leeway_seconds: float = 10.0
+    """Largest difference between the issuer's clock and the service's, in seconds."""
+
     def __post_init__(self) -> None:
         """Raises SettingsError for what cannot work, or is not safe."""
         for name in self.allowed_hosts:
             if not HOST_NAME.fullmatch(name):
                 raise SettingsError(f"allowed_hosts takes names such as underten.example.com, not {name!r}")
+        if not 0 <= self.jwt_leeway_seconds <= MAX_LEEWAY_SECONDS:
+            raise SettingsError(f"jwt_leeway_seconds must be between 0 and {MAX_LEEWAY_SECONDS}")
+        if not all(claim and all(claim.split(".")) for claim in (*self.jwt_scope_claims, self.jwt_name_claim)):
+            raise SettingsError("jwt_scope_claims and jwt_name_claim take names of claims, such as realm_access.roles")
         if self.jwt_keys is None:
             if self.jwt_issuer or self.jwt_audience:
                 raise SettingsError("jwt_issuer and jwt_audience need jwt_keys: the issuer's JWK set")

@@ -2,23 +2,27 @@
 
 import hashlib
 import time
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jwt
 import msgspec
-from jwt.exceptions import ExpiredSignatureError, InvalidAudienceError, InvalidIssuerError, PyJWTError
+from jwt.exceptions import (
+    ExpiredSignatureError,
+    ImmatureSignatureError,
+    InvalidAudienceError,
+    InvalidIssuerError,
+    PyJWTError,
+)
 
 from service.access.authentication import SCOPES, BadToken, Identity
 from service.access.jwk_set import KeySource, find_key
 from service.access_settings import AccessSettings
 from service.http.problems import unavailable
 
-LEEWAY_SECONDS = 10
-"""Largest difference between the issuer's clock and ours."""
 MAX_VERIFIED = 10_000
 TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 """Values of `typ`; any other names a token for another purpose, such as logout+jwt (RFC 8725, section 3.11)."""
-SCOPE_CLAIMS = ("scope", "scp", "scopes")
 
 
 class _VerifiedToken(NamedTuple):
@@ -47,10 +51,10 @@ class Jwts:
         if verified is not None and verified.expires_at > time.time():
             return verified.identity
         claims = await self._claims(token)
-        identity = identity_of(claims, self._settings.jwt_name_claim)
+        identity = identity_of(claims, self._settings.jwt_name_claim, self._settings.jwt_scope_claims)
         if len(self._verified) >= MAX_VERIFIED:
             del self._verified[next(iter(self._verified))]
-        self._verified[digest] = _VerifiedToken(identity, int(claims["exp"]) + LEEWAY_SECONDS)
+        self._verified[digest] = _VerifiedToken(identity, int(claims["exp"]) + self._settings.jwt_leeway_seconds)
         return identity
 
     async def _claims(self, token: str) -> dict[str, Any]:
@@ -66,11 +70,16 @@ class Jwts:
                 algorithms=settings.jwt_algorithms,
                 issuer=settings.jwt_issuer,
                 audience=settings.jwt_audience,
-                leeway=LEEWAY_SECONDS,
+                leeway=settings.jwt_leeway_seconds,
                 options={"require": ["exp", "iss", "aud"]},
             )
         except ExpiredSignatureError:
             raise BadToken("this token has expired") from None
+        except ImmatureSignatureError:
+            raise BadToken(
+                "this token is not valid yet: look at the clocks of its issuer and of this service, which may be "
+                "JWT_LEEWAY_SECONDS apart"
+            ) from None
         except InvalidIssuerError:
             raise BadToken("this token is of another issuer than the one that is trusted here") from None
         except InvalidAudienceError:
@@ -95,15 +104,32 @@ class Jwts:
         return key
 
 
-def identity_of(claims: dict[str, Any], name_claim: str) -> Identity:
+def identity_of(claims: dict[str, Any], name_claim: str, scope_claims: Iterable[str]) -> Identity:
     """Read the holder and scopes from a token's claims; unknown scopes are left out. Raises BadToken."""
-    claim = next((claims[name] for name in SCOPE_CLAIMS if name in claims), ())
-    names = claim.split() if isinstance(claim, str) else claim
-    scopes = [scope for scope in SCOPES if isinstance(names, list | tuple) and scope in names]
-    name = claims.get(name_claim, claims.get("sub"))
+    granted = {scope for claim in scope_claims for scope in _scopes(_claim(claims, claim))}
+    name = _claim(claims, name_claim)
+    holder = claims.get("sub") if name is None else name
     try:
-        return msgspec.convert({"name": name, "scopes": scopes}, Identity)
+        return msgspec.convert({"name": holder, "scopes": [scope for scope in SCOPES if scope in granted]}, Identity)
     except msgspec.ValidationError:
         raise BadToken(
             f"this token does not say whose it is, in {name_claim} or sub, in 100 characters at most"
         ) from None
+
+
+def _claim(claims: Any, name: str) -> Any:
+    """Read a claim by its name, or by its path: "a.b" is the claim of that name, or else b within a."""
+    if not isinstance(claims, dict):
+        return None
+    if name in claims:
+        return claims[name]
+    parts = name.split(".")
+    paths = ((".".join(parts[:at]), ".".join(parts[at:])) for at in range(len(parts) - 1, 0, -1))
+    return next((_claim(claims[outer], inner) for outer, inner in paths if outer in claims), None)
+
+
+def _scopes(claim: Any) -> list[str]:
+    """Read the scopes of a claim: a text with blanks between them (RFC 8693, section 4.2), or a list."""
+    if isinstance(claim, str):
+        return claim.split()
+    return [scope for scope in claim if isinstance(scope, str)] if isinstance(claim, list) else []

@@ -6,9 +6,9 @@ from aiohttp import web
 from service.access.authentication import ACCESS, COOKIE, IDENTITY, BadToken, unauthorized
 from service.http import pages
 from service.http.bodies import read_body
+from service.http.forwarded import by_https
 from service.http.problems import Problem
 from service.http.responses import json_response
-from service.http.security_headers import by_https
 from service.settings import SETTINGS
 
 MAX_BODY_BYTES = 16 * 1024

@@ -7,6 +7,8 @@ Sources: Content Security Policy level 3; Fetch (nosniff, Cross-Origin-Resource-
 from aiohttp import hdrs, web
 from multidict import istr
 
+from service.http.forwarded import by_https
+
 POLICY = "Content-Security-Policy"
 DATA = "default-src 'none'; frame-ancestors 'none'"
 PAGE = (
@@ -45,12 +47,3 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     headers[hdrs.SERVER] = "Underten"  # aiohttp's own names versions
     if by_https(request):
         headers["Strict-Transport-Security"] = TRANSPORT
-
-
-def by_https(request: web.Request) -> bool:
-    """Tell whether a request came by HTTPS, here or as a proxy says.
-
-    The proxy is taken at its word, whoever it is: this only makes cookies Secure and has browsers stay with HTTPS,
-    which they do only if it was HTTPS (RFC 6797, section 8.1). Nobody gains anything by a lie.
-    """
-    return request.secure or request.headers.get(hdrs.X_FORWARDED_PROTO) == "https"

@@ -16,7 +16,7 @@ export class Problem extends Error {
 async function ask(path, options = {}) {
   const response = await fetch(path, { headers: { Accept: "application/json" }, ...options });
   if (response.status === 401) {
-    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    location.assign(`login?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
   if (response.status === 204) return {};
   const body = await response.json().catch(() => ({}));
@@ -28,18 +28,18 @@ const post = (path, body, headers = {}) =>
   ask(path, { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } });
 
 const address = (kind, id) =>
-  `/review-queue/${kind === "subject" ? "subjects/" : ""}${encodeURIComponent(id)}`;
+  `review-queue/${kind === "subject" ? "subjects/" : ""}${encodeURIComponent(id)}`;
 
-export const page = (parameters) => ask(`/review-queue?${parameters}`);
-export const counts = (parameters) => ask(`/review-queue/counts?${parameters}`);
+export const page = (parameters) => ask(`review-queue?${parameters}`);
+export const counts = (parameters) => ask(`review-queue/counts?${parameters}`);
 export const show = (kind, id) => ask(address(kind, id));
-export const session = () => ask("/session");
-export const signOut = () => post("/logout", {});
-export const status = () => ask("/status");
-export const comparison = () => ask("/comparison");
+export const session = () => ask("session");
+export const signOut = () => post("logout", {});
+export const status = () => ask("status");
+export const comparison = () => ask("comparison");
 export const decide = (kind, id, version, request) =>
   post(`${address(kind, id)}/decisions`, request, { "If-Match": `"${version}"` });
-export const decideMany = (subjects, request) => post("/review-queue/decisions", { ...request, subjects });
+export const decideMany = (subjects, request) => post("review-queue/decisions", { ...request, subjects });
 
 /** A UUID (RFC 9562, version 4); crypto.randomUUID is there on secure origins only. */
 function uuid() {
@@ -55,7 +55,7 @@ export async function sendSamples() {
   const payor = Math.floor(Math.random() * 900_000) + 100_000;
   const cents = () => Math.floor(Math.random() * 50_000) / 100;
   for (const format of ["json", "avro", "protobuf"]) {
-    await post(`/payment_${format}`, {
+    await post(`payment_${format}`, {
       id: uuid(),
       payee_bank: "First Harbor Bank",
       payee_account_no: 9001,

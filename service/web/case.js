@@ -101,7 +101,7 @@ export function drawCase(within, item) {
   banner("snoozed", item.snooze && `${item.snooze.reviewer} has snoozed this rule for this group until ${local(item.snoozed_until).slice(0, 16)} ${zone(item.snoozed_until)}${item.snooze.note ? `: ${visible(item.snooze.note)}` : "."}`);
   drawFacts($('[data-of="facts"]', within), facts(item));
   const rest = item.payment_count > item.payments.length ? ` The first ${count(item.payments.length)} payments.` : "";
-  drawChart($("figure", within), `/review-queue/${item.case_id}`, item, item.first_payment_at === null, rest);
+  drawChart($("figure", within), `review-queue/${item.case_id}`, item, item.first_payment_at === null, rest);
   drawEngines($('[data-of="engines"]', within), item);
   drawPayments($('[data-of="payments"]', within), item);
   drawHistory($('[data-of="history"]', within), item.history);

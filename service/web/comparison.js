@@ -22,7 +22,7 @@ function said(figure, value) {
 
 /** A line for each figure that differs; the first says which window it is. */
 function lines({ rule, group, window_start: start, kind, case_id: id, fields }) {
-  const address = `/?${new URLSearchParams({ status: "all", rule, case: id })}`;
+  const address = `./?${new URLSearchParams({ status: "all", rule, case: id })}`;
   const window = [element("a", ruleName(rule), { href: address }), parties(group), utc(start), kindName(kind)];
   return Object.entries(fields).map(([figure, { python, ksqldb }], place) =>
     row([...(place ? ["", "", "", ""] : window), figure.replaceAll("_", " "), said(figure, python), said(figure, ksqldb)]));

@@ -97,7 +97,7 @@ export async function decide(decision, kind, items) {
 export async function askReviewer() {
   if (signedIn) {
     await api.signOut();
-    return location.assign("/login");
+    return location.assign("login");
   }
   task = { decision: null, kind: "subject", items: [] };
   ask(["reviewer"]);

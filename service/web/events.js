@@ -30,7 +30,7 @@ function tell(message) {
 
 function hold() {
   if (source) return;
-  const opened = source = new EventSource("/review-queue/events?by=subject");
+  const opened = source = new EventSource("review-queue/events?by=subject");
   opened.addEventListener("subject", ({ data }) => tell({ changed: JSON.parse(data).subject_id }));
   opened.addEventListener("gone", ({ data }) => tell({ gone: JSON.parse(data).subject_id }));
   opened.addEventListener("reset", () => tell({ reset: true }));

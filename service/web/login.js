@@ -2,17 +2,17 @@
 
 import { $ } from "./dom.js";
 
-/** Only a place on this site. */
+/** Only a page beside this one: the service may stand behind a path. */
 function next() {
-  const wanted = new URLSearchParams(location.search).get("next") ?? "/";
-  const target = new URL(wanted, location.origin);
-  return target.origin === location.origin ? target.pathname + target.search : "/";
+  const home = new URL("./", location.href);
+  const target = new URL(new URLSearchParams(location.search).get("next") ?? "./", home);
+  return target.href.startsWith(home.href) ? target.pathname + target.search : home.pathname;
 }
 
 $("#login").addEventListener("submit", async (event) => {
   event.preventDefault();
   const token = new FormData(event.target).get("token").trim();
-  const response = await fetch("/login", {
+  const response = await fetch("login", {
     method: "POST", body: JSON.stringify({ token }), headers: { "Content-Type": "application/json" },
   }).catch(() => null);
   if (response?.ok) return location.assign(next());

@@ -104,7 +104,7 @@ function parametersOf(more = {}) {
 /** Read the first page anew. */
 export async function load() {
   const mine = ++asked;
-  $("#csv").href = `/review-queue.csv?${parametersOf()}`;
+  $("#csv").href = `review-queue.csv?${parametersOf()}`;
   waiting.clear();
   stale.clear();
   announce();

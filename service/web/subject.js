@@ -107,7 +107,7 @@ export function drawSubject(within, item) {
   banner("reopened", reopened && `Open again: ${reopened.why}.`);
   banner("snoozed", item.status === "snoozed" && `Silent until ${local(item.snoozed_until).slice(0, 16)} ${zone(item.snoozed_until)}, or until it grows above its ceiling.`);
   drawFacts($('[data-of="facts"]', within), facts(item));
-  const address = `/review-queue/subjects/${item.subject_id}`;
+  const address = `review-queue/subjects/${item.subject_id}`;
   $('[data-of="csv"]', within).href = `${address}/payments.csv`;
   $('[data-of="report"]', within).href = `${address}/report`;
   drawChart($("figure.chart", within), address, item, !item.payments.some(({ timestamp }) => timestamp !== undefined));

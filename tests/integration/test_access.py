@@ -20,7 +20,6 @@ from schemas.kafka.settings import KafkaSettings
 from schemas.registry import RegistrySettings
 from service.access.authentication import COOKIE, SCOPES
 from service.access.jwk_set import JWT_KEYS
-from service.access.jwts import LEEWAY_SECONDS
 from service.access.opaque_tokens import new_token
 from service.access_settings import AccessSettings
 from service.app import make_app, routes_by_scope
@@ -259,7 +258,7 @@ async def test_who_follows_the_queue_is_told_nothing_once_the_token_has_expired(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.review.events.PERMIT_SECONDS", 0.1)
-    token = KEY.token("reviews:read", exp=int(time.time()) + 2 - LEEWAY_SECONDS)
+    token = KEY.token("reviews:read", exp=int(time.time()) + 2 - 10)
     async with client.get("/review-queue/events", headers=bearer(token)) as response:
         assert response.status == 200
         assert response.headers["X-Content-Type-Options"] == "nosniff"
