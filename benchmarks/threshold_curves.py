@@ -29,11 +29,11 @@ STYLE = Style(
     transition="none",
 )
 THRESHOLDS: Mapping[str, tuple[str, Sequence[int]]] = {
-    "structuring_weeks": ("total_above", (10_000, 15_000, 20_000, 25_000, 30_000, 40_000)),
+    "structuring_weeks": ("total_above", (10_000, 20_000, 25_000, 30_000, 40_000)),
     "fan_out": ("min_distinct", (2, 3, 4, 5, 6, 8)),
-    "fan_in_few": ("total_above", (10_000, 15_000, 20_000, 25_000, 30_000, 40_000)),
-    "just_below": ("amount_from", (6_000, 7_000, 8_000, 8_500, 9_000, 9_500)),
-    "velocity": ("min_payments", (5, 8, 10, 12, 15)),
+    "fan_in_few": ("total_above", (10_000, 20_000, 30_000, 40_000)),
+    "just_below": ("amount_from", (6_000, 7_000, 8_000, 9_000, 9_500)),
+    "velocity": ("min_payments", (5, 10, 12, 15)),
 }
 """Of each rule the threshold that was chosen by the curve, and the values that were tried."""
 
@@ -69,7 +69,7 @@ def curves(rules: Sequence[Rule], payments: Sequence[RecordedPayment], truth: Tr
         x_title="share of all crimes that the rule finds alone",
         y_title="precision of its cases",
         range=(0, 1),
-        xrange=(0, 0.4),
+        xrange=(0, 0.3),
         value_formatter=lambda share: f"{share:.0%}",
         x_value_formatter=lambda share: f"{share:.0%}",
         dots_size=4,
