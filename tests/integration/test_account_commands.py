@@ -47,7 +47,8 @@ async def test_an_account_is_exported_whole_and_alone_and_its_cases_can_be_erase
     await make_topics(kafka)
     codec = (await payment_codecs(Registry(registry)))[PAYMENT_AVRO]
     mine, other = [
-        [Payment(str(uuid4()), "First/National", 200, 6000.0, "ACH", payor) for _ in range(2)] for payor in (100, 101)
+        [Payment(str(uuid4()), "First/National", 100 + payor, 6000.0, "ACH", payor) for _ in range(2)]
+        for payor in (100, 101)
     ]
     async with producer(kafka) as client:
         for payment in (*mine, *other):
@@ -75,7 +76,7 @@ async def test_an_account_is_exported_whole_and_alone_and_its_cases_can_be_erase
     assert {line["request_id"] for line in lines if line["kind"] in {"payment", "case"}} == {"r1"}
     assert [b64decode(line["value"]) for line in lines if line["kind"] == "rejected"] == [b"garbage"]
     by_payee = Counter(line["kind"] for line in await exported(servers, "--payee", "First/National/200"))
-    assert by_payee["payment"] == 4
+    assert by_payee["payment"] == 2
     assert await exported(servers, "--payor", "102") == []
 
     monkeypatch.setenv("YES", "1")  # nothing that a setting is called
