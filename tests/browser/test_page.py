@@ -309,7 +309,7 @@ async def test_a_subjects_case_opens_beside_it_and_leads_back(visitors: Visitors
     await page.click("#rows a.open")
     await page.click("#detail .cases > li > a")
     await expect(page.locator("#detail h2")).to_contain_text("Structuring")
-    await expect(page.locator("#detail .reason")).to_contain_text("each below $10,000")
+    await expect(page.locator("#detail .reason")).to_contain_text("each at most $10,000")
     await page.keyboard.press("Escape")
     await expect(page.locator("#detail h2")).to_contain_text(f"Payor {payor}")
     await page.keyboard.press("Escape")
