@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, TypeVar, get_type_hints
+from unicodedata import category
 
 import msgspec
 from msgspec import Meta
@@ -28,6 +29,8 @@ Time = Annotated[int, Meta(ge=0, le=LATEST)]
 """ms since the epoch."""
 
 _CENT = Decimal("0.01")
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode's general categories: control, format, surrogate, private, unassigned, line and paragraph separators."""
 _is_uuid = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 _PATH = re.compile(r" - at `\$\.(\w+)[^`]*`$")
 _BYTE = re.compile(r"\(byte (\d+)\)$")
@@ -71,7 +74,21 @@ class ForeignPayment(Payment, frozen=True, gc=False):
 
 
 class PostedPayment(ForeignPayment, frozen=True, gc=False, forbid_unknown_fields=True):
-    """A payment as the HTTP edge takes it: exactly the six fields."""
+    """A payment as the HTTP edge takes it: exactly the six fields, and nothing in their texts that nobody sees."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, as the class above does."""
+        # Not `super()`: without arguments it does not work in a class with slots, and it takes thrice the time.
+        ForeignPayment.__post_init__(self)
+        if not self.payee_bank.isprintable() and (char := _unseen(self.payee_bank)):
+            raise ValueError(f"holds a character that nobody sees, U+{ord(char):04X} - at `$.payee_bank`")
+        if not self.payment_method.isprintable() and (char := _unseen(self.payment_method)):
+            raise ValueError(f"holds a character that nobody sees, U+{ord(char):04X} - at `$.payment_method`")
+
+
+def _unseen(text: str) -> str | None:
+    """The first character that is a control, a format or no character at all; blanks of any width may stand."""
+    return next((char for char in text if category(char) in _UNSEEN), None)
 
 
 class NormalisedPayment(Payment, frozen=True, gc=False):

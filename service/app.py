@@ -14,7 +14,7 @@ from service.metrics import METRICS, Metrics
 from service.monitoring import gauges, health, scrape, status
 from service.payments import handlers
 from service.payments.rate_limit import RATE_LIMITER, RateLimiter
-from service.review import cases, chart, comparison, decide, events, export, report
+from service.review import cases, chart, comparison, decide, events, exempt, export, report
 from service.settings import SETTINGS, Settings
 
 
@@ -57,6 +57,7 @@ def routes_by_scope() -> dict[Scope | None, list[web.RouteDef]]:
             web.get("/review-queue/subjects/{subject_id}/chart.svg", chart.show_subject_chart, allow_head=False),
             web.get("/review-queue/subjects/{subject_id}/payments.csv", export.export_payments, allow_head=False),
             web.get("/review-queue/subjects/{subject_id}/report", report.show_report, allow_head=False),
+            web.get("/review-queue/exemptions", exempt.list_exemptions),
             web.get("/review-queue/{case_id}", cases.show_case),
             web.get("/review-queue/{case_id}/chart.svg", chart.show_case_chart, allow_head=False),
             web.get("/comparison", comparison.show_comparison),
@@ -65,6 +66,8 @@ def routes_by_scope() -> dict[Scope | None, list[web.RouteDef]]:
         ],
         "reviews:write": [
             web.post("/review-queue/decisions", decide.decide_many),
+            web.post("/review-queue/exemptions", exempt.make_exemption),
+            web.post("/review-queue/exemptions/{exemption_id}/end", exempt.end_exemption),
             web.post("/review-queue/subjects/{subject_id}/decisions", decide.decide_subject),
             web.post("/review-queue/{case_id}/decisions", decide.decide_case),
         ],

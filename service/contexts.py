@@ -35,6 +35,7 @@ from service.queue.claimed_file import own_file
 from service.queue.consumer import QUEUE_READER, QueueReader
 from service.queue.decision_log import DECISION_LOG, DecisionLog
 from service.queue.engine_progress import ENGINE_PROGRESS, EngineProgress
+from service.queue.shared_ends import SharedEnds
 from service.queue.view import QUEUE_VIEW, QueueView
 from service.review.events import STOPPING
 from service.settings import RULES, SETTINGS
@@ -139,10 +140,13 @@ async def _reading_into(view: QueueView, app: web.Application) -> AsyncIterator[
     choice = chosen(settings.engine.engine, settings.ksqldb, otherwise="none")
     engine = second_engine(choice, settings.ksqldb, settings.kafka, installation, rules)
     app[QUEUE_READER] = reader = QueueReader(settings.kafka, view, rules if engine else ())
-    app[DECISION_LOG] = DecisionLog(app[CONNECTION], reader, settings.service.deadline)
+    shared = SharedEnds(settings.service.decisions_folder) if settings.service.shares_port else None
+    app[DECISION_LOG] = DecisionLog(app[CONNECTION], reader, settings.service.deadline, shared)
     app[TRAFFIC] = Traffic(settings.kafka, installation)
     async with AsyncExitStack() as running:
         running.push_async_callback(asyncio.to_thread, view.close)
+        if shared:
+            running.callback(shared.close)
         await running.enter_async_context(background(reader.run()))
         if engine:
             app[ENGINE_PROGRESS] = progress = EngineProgress(settings.kafka, installation, engine, view, reader)

@@ -78,6 +78,15 @@ class Metrics:
         self._cases = Gauge(
             "underten_cases", "Cases in the queue", ["status"], registry=registry, multiprocess_mode="livemax"
         )
+        self._subjects = Gauge(
+            "underten_subjects", "Subjects in the queue", ["status"], registry=registry, multiprocess_mode="livemax"
+        )
+        self._overdue = Gauge(
+            "underten_subjects_overdue",
+            "Subjects that nobody has settled though a report is due",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self._compared = Gauge(
             "underten_comparison_windows",
             "Windows of both engines by what the comparison says; none without a second engine",
@@ -142,6 +151,12 @@ class Metrics:
         """Say how many cases there are."""
         for status, number in by_status.items():
             self._cases.labels(status).set(number)
+
+    def set_subjects(self, by_status: Mapping[str, int], overdue: int) -> None:
+        """Say how many subjects there are, and of how many a report is overdue."""
+        for status, number in by_status.items():
+            self._subjects.labels(status).set(number)
+        self._overdue.set(overdue)
 
     def set_comparison(self, by_rule: Mapping[str, Mapping[str, int]]) -> None:
         """Say what the comparison of the engines says, by rule and kind."""

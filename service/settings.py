@@ -101,6 +101,9 @@ class ServiceSettings(RulesSettings, InstallationSettings):
     four_eyes: float = 0.0
     """Dollars above which a second reviewer must agree before a case is cleared or escalated; 0: never."""
 
+    log_views: bool = True
+    """Whether the log says who looked at which subject or case."""
+
     access_log: Literal["off", "errors", "all"] = "errors"
     """Which requests are logged: none, those answered with 4xx or 5xx, or every one."""
 
@@ -145,6 +148,11 @@ class ServiceSettings(RulesSettings, InstallationSettings):
     def shares_port(self) -> bool:
         """True where other processes listen on the same port."""
         return self.share_port or self.workers > 1
+
+    @property
+    def decisions_folder(self) -> Path:
+        """Folder in which all processes of this service say how far they have written decisions."""
+        return self.queue_view.with_suffix(".decisions") / str(self.service_port)
 
     @property
     def receipts_folder(self) -> Path:

@@ -1,6 +1,7 @@
 """The figures that say how things stand, brought up to date while the service runs."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from itertools import count
 
@@ -15,13 +16,14 @@ from service.metrics import METRICS
 from service.payments.codecs import CODECS
 from service.producer.connection import CONNECTION
 from service.producer.payment_producer import PRODUCER
-from service.queue import reads
+from service.queue import reads, subject_reads
 from service.queue.consumer import QUEUE_READER
 from service.queue.decisions import STATUSES
 from service.queue.engine_progress import ENGINE_PROGRESS
 from service.review.comparison import compared
+from service.review.parameters import DAY_MS
 from service.review.reading import read_view
-from service.settings import RULES
+from service.settings import RULES, SETTINGS
 
 EVERY_SECONDS = 1.0
 VIEW_EVERY = 15
@@ -79,6 +81,10 @@ def _from_memory(app: web.Application) -> None:
 async def _from_view(app: web.Application) -> None:
     by_status = await read_view(app, reads.by_status)
     app[METRICS].set_cases(dict.fromkeys(STATUSES, 0) | by_status)
+    subjects = await read_view(app, subject_reads.by_status)
+    due_before = int(time.time() * 1000) - app[SETTINGS].service.report_due_days * DAY_MS
+    overdue = await read_view(app, subject_reads.overdue, due_before)
+    app[METRICS].set_subjects(dict.fromkeys(STATUSES, 0) | subjects, overdue)
     if ENGINE_PROGRESS in app:
         found = await read_view(app, compared, app[RULES])
         app[METRICS].set_comparison(found["rules"])

@@ -203,6 +203,10 @@ class QueueReader:
         if _source(await self._identities(consumer)) != self._source:
             raise BrokerError("the second engine's topics have changed")
 
+    def topic_id(self, topic: str) -> str | None:
+        """Return a topic's id; None before reading has begun."""
+        return self._source.get(topic)
+
     async def read_to(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Return when the view holds everything before these offsets."""
         while any(self._read_to.get(partition, 0) < offset for partition, offset in offsets.items()):

@@ -5,7 +5,8 @@ first, and so does every other process's view. So there is no lock to hold, and 
 """
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from aiohttp import web
@@ -18,6 +19,11 @@ from service.producer.connection import ProducerConnection
 from service.producer.records import RecordHeaders
 from service.queue.consumer import QueueReader
 from service.queue.decisions import Decision
+from service.queue.exemptions import Exemption
+from service.queue.shared_ends import SharedEnds
+
+MAX_WAIT_SECONDS = 2.0
+"""For another process's decision to be read: after that, the view as it is is better than no answer."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -29,27 +35,32 @@ class DecisionUnknown(BrokerError):
 class DecisionLog:
     """Writes decisions, and waits until the view holds them."""
 
-    def __init__(self, connection: ProducerConnection, reader: QueueReader, deadline: float) -> None:
-        """`deadline`: seconds for all of it."""
+    def __init__(
+        self, connection: ProducerConnection, reader: QueueReader, deadline: float, shared: SharedEnds | None = None
+    ) -> None:
+        """`deadline`: seconds for all of it; `shared`: the ends that the processes of one port have written."""
         self._connection = connection
         self._reader = reader
         self._deadline = deadline
+        self._shared = shared
 
-    async def write(self, decisions: Sequence[Decision], headers: RecordHeaders) -> None:
+    async def write(self, decisions: Sequence[Decision | Exemption], headers: RecordHeaders) -> None:
         """Return when the view holds all of them; raises BrokerError, DecisionUnknown."""
         producer = self._connection.current
         if producer is None:
             raise BrokerError(f"not connected to Kafka: {self._connection.reason}")
         try:
             async with asyncio.timeout(self._deadline):
-                sent = [
-                    await producer.send(REVIEW_DECISIONS, _encode(each), key=each.case_id.encode(), headers=headers)
-                    for each in decisions
+                reports = [
+                    await producer.send(REVIEW_DECISIONS, _encode(decision), key=decision.key.encode(), headers=headers)
+                    for decision in decisions
                 ]
-                receipts = await asyncio.gather(*sent)
+                records = await asyncio.gather(*reports)
                 # In order of their offsets, so that of each partition the last one stays.
-                ends = sorted((each.topic, each.partition, each.offset + 1) for each in receipts)
-                await self._reader.read_to({TopicPartition(topic, number): end for topic, number, end in ends})
+                ends = dict(sorted((record.partition, record.offset + 1) for record in records))
+                if self._shared is not None and (topic_id := self._reader.topic_id(REVIEW_DECISIONS)):
+                    self._shared.put(topic_id, ends)
+                await self._read_to(ends)
         except KafkaError as error:
             # aiokafka has counted sequence numbers that the broker has not (see `connection`).
             self._connection.replace(producer)
@@ -58,6 +69,17 @@ class DecisionLog:
             raise DecisionUnknown(
                 f"the decision may be recorded or not: no answer within {self._deadline:g} seconds; look at the case"
             ) from None
+
+    async def catch_up(self) -> None:
+        """Return when the view holds what other processes of this port have written, or MAX_WAIT_SECONDS are over."""
+        if self._shared is None or not (topic_id := self._reader.topic_id(REVIEW_DECISIONS)):
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MAX_WAIT_SECONDS):
+                await self._read_to(self._shared.get(topic_id))
+
+    async def _read_to(self, ends: Mapping[int, int]) -> None:
+        await self._reader.read_to({TopicPartition(REVIEW_DECISIONS, number): end for number, end in ends.items()})
 
 
 DECISION_LOG = web.AppKey("decision_log", DecisionLog)

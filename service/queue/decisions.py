@@ -92,6 +92,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     total_amount: str
 
     @property
+    def key(self) -> str:
+        """The record's key."""
+        return self.case_id
+
+    @property
     def figures(self) -> CaseFigures:
         """The figures that the reviewer saw."""
         return CaseFigures(self.payment_count, self.total_amount)

@@ -18,10 +18,14 @@ from schemas.case import Case, CaseError, Group, decode_case
 from schemas.payment import dollars
 from service.queue.agreement import KsqldbRow, case_of, fingerprint, verdict
 from service.queue.decisions import CaseFigures, Decision, review_of, silence_key
+from service.queue.exemptions import Exemption, Exemptions
 from service.queue.layout import MAX_PAST
 from service.queue.subjects import LEAST, CaseState, Subject, fold, subject_of
 
 _decode_decision = msgspec.json.Decoder(Decision).decode
+_decode_exemption = msgspec.json.Decoder(Exemption).decode
+_IS_EXEMPTION = b'"exemption_id"'
+"""Of what else stands on `review_decisions`, notes may hold it, but escaped."""
 _decode_ksqldb = msgspec.msgpack.Decoder(KsqldbRow).decode
 _encode = msgspec.json.Encoder().encode
 _NOT_UNDERSTOOD = (CaseError, msgspec.MsgspecError, ValueError, RecursionError)
@@ -55,6 +59,11 @@ INSERT INTO snoozes VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET since = excluded.since, decision_id = excluded.decision_id, until = excluded.until,
     max_cents = excluded.max_cents, max_payments = excluded.max_payments, body = excluded.body
 WHERE (excluded.since, excluded.decision_id) > (since, decision_id)
+"""
+_EXEMPT = """
+INSERT INTO exemptions VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    time = excluded.time, until = excluded.until, live = excluded.live AND live, body = excluded.body
+WHERE excluded.time >= time
 """
 _FOLD = """
 UPDATE subjects SET
@@ -143,6 +152,9 @@ class Intake:
             try:
                 if record.value is None:
                     raise ValueError("a decision cannot be taken away")
+                if _IS_EXEMPTION in record.value:
+                    reviewed |= self._exempt(_decode_exemption(record.value))
+                    continue
                 decision = _decode_decision(record.value)
             except _NOT_UNDERSTOOD as error:
                 self._not_understood(record, error)
@@ -216,15 +228,17 @@ class Intake:
         rows = self._file.execute(sql, [_json(case_ids)]).fetchall()
         decisions = self._decisions(row[0] for row in rows)
         silences = {case_id: silence_key(rule, Group(*columns)) for case_id, _, _, _, _, rule, *columns in rows}
-        snoozes = self._snoozes(silences.values())
+        snoozes, exemptions = self._snoozes(silences.values()), self._exemptions()
         updates = []
-        for case_id, row_id, subject, count, cents, *_ in rows:
+        for case_id, row_id, subject, count, cents, rule, *account in rows:
             snooze = snoozes.get(silences[case_id])
-            silenced = snooze is not None and cents <= snooze.max_cents and count <= snooze.max_payments
-            review = review_of(decisions.get(case_id, ()), CaseFigures(count, dollars(cents)), silenced=silenced)
+            until = exemptions.silenced_until(rule, Group(*account), cents)
+            if snooze is not None and cents <= snooze.max_cents and count <= snooze.max_payments:
+                until = max(snooze.until, until or 0)
+            figures = CaseFigures(count, dollars(cents))
+            review = review_of(decisions.get(case_id, ()), figures, silenced=until is not None)
             columns = (review.status, review.reviewer, review.outcome, review.decided_at, review.number)
             texts = (_text(review.reopened), _text(review.growth), _text(review.proposal))
-            until = snooze.until if snooze is not None and silenced else None
             updates.append((*columns, *texts, until, self._now, self.next_change(), row_id))
             self._subjects.add(subject)
         self._file.executemany(_REVIEW, updates)
@@ -373,6 +387,24 @@ class Intake:
         columns = (group.payor_account_no, group.payee_bank, group.payee_account_no)
         return {case_id for (case_id,) in self._file.execute(sql, [subject_id, decision.rule, *columns])}
 
+    def _exempt(self, exemption: Exemption) -> set[str]:
+        """Put an exemption down, or its end; returns the ids of the cases that it is about. The latest one counts."""
+        row = (exemption.exemption_id, exemption.time, exemption.until, not exemption.ended, _encode(exemption))
+        self._file.execute(_EXEMPT, row)
+        group = exemption.group
+        account = {"payor": group.payor_account_no, "payee_bank": group.payee_bank, "payee": group.payee_account_no}
+        columns = {column: value for column, value in account.items() if value is not None}
+        if not columns:
+            raise ValueError("the exemption names no account")
+        where = " AND ".join(f"{column} = ?" for column in columns)
+        rows = self._file.execute(f"SELECT case_id FROM cases WHERE {where}", [*columns.values()])
+        return {case_id for (case_id,) in rows}
+
+    def _exemptions(self) -> Exemptions:
+        """The exemptions that hold now."""
+        rows = self._file.execute("SELECT body FROM exemptions WHERE live AND until > ?", [self._now])
+        return Exemptions(_decode_exemption(body) for (body,) in rows)
+
     def _decisions(self, case_ids: Iterable[str]) -> dict[str, list[Decision]]:
         """The decisions on cases that took effect, in order of their numbers."""
         sql = (
@@ -397,9 +429,11 @@ class Intake:
         """Ids of those cases that somebody has decided on, or whose group somebody has silenced."""
         sql = f"SELECT DISTINCT case_id FROM decisions WHERE case_id IN {_IN_JSON}"
         decided = {case_id for (case_id,) in self._file.execute(sql, [_json(cases)])}
-        [(snoozes,)] = self._file.execute("SELECT count(*) FROM snoozes")
-        if not snoozes:
+        [(silencing,)] = self._file.execute("SELECT (SELECT count(*) FROM snoozes) + (SELECT count(*) FROM exemptions)")
+        if not silencing:
             return decided
+        exemptions = self._exemptions()
+        decided |= {name for name, case in cases.items() if exemptions.silenced_until(case.rule, case.group, 0)}
         silences = {case_id: silence_key(case.rule, case.group) for case_id, case in cases.items()}
         silenced = self._snoozes(silences.values())
         return decided | {case_id for case_id, silence in silences.items() if silence in silenced}

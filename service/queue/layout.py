@@ -1,6 +1,6 @@
 """Tables of the review queue's SQLite file. Any change of them is a new LAYOUT: files of another one are made anew."""
 
-LAYOUT = "6"
+LAYOUT = "8"
 
 CASE_SORTS = {
     "total": "total_cents",
@@ -98,12 +98,19 @@ CREATE TABLE snoozes (
     silence TEXT PRIMARY KEY, since INTEGER NOT NULL, decision_id TEXT NOT NULL,
     until INTEGER NOT NULL, max_cents INTEGER NOT NULL, max_payments INTEGER NOT NULL, body BLOB
 ) WITHOUT ROWID;
+-- Exemptions, each by its last record; `live` until somebody ends it.
+CREATE TABLE exemptions (
+    exemption_id TEXT PRIMARY KEY, time INTEGER NOT NULL, until INTEGER NOT NULL, live INTEGER NOT NULL, body BLOB
+) WITHOUT ROWID;
 CREATE INDEX listed_by_payment ON listed (payment_id);
 CREATE INDEX cases_by_subject ON cases (subject);
 CREATE INDEX cases_by_payor ON cases (payor);
 CREATE INDEX cases_by_payee ON cases (payee);
 CREATE INDEX cases_by_bank ON cases (payee_bank) WHERE payee_bank IS NOT NULL;
 CREATE INDEX cases_by_change ON cases (change);
+CREATE INDEX cases_by_status ON cases (status, rule);
+CREATE INDEX cases_by_growth ON cases (growth) WHERE growth IS NOT NULL;
+CREATE INDEX subjects_by_growth ON subjects (growth) WHERE growth IS NOT NULL;
 CREATE INDEX cases_by_outcome ON cases (rule, outcome) WHERE outcome IS NOT NULL;
 CREATE INDEX cases_by_snooze ON cases (snoozed_until) WHERE snoozed_until IS NOT NULL;
 CREATE INDEX subjects_by_change ON subjects (change);

@@ -13,6 +13,7 @@ from schemas.case import Group
 from schemas.payment import dollars
 from service.queue.agreement import KsqldbRow, difference_of, engines_of
 from service.queue.decisions import TRUE_OUTCOMES, silence_key
+from service.queue.exemptions import Exemption
 from service.queue.query import Cursor, QueueQuery
 from service.queue.view import LAST_CHANGE, QueueView
 
@@ -165,6 +166,19 @@ def effective(view: QueueView, decision_ids: Mapping[str, str]) -> set[str]:
     return {case_id for case_id, decision_id in rows if decision_ids[case_id] == decision_id}
 
 
+def exemptions(view: QueueView) -> list[JsonObject]:
+    """Return all exemptions, those that hold first, the latest of them first; `live`: it holds now."""
+    sql = "SELECT live AND until > ?, body FROM exemptions ORDER BY 1 DESC, time DESC, exemption_id"
+    rows = view.read(sql, [int(time.time() * 1000)])
+    return [{**_decode_members(body), "live": bool(live)} for live, body in rows]
+
+
+def exemption(view: QueueView, exemption_id: str) -> Exemption | None:
+    """Return an exemption that nobody has ended; None without one."""
+    rows = view.read("SELECT body FROM exemptions WHERE exemption_id = ? AND live", [exemption_id])
+    return msgspec.json.decode(rows[0][0], type=Exemption) if rows else None
+
+
 def related(view: QueueView, case_id: str) -> list[JsonObject]:
     """Return other cases of the same payor or the same payee, the latest first, without their payments."""
     sql = f"""
@@ -185,7 +199,9 @@ def counts(view: QueueView, query: QueueQuery) -> JsonObject:
     """Count what matches, by status and by rule; a subject counts for each of its rules."""
     where, values = query.where(agreement_now(view))
     rule = "rule" if query.table == "cases" else "rules"
-    sql = f"SELECT status, {rule}, count(*) FROM {query.table} WHERE {where} GROUP BY 1, 2"
+    # The + keeps SQLite from grouping by an index, for whose every entry it would have to look up the row.
+    group = f"status, {rule}" if where == "1" else f"+status, +{rule}"
+    sql = f"SELECT status, {rule}, count(*) FROM {query.table} WHERE {where} GROUP BY {group}"
     status: defaultdict[str, int] = defaultdict(int)
     rules: defaultdict[str, int] = defaultdict(int)
     for line_status, line_rules, number in view.read(sql, values):

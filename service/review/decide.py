@@ -1,6 +1,5 @@
 """Handlers of decisions: on a case, on a subject, and on many at once."""
 
-import re
 import time
 import uuid
 from collections.abc import Sequence
@@ -11,10 +10,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from schemas.payment import payment_error
-from service.access.authentication import IDENTITY
-from service.http.bodies import JSON, media_type, read_body
-from service.http.problems import ErrorItem, Problem
+from service.http.problems import Problem
 from service.http.request_ids import record_headers
 from service.http.responses import json_response
 from service.metrics import METRICS
@@ -34,15 +30,14 @@ from service.queue.reads import NUMBERS, JsonObject
 from service.review.cases import no_such_case, read_case, read_subject, versioned_response
 from service.review.presentation import present_case
 from service.review.reading import read_view
+from service.review.request_bodies import if_match, invalid, read_body_as, reviewer_of
 from service.settings import SETTINGS
 
-MAX_BODY_BYTES = 64 * 1024
 MAX_CASES = 500
 MAX_TRIES = 5
 """How often a decision that named no version is written again because another one came first."""
 RECENT_MS = 600_000
 """A subject's latest decision explains a conflict if it is not older: its version says that it changed, not by whom."""
-_ETAG = re.compile(r'(?:W/)?"?([0-9]{1,16})"?')
 
 T = TypeVar("T", bound=DecisionRequest)
 
@@ -80,7 +75,7 @@ async def decide_case(request: web.Request) -> web.Response:
     """Answer POST /review-queue/{case_id}/decisions."""
     case_id = request.match_info["case_id"]
     decision = await _read_request(request, DecisionRequest)
-    [problem] = await _decide(request, [Target(case_id, _if_match(request))], decision)
+    [problem] = await _decide(request, [Target(case_id, if_match(request))], decision)
     if problem is not None:
         raise problem
     return versioned_response(await read_case(request.app, case_id), status=201)
@@ -90,7 +85,7 @@ async def decide_subject(request: web.Request) -> web.Response:
     """Answer POST /review-queue/subjects/{subject_id}/decisions: on each of its cases that the decision concerns."""
     subject_id = request.match_info["subject_id"]
     decision = await _read_request(request, DecisionRequest)
-    [problem] = await _decide_subjects(request, [SubjectTarget(subject_id, _if_match(request))], decision)
+    [problem] = await _decide_subjects(request, [SubjectTarget(subject_id, if_match(request))], decision)
     if problem is not None:
         raise problem
     return versioned_response(await read_subject(request.app, subject_id), status=201)
@@ -100,12 +95,12 @@ async def decide_many(request: web.Request) -> web.Response:
     """Answer POST /review-queue/decisions: what became of each, in order."""
     decision = await _read_request(request, BulkDecisionRequest)
     if bool(decision.cases) == bool(decision.subjects):
-        raise _invalid("cases", "names no case; or cases and subjects, of which a request has one kind")
+        raise invalid("cases", "names no case; or cases and subjects, of which a request has one kind")
     if decision.subjects:
         return await _decide_many_subjects(request, decision)
     targets = [Target(target.case_id, target.version) for target in decision.cases]
     if len({target.case_id for target in targets}) < len(targets):
-        raise _invalid("cases", "names a case more than once")
+        raise invalid("cases", "names a case more than once")
     problems = await _decide(request, targets, decision)
     cases = await read_view(request.app, reads.cases, [target.case_id for target in targets])
     versions = {case_id: case["version"] for case_id, case in cases.items()}
@@ -116,7 +111,7 @@ async def decide_many(request: web.Request) -> web.Response:
 async def _decide_many_subjects(request: web.Request, decision: BulkDecisionRequest) -> web.Response:
     ids = [target.subject_id for target in decision.subjects]
     if len(set(ids)) < len(ids):
-        raise _invalid("subjects", "names a subject more than once")
+        raise invalid("subjects", "names a subject more than once")
     problems = await _decide_subjects(request, decision.subjects, decision)
     cases = await read_view(request.app, subject_reads.case_versions, ids)
     versions = {subject_id: version for subject_id, (version, _) in cases.items()}
@@ -284,46 +279,10 @@ def _faster(entry: JsonObject) -> str:
 
 async def _read_request(request: web.Request, kind: type[T]) -> T:
     """Read what the body asks for; raises Problem."""
-    if media_type(request.headers.get("Content-Type", ""))[0] != JSON:
-        raise Problem(415, "unsupported-media-type", f"a decision is {JSON}", headers={"Accept": JSON})
-    body = await read_body(request, MAX_BODY_BYTES, request.app[SETTINGS].service.body_timeout)
-    try:
-        decision: T = msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        violation = payment_error(error)
-        raise _invalid(violation.field, violation.reason) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(400, "malformed-decision", str(error), title="Malformed decision") from None
-    decision = msgspec.structs.replace(decision, reviewer=_reviewer(request, decision.reviewer))
+    decision = await read_body_as(request, kind)
+    decision = msgspec.structs.replace(decision, reviewer=reviewer_of(request, decision.reviewer))
     try:
         check(decision, int(time.time() * 1000))
     except InvalidDecision as error:
-        raise _invalid(error.field, str(error)) from None
+        raise invalid(error.field, str(error)) from None
     return decision
-
-
-def _reviewer(request: web.Request, name: str) -> str:
-    """The name that the token says, or else the one in the body; raises Problem where the body says another one."""
-    identity = request.get(IDENTITY)
-    if identity is None:
-        return name
-    if name not in {"", identity.name}:
-        raise _invalid("reviewer", f"is the token's, {identity.name}: leave it out")
-    return str(identity.name)
-
-
-def _invalid(field: str | None, detail: str) -> Problem:
-    errors = [ErrorItem(detail, pointer=f"#/{field}")] if field else None
-    text = f"{field}: {detail}" if field else detail
-    return Problem(422, "invalid-decision", text, title="Invalid decision", field=field, errors=errors)
-
-
-def _if_match(request: web.Request) -> int | None:
-    """The version in If-Match (RFC 9110, section 13.1.1), None without one."""
-    text = request.headers.get("If-Match", "*").strip()
-    if text == "*":
-        return None
-    version = _ETAG.fullmatch(text)
-    if version is None:
-        raise Problem(400, "malformed-request", 'If-Match is not a version, such as "170002", nor *')
-    return int(version[1])

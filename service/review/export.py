@@ -8,7 +8,7 @@ from aiohttp import web
 from service.queue import reads, subject_reads
 from service.queue.query import MAX_LIMIT, QueueQuery
 from service.queue.reads import JsonObject
-from service.review.cases import read_subject
+from service.review.cases import log_view, read_subject
 from service.review.parameters import query_of
 from service.review.presentation import present_case, present_subject
 from service.review.reading import read_view
@@ -57,6 +57,7 @@ async def export_queue(request: web.Request) -> web.StreamResponse:
 async def export_payments(request: web.Request) -> web.StreamResponse:
     """Answer GET /review-queue/subjects/{subject_id}/payments.csv."""
     subject = await read_subject(request.app, request.match_info["subject_id"])
+    log_view(request, subject_id=subject["subject_id"])
     response = await _begin(request, "payments.csv", PAYMENT_COLUMNS)
     await response.write(csv_lines(_row(PAYMENT_COLUMNS, payment) for payment in subject["payments"]))
     await response.write_eof()

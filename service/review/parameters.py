@@ -114,7 +114,7 @@ _COMMON = {
     "max_total": Filter("+total_cents <= ?", _cents),
     "last_payment_from": Filter("+last_payment_at >= ?", _time),
     "last_payment_to": Filter("+last_payment_at < ?", _time),
-    "grown": Filter("growth IS NOT NULL", _true),
+    "grown": Filter("growth > ''", _true),
     "overdue": Filter("+fired_at < ? AND +status IN ('open', 'in_review')", _true),
 }
 _ACCOUNTS = {

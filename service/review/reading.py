@@ -10,6 +10,7 @@ from aiohttp import web
 from service.http.problems import unavailable
 from service.queue.consumer import QUEUE_READER
 from service.queue.database import Damaged
+from service.queue.decision_log import DECISION_LOG
 from service.queue.view import QUEUE_VIEW, QueueView
 
 P = ParamSpec("P")
@@ -20,6 +21,7 @@ async def read_view(
     app: web.Application, read: Callable[Concatenate[QueueView, P], T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
     """Call a function of `service.queue.reads` or its like; raises Problem (503) where the view cannot be read now."""
+    await app[DECISION_LOG].catch_up()
     try:
         return await asyncio.to_thread(read, app[QUEUE_VIEW], *args, **kwargs)
     except Damaged:

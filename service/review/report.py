@@ -14,7 +14,7 @@ from aiohttp import web
 
 from service.http.security_headers import POLICY
 from service.queue.reads import JsonObject
-from service.review.cases import read_subject
+from service.review.cases import log_view, read_subject
 from service.review.spreadsheet import visible
 
 PRINTED = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -47,6 +47,7 @@ _PAGE = """<!doctype html>
 async def show_report(request: web.Request) -> web.Response:
     """Answer GET /review-queue/subjects/{subject_id}/report."""
     subject = await read_subject(request.app, request.match_info["subject_id"])
+    log_view(request, subject_id=subject["subject_id"])
     page = render(subject, datetime.now(UTC))
     return web.Response(text=page, content_type="text/html", charset="utf-8", headers={POLICY: PRINTED})
 

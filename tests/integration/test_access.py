@@ -30,7 +30,11 @@ from tests.integration.serving import Client, case, payor_of_this_test, put_case
 from tests.issuer import Key, Published, trusting
 
 ADDRESSES = [
-    (route.method, route.path.format(case_id="nobody", file="underten.css"), scope)
+    (
+        route.method,
+        route.path.format(case_id="nobody", subject_id="nobody", exemption_id="nobody", file="underten.css"),
+        scope,
+    )
     for scope, routes in routes_by_scope().items()
     for route in routes
     if not route.path.endswith("/events")  # it would never end

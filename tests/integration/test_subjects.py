@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from structlog.testing import capture_logs
 
 from schemas.kafka.settings import KafkaSettings
 from schemas.registry import RegistrySettings
@@ -216,3 +217,86 @@ async def test_the_queue_by_subject_is_a_table_and_counted_and_followed(desk: Cl
     assert content.startswith(b"\xef\xbb\xbfsubject_id,")
     [row] = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
     assert (row["payor_account_no"], row["payment_count"], row["total_amount"]) == (str(payor), "3", "12000.03")
+
+
+async def test_whoever_looks_at_a_subject_is_in_the_log(
+    kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
+) -> None:
+    payor = payor_of_this_test()
+    await put_cases(kafka, case(payor))
+    for wanted in (True, False):
+        async with serving(kafka, registry, tmp_path / "view.sqlite", log_views=wanted) as client:
+            subject_id = (await subject_of(client, payor, 1))["subject_id"]
+            with capture_logs() as logs:
+                await shown(client, subject_id)
+                async with client.get(f"/review-queue/{case(payor)['case_id']}") as response:
+                    assert response.status == 200
+        views = [entry for entry in logs if entry["event"] == "viewed"]
+        assert [entry.get("subject_id") or entry.get("case_id") for entry in views] == (
+            [subject_id, case(payor)["case_id"]] if wanted else []
+        )
+
+
+async def test_a_decision_is_seen_at_once_by_the_other_processes_of_the_port(
+    kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
+) -> None:
+    payor = payor_of_this_test()
+    view = tmp_path / "view.sqlite"
+    async with (
+        serving(kafka, registry, view, share_port=True) as one,
+        serving(kafka, registry, view, share_port=True) as other,
+    ):
+        await put_cases(kafka, *(case(payor, number) for number in range(20)))
+        line = await subject_of(one, payor, 20)
+        await subject_of(other, payor, 20)
+        for turn in range(10):
+            client, witness = (one, other) if turn % 2 else (other, one)
+            status, _ = await decide(client, line["subject_id"], "claim", f"r{turn}") if turn == 0 else (201, {})
+            assert status == 201
+            note = f"note {turn}"
+            assert (await decide(client, line["subject_id"], "note", "ann", note=note))[0] == 201
+            history = (await shown(witness, line["subject_id"]))["history"]
+            assert [entry["note"] for entry in history if entry["decision"] == "note"][-1] == note
+
+
+async def exempt(client: Client, **changes: Any) -> tuple[int, Json]:
+    until_ms = int(time.time() * 1000) + DAY_MS
+    body = {"reason": "payroll", "until": until_ms, "max_total": "20000.00", "reviewer": "ann", **changes}
+    async with client.post("/review-queue/exemptions", json=body) as response:
+        return response.status, await response.json(content_type=None)
+
+
+async def test_an_account_is_exempt_before_its_first_case_up_to_a_sum_and_until_somebody_ends_it(
+    desk: Client, kafka: KafkaSettings
+) -> None:
+    payor = payor_of_this_test()
+    status, made = await exempt(desk, group={"payor_account_no": payor})
+    assert (status, made["reviewer"], made["ended"]) == (201, "ann", False)
+    await put_cases(kafka, case(payor), case(payor, 1, total_amount="20000.01"))
+    line = await subject_of(desk, payor, 2)
+    assert {each["status"] for each in line["cases"]} == {"snoozed", "open"}
+    async with desk.get("/review-queue/exemptions") as response:
+        [listed] = [each for each in (await response.json())["items"] if each["exemption_id"] == made["exemption_id"]]
+    assert (listed["live"], listed["reason"]) == (True, "payroll")
+    address = f"/review-queue/exemptions/{made['exemption_id']}/end"
+    for expected in (200, 404):
+        async with desk.post(address, json={"reviewer": "bob", "note": "it was not"}) as response:
+            assert response.status == expected
+    line = await subject_of(desk, payor, 2)
+    assert {each["status"] for each in line["cases"]} == {"open"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"group": {}}, "group"),
+        ({"group": {"payee_bank": "B"}}, "group"),
+        ({"group": {"payor_account_no": 1}, "until": 1}, "until"),
+        ({"group": {"payor_account_no": 1}, "max_total": "many"}, "max_total"),
+        ({"group": {"payor_account_no": 1}, "reviewer": ""}, "reviewer"),
+        ({"group": {"payor_account_no": 1}, "reason": " "}, "reason"),
+    ],
+)
+async def test_an_exemption_that_makes_no_sense_names_its_field(desk: Client, changes: Json, field: str) -> None:
+    status, problem = await exempt(desk, **changes)
+    assert (status, problem["field"]) == (422, field)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.codecs import decode_posted, schema_text
 from schemas.errors import PaymentError, UndecodableError
-from schemas.payment import AMOUNT_MAX, FIELDS, INT32_MAX, Payment, cents, dollars
+from schemas.payment import AMOUNT_MAX, FIELDS, INT32_MAX, ForeignPayment, Payment, cents, dollars, to_payment
 
 GOOD = {
     "id": "6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b",
@@ -38,6 +38,7 @@ def posted(**changes: object) -> bytes:
         {"payee_bank": "x" * 140, "payment_method": "y" * 35},
         {"id": GOOD["id"].upper()},
         {"payee_bank": "Österreichische 银行"},
+        {"payee_bank": "みずほ\u3000銀行", "payment_method": "a\u00a0b"},
     ],
 )
 def test_what_lies_on_a_limit_is_valid(change: dict[str, object]) -> None:
@@ -96,6 +97,16 @@ def test_what_is_no_number_is_an_error_of_its_field(number: str) -> None:
 def test_what_is_no_json_object_is_an_error(body: bytes) -> None:
     with pytest.raises(PaymentError):
         decode_posted(body)
+
+
+@pytest.mark.parametrize("field", ["payee_bank", "payment_method"])
+@pytest.mark.parametrize("char", ["\0", "\n", "\t", "\x7f", "\u200b", "\u200d", "\u202e", "\ufeff", "\u2028", "\ue000"])
+def test_what_nobody_sees_is_refused_where_it_is_posted_and_read_where_others_wrote_it(field: str, char: str) -> None:
+    for text in (f"{char}=1+1", f"First{char}Bank", char):
+        with pytest.raises(PaymentError, match=f"U\\+{ord(char):04X}|blank") as caught:
+            decode_posted(posted(**{field: text}))
+        assert caught.value.field == field
+    assert to_payment({**GOOD, field: f"First{char}Bank"}, ForeignPayment)
 
 
 @given(st.binary())

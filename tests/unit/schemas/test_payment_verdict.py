@@ -28,7 +28,10 @@ values = (
     | integers.map(lambda number: f"{number}.0")
     | integers.map(lambda number: f"{number}.5")
     | numbers
-    | st.text(max_size=150).map(json.dumps)
+    # What nobody sees is refused where it is posted, and read where other producers wrote it: see test_payment.
+    | st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"]), max_size=150).map(
+        json.dumps
+    )
     | st.uuids().map(lambda uuid: json.dumps(str(uuid)))
     | st.sampled_from(["null", "true", "[]", "{}", '" "', '"\\u005c"', '"a\\"b"'])
 )

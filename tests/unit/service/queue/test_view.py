@@ -413,6 +413,48 @@ def test_a_snooze_does_not_silence_a_case_above_its_ceiling(view: QueueView) -> 
     }
 
 
+def exemption(at: int, **changes: Any) -> TopicRecord:
+    body = {
+        "exemption_id": "e1",
+        "group": {"payor_account_no": 0},
+        "rules": [],
+        "reason": "payroll",
+        "reviewer": "ann",
+        "time": at,
+        "until": 2**47,
+        "max_total": "50000.00",
+        **changes,
+    }
+    return TopicRecord(0, at, b"e1", json.dumps(body).encode())
+
+
+def test_an_exemption_silences_cases_before_and_after_it_until_it_is_ended(view: QueueView) -> None:
+    view.apply([record(case(0))], {Q[0]: 1}, decisions=[exemption(1)])
+    view.apply([record(case(3)), record(case(1)), record(case(6, total_amount="50000.01"))], {Q[0]: 4})
+    assert {item["window_start"]: item["status"] for item in listed(view)} == {
+        0: "snoozed",
+        3000: "snoozed",
+        1000: "open",
+        6000: "open",
+    }
+    assert [(each["reviewer"], each["live"]) for each in decoded(reads.exemptions(view))] == [("ann", True)]
+    view.apply([], {}, decisions=[exemption(2, ended=True, reviewer="bob")])
+    assert {item["status"] for item in listed(view)} == {"open"}
+    assert reads.exemption(view, "e1") is None
+    assert [(each["reviewer"], each["live"]) for each in decoded(reads.exemptions(view))] == [("bob", False)]
+
+
+def test_an_exemption_that_is_over_silences_nothing_any_more(view: QueueView) -> None:
+    view.apply([record(case(0))], {Q[0]: 1}, decisions=[exemption(1)])
+    assert view.wake(2**47) == 1
+    assert listed(view)[0]["status"] == "open"
+
+
+def decoded(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    content: list[dict[str, Any]] = json.loads(msgspec.json.encode(items))
+    return content
+
+
 def test_of_a_cases_records_in_a_batch_the_last_one_that_makes_sense_counts(view: QueueView) -> None:
     good = [record(case(total_amount=f"1000{n}.00"), offset=n) for n in range(3)]
     assert view.apply([*good, TopicRecord(0, 3, good[0].key, b"{}")], {Q[0]: 4}) == 1

@@ -1,0 +1,57 @@
+"""The ends of `review_decisions` as far as the processes of one port have written it, in a file that they share.
+
+A reviewer decides over one connection and looks over another, which another process may serve. So whoever reads waits
+until its own view holds what any of them has written. In memory (mmap), so that looking costs nothing.
+"""
+
+import fcntl
+import mmap
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+MAX_PARTITIONS = 1024
+_BYTES = 8
+
+
+class SharedEnds:
+    """By partition, the offset after the last decision; a file for each topic id, as another topic begins at 0."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._maps: dict[str, mmap.mmap] = {}
+
+    def put(self, topic_id: str, ends: Mapping[int, int]) -> None:
+        """Move partitions' ends forward."""
+        shared = self._map(topic_id)
+        with (self._folder / f"{topic_id}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            offsets = memoryview(shared).cast("Q")
+            for partition, end in ends.items():
+                if partition < MAX_PARTITIONS:
+                    offsets[partition] = max(offsets[partition], end)
+            offsets.release()
+
+    def get(self, topic_id: str) -> dict[int, int]:
+        """Return the ends of the partitions that have any."""
+        offsets = memoryview(self._map(topic_id)).cast("Q")
+        ends = {partition: end for partition, end in enumerate(offsets) if end}
+        offsets.release()
+        return ends
+
+    def close(self) -> None:
+        """Close the files."""
+        for shared in self._maps.values():
+            shared.close()
+        self._maps.clear()
+
+    def _map(self, topic_id: str) -> mmap.mmap:
+        if topic_id not in self._maps:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self._folder / topic_id, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                os.ftruncate(handle, MAX_PARTITIONS * _BYTES)  # keeps what is there
+                self._maps[topic_id] = mmap.mmap(handle, MAX_PARTITIONS * _BYTES)
+            finally:
+                os.close(handle)
+        return self._maps[topic_id]
