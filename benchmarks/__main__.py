@@ -8,7 +8,7 @@ from multiprocessing import get_context
 import cyclopts
 from rich.console import Console
 
-from benchmarks import edge, latency, stages, windows
+from benchmarks import edge, latency, ledger, stages
 from benchmarks.results import Result, keep, show
 from benchmarks.servers import quiet
 
@@ -19,11 +19,11 @@ BENCHMARKS: tuple[Callable[[], list[Result]], ...] = (
     edge.batches_without_receipts,
     stages.against_kafka_streams,
     stages.against_python_peers,
-    stages.as_windows_grow,
+    stages.as_the_ledger_grows,
     latency.posted_to_readable,
     stages.two_workers,
-    windows.memory_per_window,
-    windows.restored_per_second,
+    ledger.memory_per_payment,
+    ledger.restored_per_second,
 )
 
 SCREEN = Console(stderr=True)

@@ -17,7 +17,7 @@ from benchmarks.peers.running import Peer, PeerFailed, PeerMissing, run
 from benchmarks.results import Result, at_least, at_least_times, skipped
 from benchmarks.servers import Servers, servers
 from benchmarks.workers import FraudWorker, await_read
-from fraud.detection.topology import DETECT, NORMALISE
+from fraud.detection.topology import BY_PAYOR
 from schemas.kafka.topics import REVIEW_QUEUE
 from schemas.registry import Registry
 
@@ -29,7 +29,7 @@ FOR_WORKERS = int(600_000 * SCALE)
 ROUNDS = 3
 TIMEOUT_SECONDS = 900.0
 FEW, MANY, MOST = int(10_000 * SCALE), int(300_000 * SCALE), PAYMENTS
-"""Open windows: where the first stretch begins, how long a stretch is, how many there are at the end."""
+"""Payments in the ledger: where the first stretch begins, how long a stretch is, how many there are at the end."""
 
 OURS = "payments per CPU second, both stages, exactly once"
 
@@ -48,7 +48,7 @@ def ours(running: Servers, app: str, payments: int, pairs: int) -> float:
     """Payments per CPU second of one process with both stages, its start included."""
     asyncio.run(backlog.make_topics(running.kafka))
     worker = FraudWorker(running, app, "run")
-    await_read([worker], DETECT, 2 * payments, TIMEOUT_SECONDS)
+    await_read([worker], BY_PAYOR, payments, TIMEOUT_SECONDS)
     rate = payments / worker.cpu_seconds()
     worker.stop()
     _check(app, cases.count(running.kafka, REVIEW_QUEUE), pairs)
@@ -100,36 +100,33 @@ def _taking_turns(goals: Mapping[Peer, float], payments: int) -> list[Result]:
     ]
 
 
-def as_windows_grow() -> list[Result]:
-    """Detect alone while its windows grow: payments per CPU second at the end against the beginning."""
+def as_the_ledger_grows() -> list[Result]:
+    """The stage by payor while its ledger grows: payments per CPU second at the end against the beginning."""
     with servers() as running:
         fill(running, PAYMENTS, PAYMENTS)
-        normalising = FraudWorker(running, "growing", "normalise")
-        await_read([normalising], NORMALISE, PAYMENTS, TIMEOUT_SECONDS)
-        normalising.stop()
-        worker = FraudWorker(running, "growing", "detect")
+        worker = FraudWorker(running, "growing", "normalise")
         first = _stretch(worker, FEW, FEW + MANY)
         last = _stretch(worker, MOST - MANY, MOST)
-        name = f"payments per CPU second of detect with {MOST - MANY:,} to {MOST:,} open windows"
+        name = f"payments per CPU second with {MOST - MANY:,} to {MOST:,} payments in the ledger"
         return [at_least(name, last, f"with {FEW:,} to {FEW + MANY:,}", first, 0.75)]
 
 
 def _stretch(worker: FraudWorker, begin: int, end: int) -> float:
-    """Windows opened, each by a payment, per CPU second while there are about so many."""
-    windows, cpu = _await_windows(worker, begin)
-    more, cpu_then = _await_windows(worker, end)
-    return (more - windows) / (cpu_then - cpu)
+    """Payments per CPU second while the ledger has about so many."""
+    payments, cpu = _await_payments(worker, begin)
+    more, cpu_then = _await_payments(worker, end)
+    return (more - payments) / (cpu_then - cpu)
 
 
-def _await_windows(worker: FraudWorker, count: int) -> tuple[float, float]:
-    """Wait for this many open windows; their number then, and the CPU seconds until then."""
+def _await_payments(worker: FraudWorker, count: int) -> tuple[float, float]:
+    """Wait for this many payments in the ledger; their number then, and the CPU seconds until then."""
     until = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < until:
         cpu = worker.cpu_seconds()
-        if (windows := worker.figures()["underten_windows_open", "structuring"]) >= count:
-            return windows, cpu
+        if (payments := worker.figures()["underten_ledger_payments", BY_PAYOR]) >= count:
+            return payments, cpu
         time.sleep(0.05)
-    raise TimeoutError(f"not {count:,} windows within {TIMEOUT_SECONDS:.0f} s")
+    raise TimeoutError(f"not {count:,} payments within {TIMEOUT_SECONDS:.0f} s")
 
 
 def two_workers() -> list[Result]:
@@ -146,8 +143,8 @@ def _wall_rate(running: Servers, number: int, count: int) -> float:
     """From the moment when each worker has its tasks until all is read."""
     asyncio.run(backlog.make_topics(running.kafka))
     workers = [FraudWorker(running, f"scale-{number}-{count}", "run") for _ in range(count)]
-    began, already = time.monotonic(), sum(worker.read(DETECT) for worker in workers)
-    ended = await_read(workers, DETECT, 2 * FOR_WORKERS, TIMEOUT_SECONDS)
+    began, already = time.monotonic(), sum(worker.read(BY_PAYOR) for worker in workers)
+    ended = await_read(workers, BY_PAYOR, FOR_WORKERS, TIMEOUT_SECONDS)
     for worker in workers:
         worker.stop()
-    return (2 * FOR_WORKERS - already) / 2 / (ended - began)
+    return (FOR_WORKERS - already) / (ended - began)

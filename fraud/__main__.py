@@ -9,8 +9,8 @@ from fraud.commands.evaluate import evaluate
 from fraud.commands.ksql import ksql
 from fraud.commands.replay import replay
 from fraud.commands.rules import rules
-from fraud.detection.detect import detect_stage
-from fraud.detection.normalise import normalise_stage
+from fraud.detection.detect import stages
+from fraud.detection.topology import BY_PAYEE, BY_PAYOR
 from fraud.rules import load
 from fraud.run import run_stages
 from fraud.settings import Settings
@@ -34,31 +34,30 @@ cli.command(replay)
 
 @cli.command
 def run(settings: Settings | None = None) -> None:
-    """Run both stages, normalise and detect, in one process."""
-    _run(settings or Settings(), "normalise", "detect")
+    """Run both stages, by payor and by payee, in one process."""
+    _run(settings or Settings(), BY_PAYOR, BY_PAYEE)
 
 
 @cli.command
 def normalise(settings: Settings | None = None) -> None:
-    """Run the first stage alone: three formats in, one out, keyed by payor and by payee."""
-    _run(settings or Settings(), "normalise")
+    """Run the stage by payor alone: it reads the raw topics, judges by rules that look at a payor, and sends on what
+    rules that look at a payee count.
+    """
+    _run(settings or Settings(), BY_PAYOR)
 
 
 @cli.command
 def detect(settings: Settings | None = None) -> None:
-    """Run the second stage alone: payments in, cases out."""
-    _run(settings or Settings(), "detect")
+    """Run the stage by payee alone: it judges what the stage by payor sends on, by rules that look at a payee."""
+    _run(settings or Settings(), BY_PAYEE)
 
 
 def _run(settings: Settings, *names: str) -> None:
     configure_logs(settings.logs)
-    registry = Registry(settings.registry)
-    stages = {
-        "normalise": normalise_stage(registry, int(settings.fraud.fraud_drift_seconds * 1000)),
-        "detect": detect_stage(load(settings.fraud.fraud_rules), registry),
-    }
+    drift_ms = int(settings.fraud.fraud_drift_seconds * 1000)
+    both = stages(load(settings.fraud.fraud_rules), Registry(settings.registry), drift_ms)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(run_stages([stages[name] for name in names], settings))
+        runner.run(run_stages([both[name] for name in names], settings))
 
 
 def main() -> int:

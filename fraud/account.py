@@ -1,7 +1,7 @@
 """One account, and which records on the topics are about it. Pure: records in, a verdict out.
 
-A payment is an account's by its key; a case by its group, or because it lists one of the account's payments; a decision
-by its group or its case.
+A payment is an account's by its columns; a case by its group, or because it lists one of the account's payments; a
+decision by its group or its case.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,6 @@ from fraud.bank_names import fold_bank
 from fraud.detection.partition_keys import payee_key, payor_key
 from schemas import wire_format
 from schemas.case import CaseError, decode_case
-from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -24,20 +23,18 @@ class Account(NamedTuple):
     """A payor, or a payee: an account number at a bank. `columns` are those of a rule's group."""
 
     columns: dict[str, int | str]
-    topic: str
-    """The topic that is keyed by accounts of this kind."""
     key: bytes
 
     @classmethod
     def of_payor(cls, number: int) -> Self:
         """Who pays."""
-        return cls({"payor_account_no": number}, PAYMENTS, payor_key(number))
+        return cls({"payor_account_no": number}, payor_key(number))
 
     @classmethod
     def of_payee(cls, bank: str, number: int) -> Self:
         """Who is paid."""
         columns: dict[str, int | str] = {"payee_bank": fold_bank(bank), "payee_account_no": number}
-        return cls(columns, PAYMENTS_BY_PAYEE, payee_key(bank, number))
+        return cls(columns, payee_key(bank, number))
 
     def names(self, fields: object) -> bool:
         """Whether a group, or a payment, is this account's, whichever way its bank is spelled."""

@@ -15,10 +15,13 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from fraud.detection.packed import pack, unpack
+from fraud.detection.packed import Origin, pack, unpack
+from fraud.detection.partition_keys import account_of
+from fraud.once import Repeated, TaskWindows
 from fraud.recorded import RecordedPayment
 from fraud.rules import Emit, Rule
-from fraud.windows import Group, RuleWindows, Window
+from fraud.windows import Group, Outcome, RuleWindows, Window
+from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE
 from schemas.payment import dollars
 
 
@@ -36,6 +39,9 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     row_timestamp: int
 
 
+_ACCOUNTS = {topic: account_of(topic) for topic in (PAYMENTS, PAYMENTS_BY_PAYEE)}
+
+
 class Replay:
     """All tasks of some rules, and what has been counted so far."""
 
@@ -45,31 +51,43 @@ class Replay:
         self.payments = 0
         self.late_payments = 0
         """Payments that came too late for a window of some rule."""
+        self.repeated_payments = 0
+        """Payments that came again with an id that was counted already."""
         self.late: Counter[str] = Counter()
         """Per rule, how often a payment came too late for a window."""
         self.rows: Counter[str] = Counter()
-        self._tasks: dict[tuple[str, int | None], RuleWindows] = {}
-        self._tasks_of: dict[tuple[str, int], list[RuleWindows]] = {}
+        self._tasks: dict[tuple[str, int | None], TaskWindows] = {}
 
     def add(self, payment: RecordedPayment) -> Iterator[Row]:
         """The rows that a payment brings about, rules in their order."""
+        origin = Origin(payment.topic, payment.partition, payment.offset)
+        packed = pack(payment, payment.timestamp, self.payments, origin)
         self.payments += 1
-        was_late = False
-        changes = self.emit == "changes"
-        packed = pack(payment, payment.timestamp, payment.topic)
-        for windows in self._tasks_of.get((payment.topic, payment.partition)) or self._meet(payment):
-            outcomes = windows.add(payment, payment.timestamp, packed)
-            for start, group, window in outcomes:
-                if window is None:
-                    self.late[windows.rule.name] += 1
-                    was_late = True
-                elif changes and windows.fires(window):
-                    yield self._row(windows.rule, start, group, window)
-            if outcomes:
-                for start, group, window in windows.close():
-                    if not changes and windows.fires(window):
-                        yield self._row(windows.rule, start, group, window)
-        self.late_payments += was_late
+        judged: dict[str, tuple[RuleWindows, Sequence[Outcome]]] = {}
+        repeated = False
+        for topic in (PAYMENTS, PAYMENTS_BY_PAYEE):
+            windows_of_task = self._task(topic, payment)
+            outcomes = windows_of_task.add(_ACCOUNTS[topic](payment), payment.id, payment, payment.timestamp, packed)
+            if isinstance(outcomes, Repeated):
+                repeated = True
+                outcomes = [(windows, ()) for windows in windows_of_task if windows.takes(payment.payment_amount)]
+            judged |= {windows.rule.name: (windows, its_outcomes) for windows, its_outcomes in outcomes}
+        self.repeated_payments += repeated
+        self.late_payments += any(window is None for _, outcomes in judged.values() for _, _, window in outcomes)
+        for rule in self.rules:
+            if rule.name in judged:
+                yield from self._rows(*judged[rule.name])
+
+    def _rows(self, windows: RuleWindows, outcomes: Sequence[Outcome]) -> Iterator[Row]:
+        """The rows of one rule: for each window that fires, or (EMIT FINAL) that has closed and fires."""
+        for start, group, window in outcomes:
+            if window is None:
+                self.late[windows.rule.name] += 1
+            elif self.emit == "changes" and windows.fires(window):
+                yield self._row(windows.rule, start, group, window)
+        for start, group, window in windows.close():
+            if self.emit == "final" and windows.fires(window):
+                yield self._row(windows.rule, start, group, window)
 
     def _row(self, rule: Rule, start: int, group: Group, window: Window) -> Row:
         self.rows[rule.name] += 1
@@ -81,22 +99,23 @@ class Replay:
             payment_count=window.payment_count,
             total_amount=dollars(window.total_cents),
             max_amount=window.max_amount,
-            payment_ids=[payment.id for payment in unpack(window.pieces(), window.listed)],
+            payment_ids=[payment.id for payment in unpack(window.payments)],
             row_timestamp=window.last_at,
         )
 
     def open_windows(self) -> Counter[str]:
         """Per rule, the windows that have not closed."""
         counts: Counter[str] = Counter()
-        for (rule, _), windows in self._tasks.items():
-            counts[rule] += len(windows)
+        for task in self._tasks.values():
+            for windows in task:
+                counts[windows.rule.name] += len(windows)
         return counts
 
-    def _meet(self, payment: RecordedPayment) -> list[RuleWindows]:
-        """The tasks, one per rule, of a topic and partition that had not been seen yet."""
-        found = []
-        for rule in self.rules:
-            task = rule.name, payment.partition if payment.topic == rule.input_topic else None
-            found.append(self._tasks.setdefault(task, RuleWindows(rule, self.emit)))
-        self._tasks_of[payment.topic, payment.partition] = found
-        return found
+    def _task(self, input_topic: str, payment: RecordedPayment) -> TaskWindows:
+        """The task in which rules that read a topic meet a payment."""
+        number = payment.partition if payment.topic == input_topic else None
+        task = self._tasks.get((input_topic, number))
+        if task is None:
+            rules = [rule for rule in self.rules if rule.input_topic == input_topic]
+            task = self._tasks[input_topic, number] = TaskWindows(rules, self.emit)
+        return task

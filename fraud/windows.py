@@ -1,8 +1,7 @@
 """The windowed aggregation of a rule, as ksqlDB and Kafka Streams do it.
 
-These are the points of docs/windows.md in code; the numbers in comments are theirs. It is pure: no
-I/O, no clock, no Kafka. One `RuleWindows` is one rule in one task, that is, over one input partition. Times are ms
-since the epoch, sums are cents.
+This is docs/windows.md in code; the numbers in comments are its points. It is pure: no I/O, no clock, no Kafka. One
+`RuleWindows` is one rule in one task, that is, over one input partition. Times are ms since the epoch, sums are cents.
 
     for start, group, window in windows.add(payment, at_ms, packed):
         if window is None: ...            # late: that window had closed
@@ -14,34 +13,49 @@ since the epoch, sums are cents.
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from sys import intern
+from typing import Protocol
 
 import msgspec
 
 from fraud.bank_names import fold_bank
 from fraud.rules import Column, Emit, Rule
-from schemas.payment import Payment, cents
+from schemas.payment import cents
 
 Group = tuple[int | str, ...]
 """The values of a rule's `group_by` columns, in its order."""
 
 LISTED_MAX = 1000
 """How many payments a window lists (7: COLLECT_LIST stops there); all are counted."""
-SEGMENT_PAYMENTS = 20
-"""Payments in a sealed segment. It divides LISTED_MAX: once the list is full, the tail is empty for good."""
 
 _NEVER = 2**63
 _EXACT_CENTS = 10**14
 
 
-class Window(msgspec.Struct, gc=False, array_like=True):
+class Counted(Protocol):
+    """What a window looks at of a payment."""
+
+    @property
+    def payment_amount(self) -> float:
+        """Dollars."""
+
+    @property
+    def payor_account_no(self) -> int:
+        """Who pays."""
+
+    @property
+    def payee_bank(self) -> str:
+        """The payee's bank."""
+
+    @property
+    def payee_account_no(self) -> int:
+        """Who is paid, at that bank."""
+
+
+class Window(msgspec.Struct, gc=False):
     """The aggregate of one group in one window.
 
     `distinct` holds the values seen so far while there are fewer than `min_distinct` asks for; it is None once there
     are enough, and for rules that do not ask. Sums and counts only grow, so nothing more is needed of them.
-
-    The listed payments are `sealed` and then `tail`, see `fraud.detection.packed`. A segment never changes once it
-    is sealed: whoever keeps this state elsewhere writes each of them once, and for an update only the rest, which is
-    bounded.
     """
 
     payment_count: int
@@ -50,20 +64,11 @@ class Window(msgspec.Struct, gc=False, array_like=True):
     first_at: int
     last_at: int
     """Largest event time: ksqlDB's row timestamp (7)."""
-    tail: bytes = b""
+    payments: list[bytes]
+    """The first `LISTED_MAX` payments, packed, in order of arrival (7)."""
     distinct: set[int | str | Group] | None = None
-    reported: int = 0
-    """`payment_count` when a case was last written of this window; 0: never. For the one who writes them."""
-    sealed: list[bytes] | None = None
-
-    def pieces(self) -> list[bytes]:
-        """The listed payments, packed, in order of arrival."""
-        return [*(self.sealed or ()), self.tail]
-
-    @property
-    def listed(self) -> int:
-        """How many payments are listed."""
-        return min(self.payment_count, LISTED_MAX)
+    fired_at: int | None = None
+    """Time of the payment with which the rule first fired, in order of arrival."""
 
 
 Outcome = tuple[int, Group, Window | None]
@@ -82,13 +87,15 @@ class RuleWindows:
         self.rule = rule
         self.emit: Emit = emit
         self.stream_time = -1
-        """Largest time of a payment that passed the filter (2); -1 before the first. Set it when restoring."""
+        """Largest time of a payment that passed the filter (2); -1 before the first."""
+        self.since = 0
+        """Windows that begin before it are left alone: not all of their payments are there."""
         self._size = rule.size_ms
         self._advance = rule.advance_ms
         self._grace = rule.grace_ms(emit)
         self._from = 0.0 if rule.amount_from is None else rule.amount_from
         self._below = float("inf") if rule.amount_below is None else rule.amount_below
-        self._group_of = _getter(rule.group_by, fold_banks=rule.fold_banks)
+        self.group_of = _getter(rule.group_by, fold_banks=rule.fold_banks)
         self._bank_at = rule.group_by.index("payee_bank") if "payee_bank" in rule.group_by else None
         self._total_above = -1 if rule.total_above_cents is None else rule.total_above_cents
         self._min_payments = rule.min_payments or 1
@@ -97,22 +104,36 @@ class RuleWindows:
         self._open: dict[int, dict[Group, Window]] = {}
         self._least_start = _NEVER
 
-    def add(self, payment: Payment, at_ms: int, packed: bytes) -> Sequence[Outcome]:
+    def takes(self, amount: float) -> bool:
+        """WHERE (1): whether the rule counts payments of this amount, in dollars."""
+        return self._from <= amount < self._below
+
+    def advance(self, at_ms: int) -> None:
+        """Move stream time (2), if that is later."""
+        if at_ms > self.stream_time:  # noqa: PLR1730 - max() is a call, thrice as slow; so below
+            self.stream_time = at_ms
+
+    def holds(self, at_ms: int) -> bool:
+        """Whether a window that this time falls into is open."""
+        return at_ms - at_ms % self._advance + self._size > self.stream_time - self._grace
+
+    def add(self, payment: Counted, at_ms: int, packed: bytes) -> Sequence[Outcome]:
         """Put a payment made at `at_ms` into its windows; what became of it in each, earliest window first.
 
         `packed` is what the window lists (`fraud.detection.packed.pack`). Nothing comes back for a payment that the
         rule's filter leaves out: it does not move stream time either (1). No column of a payment is null (9).
         """
         amount = payment.payment_amount
-        if not self._from <= amount < self._below:
+        if not self.takes(amount):
             return _FILTERED_OUT
-        if at_ms > self.stream_time:  # noqa: PLR1730 - max() is a call, thrice as slow; so below
-            self.stream_time = at_ms
-        group = self._group_of(payment)
+        self.advance(at_ms)
+        group = self.group_of(payment)
         amount_cents = exact_cents(amount)
         closed_until = self.closed_until
         outcomes: list[Outcome] = []
-        for start in self._starts(at_ms):
+        for start in self.starts(at_ms):
+            if start < self.since:
+                continue
             if start + self._size <= closed_until:
                 outcomes.append((start, group, None))
                 continue
@@ -122,6 +143,8 @@ class RuleWindows:
                 window.distinct.add(self._distinct_of(payment))
                 if len(window.distinct) >= self._min_distinct:
                     window.distinct = None
+            if window.fired_at is None and self.fires(window):
+                window.fired_at = at_ms
             outcomes.append((start, group, window))
         return outcomes
 
@@ -130,7 +153,12 @@ class RuleWindows:
         """Windows that end here or earlier are closed: stream time has reached their end and grace (4)."""
         return self.stream_time - self._grace
 
-    def _starts(self, at_ms: int) -> range:
+    @property
+    def first_open(self) -> int:
+        """The start of the earliest window that is open."""
+        return max(0, (self.closed_until - self._size) // self._advance * self._advance + self._advance)
+
+    def starts(self, at_ms: int) -> range:
         """The starts of the windows that hold a time, earliest first (3)."""
         after = at_ms - self._size + self._advance
         first = after - after % self._advance if after > 0 else 0
@@ -144,7 +172,7 @@ class RuleWindows:
         window = bucket.get(group)
         if window is None:
             distinct: set[int | str | Group] | None = None if self._distinct_of is None else set()
-            window = Window(0, 0, 0.0, at_ms, at_ms, b"", distinct)
+            window = Window(0, 0, 0.0, at_ms, at_ms, [], distinct)
             bucket[self._with_shared_text(group)] = window
         return window
 
@@ -158,17 +186,6 @@ class RuleWindows:
         at = self._bank_at
         return group if at is None else (*group[:at], intern(group[at]), *group[at + 1 :])  # type: ignore[arg-type]
 
-    def put(self, start: int, group: Group, window: Window) -> None:
-        """Have a window back that was kept elsewhere, in place of the one that is there, if any."""
-        bucket = self._open.get(start)
-        if bucket is None:
-            bucket = self._new_bucket(start)
-        bucket[self._with_shared_text(group)] = window
-
-    def get(self, start: int, group: Group) -> Window | None:
-        """An open window, or one that has closed and not been taken from `close` yet."""
-        return self._open.get(start, {}).get(group)
-
     def fires(self, window: Window) -> bool:
         """HAVING (6): whether every condition of the rule holds. Once it does, it does for good."""
         return (
@@ -177,9 +194,13 @@ class RuleWindows:
             and window.distinct is None
         )
 
-    def discard(self, start: int, group: Group) -> None:
-        """Forget a window, if it is there."""
-        self._open.get(start, {}).pop(group, None)
+    def of(self, group: Group) -> dict[int, Window]:
+        """The windows of a group that are in memory, by their starts."""
+        return {start: bucket[group] for start, bucket in self._open.items() if group in bucket}
+
+    def __contains__(self, group: Group) -> bool:
+        """Whether a window of this group is in memory."""
+        return any(group in bucket for bucket in self._open.values())
 
     def close(self) -> Iterator[tuple[int, Group, Window]]:
         """The windows that stream time has closed, earliest first; each is removed as it is taken.
@@ -196,12 +217,6 @@ class RuleWindows:
                 yield start, group, bucket.pop(group)
             del self._open[start]
             self._least_start = min(self._open, default=_NEVER)
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self.stream_time = -1
-        self._open.clear()
-        self._least_start = _NEVER
 
     def window_end(self, start: int) -> int:
         """The first millisecond after a window."""
@@ -229,12 +244,7 @@ def _take(window: Window, amount: float, amount_cents: int, at_ms: int, packed: 
     elif at_ms > window.last_at:
         window.last_at = at_ms
     if count <= LISTED_MAX:
-        window.tail = b"".join((window.tail, packed))  # not +=, which would keep `packed` and its spare bytes
-        if count % SEGMENT_PAYMENTS == 0:
-            if window.sealed is None:
-                window.sealed = []
-            window.sealed.append(window.tail)
-            window.tail = b""
+        window.payments.append(packed)
 
 
 def exact_cents(amount: float) -> int:
@@ -251,9 +261,9 @@ def key_bytes(group: Group) -> bytes:
     return msgspec.json.encode(group if len(group) > 1 else group[0])
 
 
-def _getter(columns: Sequence[Column], *, fold_banks: bool) -> Callable[[Payment], Group]:
+def _getter(columns: Sequence[Column], *, fold_banks: bool) -> Callable[[Counted], Group]:
     """What takes a payment's values of some columns, as a tuple."""
-    values: Callable[[Payment], Group]
+    values: Callable[[Counted], Group]
     if len(columns) > 1:
         values = attrgetter(*columns)
     else:
@@ -263,7 +273,7 @@ def _getter(columns: Sequence[Column], *, fold_banks: bool) -> Callable[[Payment
         return values
     at = columns.index("payee_bank")
 
-    def folded(payment: Payment) -> Group:
+    def folded(payment: Counted) -> Group:
         group = values(payment)
         return (*group[:at], fold_bank(payment.payee_bank), *group[at + 1 :])
 

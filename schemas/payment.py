@@ -92,9 +92,14 @@ def _unseen(text: str) -> str | None:
 
 
 class NormalisedPayment(Payment, frozen=True, gc=False):
-    """A payment on `payments` and `payments_by_payee`: with the topic that it came from."""
+    """A payment on `payments` and `payments_by_payee`: with the topic, partition and offset that it came from.
+
+    Records of earlier versions name the topic alone: partition and offset are -1 then.
+    """
 
     source: str
+    partition: int = -1
+    offset: int = -1
 
 
 FIELDS: tuple[str, ...] = Payment.__struct_fields__

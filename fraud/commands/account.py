@@ -5,6 +5,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -15,17 +16,28 @@ from aiokafka.structs import ConsumerRecord
 from cyclopts import Parameter
 
 from fraud.account import Account, Cases, json_of
-from schemas.errors import BrokerError, SettingsError
+from schemas.errors import BrokerError, PaymentError, SettingsError
 from schemas.kafka.reading import read_to_end
 from schemas.kafka.settings import KafkaSettings
-from schemas.kafka.topics import PAYMENT_LATE, PAYMENT_REJECTED, REQUEST_ID, REVIEW_DECISIONS, REVIEW_QUEUE
+from schemas.kafka.topics import (
+    PAYMENT_LATE,
+    PAYMENT_REJECTED,
+    PAYMENT_REPEATED,
+    RAW_TOPICS,
+    REQUEST_ID,
+    REVIEW_DECISIONS,
+    REVIEW_QUEUE,
+)
 from schemas.logs import LogSettings, configure_logs
+from schemas.payment import FIELDS
+from schemas.payment_reader import PaymentReader
+from schemas.registry import Registry, RegistrySettings
 
 NOT_ERASED = """\
 What remains, and until when (docs/operations.md, "Erasing an account", has the commands):
   the payments on the raw topics, payments, payments_by_payee: deleted with their segment, 7 days after its last record
-  payment_late, payment_rejected: the same, after 30 days
-  fraud_state: the account's windows, until each closes; then until the topic is compacted
+  payment_late, payment_repeated, payment_rejected: the same, after 30 days
+  fraud_state: the account's payments, until the last window that holds them closes; then until the topic is compacted
   review_queue: the old versions, until the topic is compacted; cases of others that list a payment: for good
   review_decisions: for good. What led to a report to FinCEN must be kept for five years (31 CFR 1010.430, 1020.320)
   ksqlDB's topics and state, where there is one; copies of this output; backups
@@ -35,17 +47,20 @@ What remains, and until when (docs/operations.md, "Erasing an account", has the 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class AccountSettings:
-    """Address of the topics."""
+    """Addresses of the topics and of the schemas that their payments are read by."""
 
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    registry: RegistrySettings = field(default_factory=RegistrySettings)
 
 
 def export(settings: AccountSettings | None = None, *, payor: int | None = None, payee: str | None = None) -> int:
     """Write every payment, case and decision of an account to standard output, as NDJSON; changes nothing.
 
     A line is {"kind", "topic", "partition", "offset", "timestamp", "value"}, and "request_id" where the record has one.
-    Of a case its last version is there. Cases of others that list a payment of the account, as far as that is still on
-    the topics, are "case_of_others". Of payment_rejected, what has the payor's key is there, in base64.
+    Payments are those of the raw topics; those that were too late for a window, or sent again, are there once more as
+    "late" and "repeated". Of a case its last version is there. Cases of others that list a payment of the account, as
+    far as that is still on the topics, are "case_of_others". Of payment_rejected, what has the payor's key is there, in
+    base64.
 
     Parameters
     ----------
@@ -56,7 +71,7 @@ def export(settings: AccountSettings | None = None, *, payor: int | None = None,
     """
     account = _account(payor, payee)
     configure_logs(LogSettings(log_level="critical"))
-    asyncio.run(_reached(_export((settings or AccountSettings()).kafka, account)))
+    asyncio.run(_reached(_export(settings or AccountSettings(), account)))
     return 0
 
 
@@ -100,8 +115,9 @@ async def _reached(work: Coroutine[None, None, None]) -> None:
         raise BrokerError(f"Kafka cannot be read: {error}") from error
 
 
-async def _export(kafka: KafkaSettings, account: Account) -> None:
-    cases = await _cases(kafka, account, await _export_payments(kafka, account))
+async def _export(settings: AccountSettings, account: Account) -> None:
+    kafka = settings.kafka
+    cases = await _cases(kafka, account, await _export_payments(settings, account))
     for kind, records in (("case", cases.own), ("case_of_others", cases.listing)):
         for record in records.values():
             _write(kind, record, json_of(record))
@@ -111,18 +127,25 @@ async def _export(kafka: KafkaSettings, account: Account) -> None:
             _write("decision", record, decision)
 
 
-async def _export_payments(kafka: KafkaSettings, account: Account) -> set[str]:
-    """Write those that are there, that were late, that were rejected; the ids of the first two."""
+async def _export_payments(settings: AccountSettings, account: Account) -> set[str]:
+    """Write those that are there, that were late or came again, that were rejected; the ids of all but the last."""
+    kafka = settings.kafka
     ids: set[str] = set()
-    async for record in _records(kafka, account.topic):
-        if record.key == account.key and (payment := json_of(record)):
-            ids.add(str(payment.get("id")))
-            _write("payment", record, payment)
-    async for record in _records(kafka, PAYMENT_LATE):
-        late = json_of(record)
-        if late and account.names(late.get("payment")):
-            ids.add(str(late["payment"].get("id")))
-            _write("late", record, late)
+    reader = PaymentReader(Registry(settings.registry))
+    async for records in read_to_end(kafka, RAW_TOPICS):
+        await reader.learn(records)
+        for record in records:
+            with suppress(PaymentError):  # what is none is on payment_rejected
+                payment = {name: getattr(reader.read(record), name) for name in FIELDS}
+                if account.names(payment):
+                    ids.add(payment["id"])
+                    _write("payment", record, payment)
+    for kind, topic in (("late", PAYMENT_LATE), ("repeated", PAYMENT_REPEATED)):
+        async for record in _records(kafka, topic):
+            uncounted = json_of(record)
+            if uncounted and account.names(uncounted.get("payment")):
+                ids.add(str(uncounted["payment"].get("id")))
+                _write(kind, record, uncounted)
     async for record in _records(kafka, PAYMENT_REJECTED):
         if record.key is not None and record.key == account.key:
             _write("rejected", record, b64encode(record.value or b"").decode())

@@ -157,7 +157,7 @@ async def compare_engines(kafka: KafkaSettings, rules: Sequence[Rule]) -> Compar
             if theirs is None and where.window_start + kept.get(SINK + where.rule, math.inf) <= now:
                 comparison.expired += 1
                 continue
-            found = difference(where, theirs, ours, rows.late(where))
+            found = difference(where, theirs, ours, rows.uncounted("late", where), rows.uncounted("repeated", where))
             comparison.add(where, found, closed=times.closed(where))
     return comparison
 

@@ -102,4 +102,6 @@ def summary(replaying: Replay, rejected: int) -> str:
         name = rule.name
         table.append(f"{name:{width}} {replaying.rows[name]:10} {replaying.late[name]:10} {still_open[name]:14}")
     read = f"payments read: {replaying.payments}; late: {replaying.late_payments}; lines rejected: {rejected}"
+    if replaying.repeated_payments:
+        read += f"; sent again, and counted once: {replaying.repeated_payments}"
     return "\n".join([read, *table])

@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
 from fraud.windows import LISTED_MAX
 
-Kind = Literal["equal", "only_ksqldb", "only_python", "different", "late"]
-KINDS: tuple[Kind, ...] = ("equal", "only_ksqldb", "only_python", "different", "late")
+Kind = Literal["equal", "only_ksqldb", "only_python", "different", "late", "repeated"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Group = dict[str, int | str]
 
@@ -50,6 +50,8 @@ class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
     fields: dict[str, dict[str, Any]]
     late: int = 0
     """Payments that came after the window had closed, and were not added to it by Python."""
+    repeated: int = 0
+    """Payments that came again with an id that Python had counted already."""
 
 
 def place(rule: str, window_start: int, group: Mapping[str, int | str]) -> Place:
@@ -76,7 +78,9 @@ def aligned(
             left, right = next(theirs, None), next(ours, None)
 
 
-def difference(where: Place, ksqldb: Row | None, python: Row | None, late: int = 0) -> Difference | None:
+def difference(
+    where: Place, ksqldb: Row | None, python: Row | None, late: int = 0, repeated: int = 0
+) -> Difference | None:
     """What the engines do not agree on in a window; None if they do."""
     if ksqldb == python:
         return None
@@ -95,7 +99,8 @@ def difference(where: Place, ksqldb: Row | None, python: Row | None, late: int =
         left, right = set(theirs["payment_ids"]), set(ours["payment_ids"])
         fields["payment_ids"] = {"ksqldb": sorted(left - right), "python": sorted(right - left)}
     group = msgspec.json.decode(where.group)
-    return Difference(where.rule, group, where.window_start, "late" if late else kind, fields, late)
+    kind = "repeated" if repeated else "late" if late else kind
+    return Difference(where.rule, group, where.window_start, kind, fields, late, repeated)
 
 
 def _fields(row: Row | None) -> dict[str, Any]:

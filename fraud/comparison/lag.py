@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from aiokafka.structs import TopicPartition
 
-from fraud.detection.topology import INPUTS, NORMALISE
+from fraud.detection.topology import BY_PAYOR, INPUTS, consumer_group
 from schemas.kafka.groups import consumer_groups
 from schemas.kafka.reading import end_offsets, offset_bounds, read_to_end
 from schemas.kafka.settings import KafkaSettings
@@ -13,10 +13,10 @@ from schemas.kafka.topics import RAW_TOPICS
 
 async def python_lag(kafka: KafkaSettings, app: str) -> int:
     """Records that Python's stages have not read; raises KafkaError."""
-    groups = await consumer_groups(kafka, [f"{app}-{stage}" for stage in INPUTS])
+    groups = await consumer_groups(kafka, [consumer_group(app, stage) for stage in INPUTS])
     lag = 0
     for stage, topics in INPUTS.items():
-        lag += await unread(kafka, groups[f"{app}-{stage}"].offsets, await offset_bounds(kafka, topics))
+        lag += await unread(kafka, groups[consumer_group(app, stage)].offsets, await offset_bounds(kafka, topics))
     return lag
 
 
@@ -25,7 +25,7 @@ async def unread_payments(kafka: KafkaSettings, app: str) -> tuple[int, int]:
 
     No transaction writes to the raw topics, so their offsets count payments.
     """
-    name = f"{app}-{NORMALISE}"
+    name = consumer_group(app, BY_PAYOR)
     committed = (await consumer_groups(kafka, [name]))[name].offsets
     ends = await end_offsets(kafka, RAW_TOPICS)
     return sum(ends.values()), sum(max(0, end - committed.get(each, 0)) for each, end in ends.items())

@@ -30,17 +30,24 @@ class _Sunk(msgspec.Struct, rename="upper"):
     payment_ids: list[str]
 
 
-class _LateWindow(msgspec.Struct):
-    """What of a late payment says which window it missed."""
+class _Window(msgspec.Struct):
+    """What of a payment that was not counted says which window it is."""
 
     rule: str
     group: dict[str, int | str]
     window_start: Time
 
 
+class _Repeated(msgspec.Struct):
+    """What of a repeated payment says which windows did not count it again."""
+
+    windows: list[_Window]
+
+
 _decode_columns = msgspec.json.Decoder(dict[str, int | str] | int | str).decode
 _decode_sunk = msgspec.json.Decoder(_Sunk).decode
-_decode_late = msgspec.json.Decoder(_LateWindow).decode
+_decode_late = msgspec.json.Decoder(_Window).decode
+_decode_repeated = msgspec.json.Decoder(_Repeated).decode
 _NO_ROW = (msgspec.MsgspecError, ValueError, KeyError, ArithmeticError, RecursionError)
 
 
@@ -83,6 +90,15 @@ def place_of_late(value: bytes | None) -> Place:
     except _NO_ROW as error:
         raise RowError(f"not a late payment: {error!r}") from None
     return place(late.rule, late.window_start, late.group)
+
+
+def places_of_repeated(value: bytes | None) -> list[Place]:
+    """The windows that a record of `payment_repeated` was not counted in again; raises RowError."""
+    try:
+        windows = _decode_repeated(value or b"").windows
+    except _NO_ROW as error:
+        raise RowError(f"not a repeated payment: {error!r}") from None
+    return [place(window.rule, window.window_start, window.group) for window in windows]
 
 
 def _place(rule: Rule, key: bytes) -> Place:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, Self, TypeVar
@@ -11,21 +12,24 @@ import structlog
 from aiokafka.structs import ConsumerRecord
 
 from fraud.comparison.compare import Place, Row
-from fraud.comparison.rows import SINK, RowError, of_ksqldb, of_python, place_of_late
+from fraud.comparison.rows import SINK, RowError, of_ksqldb, of_python, place_of_late, places_of_repeated
 from fraud.rules import Rule
 from schemas.kafka.reading import read_to_end
 from schemas.kafka.settings import KafkaSettings
-from schemas.kafka.topics import PAYMENT_LATE, REVIEW_QUEUE
+from schemas.kafka.topics import PAYMENT_LATE, PAYMENT_REPEATED, REVIEW_QUEUE
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 Engine = Literal["ksqldb", "python"]
+Uncounted = Literal["late", "repeated"]
+"""Reasons for which a window of Python's does not count a payment that the second engine's may."""
 
 _LAYOUT = """
 CREATE TABLE ksqldb (rule, window_start, grp, row BLOB, PRIMARY KEY (rule, window_start, grp)) WITHOUT ROWID;
 CREATE TABLE python (rule, window_start, grp, row BLOB, PRIMARY KEY (rule, window_start, grp)) WITHOUT ROWID;
 CREATE TABLE late (rule, window_start, grp, payments, PRIMARY KEY (rule, window_start, grp)) WITHOUT ROWID;
+CREATE TABLE repeated (rule, window_start, grp, payments, PRIMARY KEY (rule, window_start, grp)) WITHOUT ROWID;
 """
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Row).decode
@@ -68,18 +72,18 @@ class Rows:
             [(*where, row and _encode(row)) for where, row in rows],
         )
 
-    def put_late(self, places: Sequence[Place]) -> None:
-        """One payment each that came too late for its window."""
+    def put_uncounted(self, reason: Uncounted, places: Iterable[Place]) -> None:
+        """One payment each that came too late for its window, or that the window had counted already."""
         self._database.executemany(
-            "INSERT INTO late VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET payments = payments + 1", places
+            f"INSERT INTO {reason} VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET payments = payments + 1", places
         )
 
-    def late(self, where: Place) -> int:
-        """How many payments came too late for a window."""
-        found = self._database.execute(
-            "SELECT payments FROM late WHERE rule = ? AND window_start = ? AND grp = ?", where
+    def uncounted(self, reason: Uncounted, where: Place) -> int:
+        """Number of such payments of a window."""
+        row = self._database.execute(
+            f"SELECT payments FROM {reason} WHERE rule = ? AND window_start = ? AND grp = ?", where
         ).fetchone()
-        return found[0] if found else 0
+        return row[0] if row else 0
 
     def sorted(self, engine: Engine) -> Iterator[tuple[Place, Row]]:
         """An engine's rows in order of place."""
@@ -98,4 +102,7 @@ async def read_rows(kafka: KafkaSettings, rules: Sequence[Rule], rows: Rows) -> 
         found = rows.understood(lambda at: of_python(at.value), [each for each in records if each.value is not None])
         rows.put("python", [(where, row) for where, row in found if where.rule in names])
     async for records in read_to_end(kafka, [PAYMENT_LATE]):
-        rows.put_late(rows.understood(lambda at: place_of_late(at.value), records))
+        rows.put_uncounted("late", rows.understood(lambda at: place_of_late(at.value), records))
+    async for records in read_to_end(kafka, [PAYMENT_REPEATED]):
+        places = rows.understood(lambda at: places_of_repeated(at.value), records)
+        rows.put_uncounted("repeated", chain.from_iterable(places))

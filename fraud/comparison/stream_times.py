@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from fraud.comparison.compare import Place
-from fraud.detection.changelog import decode_key, decode_stream_time
+from fraud.detection.changelog import decode_key, decode_progress
 from fraud.detection.partition_keys import group_key
 from fraud.detection.topology import INPUTS
 from fraud.rules import Rule
@@ -21,22 +21,22 @@ class StreamTimes:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = {rule.name: rule for rule in rules}
         self._times: dict[tuple[str, int], int] = {}
-        self._partitions: dict[str, int] = {}
+        self._partitions = 1
 
     async def read(self, kafka: KafkaSettings) -> None:
         """Raises KafkaError."""
-        for partition in await end_offsets(kafka, INPUTS):
-            self._partitions[partition.topic] = max(self._partitions.get(partition.topic, 0), partition.partition + 1)
+        self._partitions = len(await end_offsets(kafka, [FRAUD_STATE])) or 1
         async for records in read_to_end(kafka, [FRAUD_STATE]):
             for record in records:
-                key = decode_key(record.key)
-                if key.group is None and record.value is not None:
-                    self._times[key.rule, record.partition] = decode_stream_time(record.value).stream_time
+                stage, segment = decode_key(record.key)
+                if stage in INPUTS and segment is None and record.value is not None:
+                    for rule, state in decode_progress(record.value).rules.items():
+                        self._times[rule, record.partition] = state.stream_time
 
     def closed(self, where: Place) -> bool:
         """Whether a window takes no more payments."""
         rule = self._rules[where.rule]
         key = group_key(msgspec.json.decode(where.group))
-        partition = partition_of(key, self._partitions.get(rule.input_topic, 1))
+        partition = partition_of(key, self._partitions)
         stream_time = self._times.get((rule.name, partition), -1)
         return where.window_start + rule.size_ms + rule.grace_ms("changes") <= stream_time

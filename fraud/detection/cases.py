@@ -1,11 +1,16 @@
 """From a rule's window to its case."""
 
-from fraud.detection.packed import unpack
+import msgspec
+
+from fraud.detection.packed import listed
 from fraud.rules import Rule
 from fraud.windows import Group, Window
 from schemas import case as cases
-from schemas.case import Case, case_id
+from schemas.case import Case, case_id, encode_case
 from schemas.payment import dollars
+
+MAX_CASE_BYTES = 900_000
+"""Kafka takes 1,048,588 bytes as a record by default (message.max.bytes)."""
 
 
 def case(rule: Rule, start: int, group: Group, window: Window) -> Case:
@@ -21,5 +26,15 @@ def case(rule: Rule, start: int, group: Group, window: Window) -> Case:
         max_amount=window.max_amount,
         first_payment_at=window.first_at,
         last_payment_at=window.last_at,
-        payments=tuple(unpack(window.pieces(), window.listed)),
+        payments=listed(window.payments),
+        fired_at=window.fired_at,
     )
+
+
+def case_json(case: Case) -> bytes:
+    """A case as JSON, small enough for a broker: where it must be, without the banks of the payments that it lists."""
+    value = encode_case(case)
+    if len(value) <= MAX_CASE_BYTES:
+        return value
+    payments = tuple(msgspec.structs.replace(payment, payee_bank=None) for payment in case.payments)
+    return encode_case(msgspec.structs.replace(case, payments=payments))

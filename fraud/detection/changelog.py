@@ -1,149 +1,220 @@
 """The state of a task as records of its changelog, and back.
 
-    key                                                 value
-    ["structuring",[100,"First National",200],1795392000000]    the window without its sealed segments (msgpack)
-    ["structuring",[100,"First National",200],1795392000000,0]  its sealed segment 0, never written again
-    ["structuring"]                                     stream time, and which definition of the rule this is (JSON)
+    key                        value
+    ["by-payor",20657,12]      segment 12 of the ledger: a msgpack array of packed payments
+    ["by-payor"]               stream times, and which definitions of the rules they are of (JSON)
 
-Keys are JSON so that a person with a console consumer can read them: rule, group, window start, segment number. A null
-value deletes, as everywhere in compacted topics.
+Keys are JSON so that a person with a console consumer can read them: stage, day, number. All payments of a segment lie
+on the shelf of its day (see `fraud.detection.ledger`), and when that goes, so does the segment, by a null value.
 
-A task writes all that a batch changed in one transaction, a rule's stream time with its windows. So the last stream
-time says which definition of the rule made all windows that are there: where it is not today's, they are stale. They
-are deleted, in as many transactions as it takes, before the task reads its first record.
+A task writes all that a batch changed in one transaction: each payment once, in few segments, whatever the number of
+accounts. A segment with few payments is written anew with those of the next batch, so that a trickle of payments does
+not leave a record for each.
+
+Both stages keep their state in the same partition; each goes by the keys that begin with its own name. Keys that begin
+with the name of a rule are those of format 1, which kept windows.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
+from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 
-from fraud.rules import Rule
-from fraud.windows import SEGMENT_PAYMENTS, Group, RuleWindows, Window
+from fraud.detection.ledger import Ledger, Watch
+from fraud.detection.packed import FORMAT, array_of, unpack_array
+from fraud.detection.partition_keys import Account
+from fraud.detection.topology import BY_PAYOR, INPUTS
+from fraud.rules import DAY_MS, Rule
+from fraud.windows import Counted, Group
 from schemas.errors import UndertenError
 
-FORMAT = 1
-"""Version of what stands here and in `fraud.detection.packed`. State of another version is stale."""
+SEGMENT_PAYMENTS = 16
+"""A segment with fewer payments is written anew with the next ones of its day."""
+MAX_SEGMENT_BYTES = 200_000
+"""Far below what a broker takes as a record."""
 
 
 class ChangelogError(UndertenError):
-    """A changelog does not hold what was written to it: a record cannot be read, or a segment is missing."""
+    """A changelog does not hold what was written to it: a record cannot be read."""
 
 
 _REMEDY = (
-    "Write that key with a null value to this partition to go on without: if it was a window, its payments so far are "
-    "not in its case then, and `fraud replay` finds what that hides"
+    "Write that key with a null value to this partition to go on without: if it was a segment, its payments are not in "
+    "their cases then, and `fraud replay` finds what that hides"
 )
 
 
-class Key(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A record's key; without `group` and `start` it is that of a rule's stream time."""
+class RuleState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far a rule has come in a task. `definition` is that of the rule as it was then.
 
-    rule: str
-    group: Group | None = None
-    start: int | None = None
-    segment: int | None = None
-
-
-class StreamTime(msgspec.Struct, frozen=True, gc=False):
-    """How far a rule has come in a task. `definition` is that of the rule as it was then."""
+    All payments of `amount_from` and more, below `amount_below`, that were made at `kept_from` or later are in the
+    ledger; windows that begin before `since` are left alone.
+    """
 
     stream_time: int
     definition: str
+    kept_from: int
+    since: int = 0
+    amount_from: float = 0.0
+    amount_below: float | None = None
 
 
-_UNREADABLE = (ChangelogError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a stage's task has besides its payments.
+
+    `latest_ms` is the largest time of any payment that came, counted or not; `due` are cases to be written: rule,
+    group, window start.
+    """
+
+    format: int
+    partitions: int
+    latest_ms: int
+    rules: dict[str, RuleState]
+    due: list[tuple[str, Group, int]] = []
+
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _encode_json = msgspec.json.Encoder().encode
-_encode = msgspec.msgpack.Encoder().encode
-_decode_key = msgspec.json.Decoder(Key).decode
-decode_window = msgspec.msgpack.Decoder(Window).decode
-_decode_stream_time = msgspec.json.Decoder(StreamTime).decode
+_decode_progress = msgspec.json.Decoder(Progress).decode
+_decode_key = msgspec.json.Decoder(list[str | int | list[str | int]]).decode
 
 
-def window_key(rule: str, start: int, group: Group) -> bytes:
-    """Key of a window."""
-    return _encode_json((rule, group, start))
+class SegmentKey(NamedTuple):
+    """A segment's key."""
+
+    stage: str
+    day: int
+    number: int
 
 
-def segment_key(rule: str, start: int, group: Group, number: int) -> bytes:
-    """Key of the sealed segment `number`, from 0, of a window; its value is the segment as it is."""
-    return _encode_json((rule, group, start, number))
-
-
-def stream_time_key(rule: str) -> bytes:
-    """Key of a rule's stream time."""
-    return _encode_json((rule,))
-
-
-def window_keys(rule: str, start: int, group: Group, window: Window) -> list[bytes]:
-    """All keys under which a window is kept: what to delete once it has closed."""
-    segments = range(len(window.sealed or ()))
-    return [window_key(rule, start, group), *(segment_key(rule, start, group, number) for number in segments)]
-
-
-def window_value(window: Window) -> bytes:
-    """A window without its sealed segments: at most the open tail of its list, some 60 bytes beside it."""
-    return _encode(
-        (
-            window.payment_count,
-            window.total_cents,
-            window.max_amount,
-            window.first_at,
-            window.last_at,
-            window.tail,
-            window.distinct,
-            window.reported,
-        )
-    )
-
-
-def stream_time_value(windows: RuleWindows) -> bytes:
-    """A rule's stream time, and which definition of the rule its windows come from."""
-    return _encode_json(StreamTime(windows.stream_time, definition(windows.rule)))
-
-
-def definition(rule: Rule) -> str:
-    """What state must agree in to be gone on with."""
-    return f"{FORMAT}-{rule.fingerprint}"
-
-
-def decode_key(key: bytes | None) -> Key:
+def decode_progress(value: bytes) -> Progress:
     """Raises ChangelogError."""
     try:
-        return _decode_key(key or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return _decode_progress(value)
+    except _UNREADABLE as error:
+        raise ChangelogError(f"it is no progress of a stage: {error}") from None
+
+
+def decode_key(key: bytes | None) -> tuple[str, SegmentKey | None]:
+    """Whose key it is, a stage's or in format 1 a rule's, and which segment's; raises ChangelogError."""
+    try:
+        match _decode_key(key or b""):
+            case [str(stage), int(day), int(number)]:
+                return stage, SegmentKey(stage, day, number)
+            case [str(stage)] | [str(stage), list(), int()] | [str(stage), list(), int(), int()]:
+                return stage, None
+            case _:
+                raise ChangelogError("it is no key")
+    except _UNREADABLE as error:
         raise ChangelogError(f"it is no key: {error}") from None
 
 
-def decode_stream_time(value: bytes) -> StreamTime:
-    """Raises ChangelogError."""
-    try:
-        return _decode_stream_time(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ChangelogError(f"it is no stream time: {error}") from None
+def rule_state(watch: Watch) -> RuleState:
+    """A rule's state now."""
+    rule, windows = watch.windows.rule, watch.windows
+    return RuleState(
+        windows.stream_time,
+        rule.fingerprint,
+        max(windows.since, windows.first_open),
+        windows.since,
+        rule.amount_from or 0.0,
+        rule.amount_below,
+    )
 
 
-@dataclass(frozen=True)
-class Restored:
+def progress(stage: str, ledger: Ledger, partitions: int, due: Iterable[tuple[str, Group, int]]) -> tuple[bytes, bytes]:
+    """The record of how far a stage's task has come, see `Progress`."""
+    rules = {watch.windows.rule.name: rule_state(watch) for watch in ledger.watches}
+    return _encode_json((stage,)), _encode_json(Progress(FORMAT, partitions, ledger.latest_ms, rules, list(due)))
+
+
+class Segments:
+    """The segments that a changelog has of a stage's ledger, and what to write next."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._next = 0
+        self._keys: dict[int, list[bytes]] = {}
+        """By shelf."""
+        self._tails: dict[int, list[bytes]] = {}
+        """By shelf: the payments of its last segment, if they are few."""
+
+    def put(self, key: SegmentKey, day: int) -> None:
+        """A segment that is there already, and the shelf that its payments lie on."""
+        self._keys.setdefault(day, []).append(_encode_json(key))
+        self._next = max(self._next, key.number + 1)
+
+    def write(self, added: Iterable[tuple[int, bytes]], expired: Iterable[int]) -> Iterator[tuple[bytes, bytes | None]]:
+        """Records for payments that were put on shelves (day, packed), and for shelves that are gone since."""
+        by_day: dict[int, list[bytes]] = {}
+        for day, packed in added:
+            by_day.setdefault(day, []).append(packed)
+        for day in expired:
+            by_day.pop(day, None)
+            self._tails.pop(day, None)
+            for key in self._keys.pop(day, ()):
+                yield key, None
+        for day, payments in by_day.items():
+            yield from self._write_day(day, payments)
+
+    def _write_day(self, day: int, payments: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        tail = self._tails.pop(day, None)
+        for segment in _cut([*(tail or ()), *payments]):
+            if tail is None:
+                self._keys.setdefault(day, []).append(_encode_json((self._stage, day, self._next)))
+                self._next += 1
+            tail = None
+            yield self._keys[day][-1], array_of(len(segment), segment)
+        if len(segment) < SEGMENT_PAYMENTS:
+            self._tails[day] = segment
+
+
+def _cut(payments: list[bytes]) -> Iterator[list[bytes]]:
+    """Pieces of at most `MAX_SEGMENT_BYTES`; there is at least one payment."""
+    piece: list[bytes] = []
+    size = 0
+    for packed in payments:
+        if size + len(packed) > MAX_SEGMENT_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(packed)
+        size += len(packed)
+    yield piece
+
+
+class Restored(NamedTuple):
     """What came back from a changelog."""
 
-    reset: frozenset[str]
-    """Rules whose state was dropped: they are gone, or defined differently now."""
+    changed: dict[str, int]
+    """Rules that are new or defined differently now: since when (ms) they are judged by what the ledger has."""
+    gone: frozenset[str]
+    """Rules that there are no more."""
+    older: bool
+    """Whether there was state of another format, or of another number of partitions: it is stale."""
     stale: tuple[bytes, ...]
-    """Keys to delete: those of the rules that were reset. Until they are, each restore finds them again."""
+    """Keys to delete. Until they are, each restore finds them again."""
+    due: tuple[tuple[str, Group, int], ...]
 
 
 @dataclass
 class Restore:
     """Takes in a task's changelog, record by record, from its beginning to its end; compacted or not.
 
-    `windows` are the rules of today, by name, with nothing in them yet.
+    `ledger` has the rules of today, and nothing in it yet. Up to `unseen_until_ms` there may have been payments that
+    the stage was never sent, because no rule counted them. Of the two stages, that by payor deletes format 1.
     """
 
-    windows: Mapping[str, RuleWindows]
-    _definitions: dict[str, str] = field(default_factory=dict)
-    _segments: dict[str, dict[tuple[int, Group], dict[int, bytes]]] = field(default_factory=dict)
-    _gone: dict[bytes, str] = field(default_factory=dict)
+    stage: str
+    ledger: Ledger
+    account_of: Callable[[Counted], Account]
+    partitions: int
+    unseen_until_ms: int = -1
+    _progress: Progress | None = None
+    _segments: dict[SegmentKey, bytes] = field(default_factory=dict)
+    _format_1: set[bytes] = field(default_factory=set)
     _unreadable: dict[bytes | None, str] = field(default_factory=dict)
 
     def take(self, key: bytes | None, value: bytes | None) -> None:
@@ -151,86 +222,113 @@ class Restore:
         self._unreadable.pop(key, None)
         try:
             self._take(key, value)
-        except _UNREADABLE as error:
+        except ChangelogError as error:
             if key is None or value is not None:
                 self._unreadable[key] = str(error)
 
     def _take(self, key: bytes | None, value: bytes | None) -> None:
-        place = decode_key(key)
+        owner, segment = decode_key(key)
         assert key is not None
-        windows = self.windows.get(place.rule)
-        if windows is None:
-            self._take_gone(key, place.rule, value)
-        elif place.group is None or place.start is None:
-            self._take_stream_time(windows, value)
-        elif len(place.group) != len(windows.rule.group_by):
-            raise ChangelogError("its group is not one of the rule's")
-        elif place.segment is not None:
-            self._take_segment(place.rule, (place.start, place.group), place.segment, value)
-        elif value is None:
-            windows.discard(place.start, place.group)
-        else:
-            windows.put(place.start, place.group, decode_window(value))
+        if owner == self.stage:
+            if segment is None:
+                self._progress = None if value is None else decode_progress(value)
+            elif value is None:
+                self._segments.pop(segment, None)
+            else:
+                self._segments[segment] = value
+        elif owner not in INPUTS and self.stage == BY_PAYOR:
+            if value is None:
+                self._format_1.discard(key)
+            else:
+                self._format_1.add(key)
 
-    def _take_gone(self, key: bytes, rule: str, value: bytes | None) -> None:
-        if value is None:
-            self._gone.pop(key, None)
-        else:
-            self._gone[key] = rule
-
-    def _take_stream_time(self, windows: RuleWindows, value: bytes | None) -> None:
-        if value is not None:
-            stream_time = decode_stream_time(value)
-            windows.stream_time = stream_time.stream_time
-            self._definitions[windows.rule.name] = stream_time.definition
-
-    def _take_segment(self, rule: str, place: tuple[int, Group], number: int, value: bytes | None) -> None:
-        segments = self._segments.setdefault(rule, {}).setdefault(place, {})
-        if value is None:
-            segments.pop(number, None)
-        else:
-            segments[number] = value
-
-    def finish(self) -> Restored:
-        """After the last record: windows get their segments back, rules that have changed start anew.
+    def fill(self, segments: Segments) -> Iterator[int]:
+        """After the last record: put the payments on their shelves, those of a segment at a time; how many they are.
 
         Raises:
-            ChangelogError: a record could not be read, or a window's segment is missing; it says which, and what to do.
+            ChangelogError: a record could not be read; it says which, and what to do.
         """
-        for key, reason in self._unreadable.items():
-            raise ChangelogError(f"the record with the key {key!r} cannot be read: {reason}. {_REMEDY}")
-        stale = list(self._gone)
-        reset = set(self._gone.values())
-        for name, windows in self.windows.items():
-            segments = self._segments.get(name, {})
-            if self._definitions.get(name, "") == definition(windows.rule):
-                _attach(windows, segments)
+        for unreadable, reason in self._unreadable.items():
+            raise ChangelogError(f"the record with the key {unreadable!r} cannot be read: {reason}. {_REMEDY}")
+        if self._valid:
+            for key, value in self._segments.items():
+                yield self._put_segment(key, value, segments)
+
+    @property
+    def _valid(self) -> bool:
+        """Whether the state can be gone on with."""
+        progress = self._progress
+        return progress is not None and (progress.format, progress.partitions) == (FORMAT, self.partitions)
+
+    def finish(self) -> Restored:
+        """After `fill`: go on with the rules that are what they were, and see which are not."""
+        progress = self._progress
+        states = progress.rules if progress else {}
+        latest_ms = self.ledger.latest_ms = progress.latest_ms if progress else -1
+        stale = list(self._format_1)
+        if progress is not None and self._valid:
+            changed = self._take_up(states, max(latest_ms, self.unseen_until_ms) + 1)
+            due = tuple(progress.due)
+        else:
+            due = ()
+            stale += [_encode_json(key) for key in self._segments]
+            changed = self._begin_anew(latest_ms + 1) if progress else {}
+        gone = states.keys() - {watch.windows.rule.name for watch in self.ledger.watches}
+        return Restored(changed, frozenset(gone), bool(stale), tuple(stale), due)
+
+    def _put_segment(self, key: SegmentKey, value: bytes, segments: Segments) -> int:
+        """Its payments onto its shelf, or by today's rules a later one; those that no rule counts, nowhere."""
+        try:
+            payments = unpack_array(value)
+        except _UNREADABLE as error:
+            raise ChangelogError(
+                f"the record with the key {_encode_json(key)!r} cannot be read: {error}. {_REMEDY}"
+            ) from None
+        filter_of = self.ledger.filter
+        last_ms = max((payment.at_ms + filter_of(payment.cents).span_ms for payment in payments), default=0)
+        day = max(key.day, last_ms // DAY_MS)
+        segments.put(key, day)
+        self.ledger.put(day, zip(map(self.account_of, payments), payments, strict=True))
+        return len(payments)
+
+    def _take_up(self, states: Mapping[str, RuleState], otherwise: int) -> dict[str, int]:
+        """Go on with each rule that is what it was; say of the others since when the ledger has all that they count."""
+        changed = {}
+        for watch in self.ledger.watches:
+            windows, rule = watch.windows, watch.windows.rule
+            state = states.get(rule.name)
+            if state is not None and state.definition == rule.fingerprint:
+                windows.stream_time, windows.since = state.stream_time, state.since
             else:
-                kept = list(_keys(windows, segments))
-                stale += kept
-                windows.clear()
-                if kept or name in self._definitions:
-                    reset.add(name)
-        return Restored(frozenset(reset), tuple(stale))
+                windows.stream_time = self._stream_time(watch, states.values())
+                windows.since = changed[rule.name] = covered_since(rule, states.values(), otherwise)
+        return changed
+
+    def _stream_time(self, watch: Watch, states: Iterable[RuleState]) -> int:
+        """That of a rule that is new: of what it would have counted."""
+        rule = watch.windows.rule
+        amounts = rule.amount_from or 0.0, rule.amount_below
+        same = [state.stream_time for state in states if (state.amount_from, state.amount_below) == amounts]
+        payments = (payment for shelf in self.ledger.shelves.values() for _, payment in shelf)
+        return max(
+            [*same, *(payment.at_ms for payment in payments if watch.windows.takes(payment.payment_amount))], default=-1
+        )
+
+    def _begin_anew(self, since: int) -> dict[str, int]:
+        """Begin with nothing: windows that have begun may have payments that are not there any more."""
+        for watch in self.ledger.watches:
+            watch.windows.since = since
+        return {watch.windows.rule.name: since for watch in self.ledger.watches}
 
 
-def _attach(windows: RuleWindows, segments: Mapping[tuple[int, Group], Mapping[int, bytes]]) -> None:
-    """Give the sealed segments back to their windows."""
-    for start, group, window in windows:
-        if window.payment_count >= SEGMENT_PAYMENTS:
-            found = segments.get((start, group), {})
-            try:
-                window.sealed = [found[number] for number in range(window.listed // SEGMENT_PAYMENTS)]
-            except KeyError as missing:
-                key = window_key(windows.rule.name, start, group).decode()
-                raise ChangelogError(f"segment {missing} of the window {key} is missing. {_REMEDY}") from None
-
-
-def _keys(windows: RuleWindows, segments: Mapping[tuple[int, Group], Mapping[int, bytes]]) -> Iterator[bytes]:
-    """Every key that the changelog has of a rule, except its stream time's: that one is overwritten."""
-    name = windows.rule.name
-    for start, group, _ in windows:
-        yield window_key(name, start, group)
-    for (start, group), found in segments.items():
-        for number in found:
-            yield segment_key(name, start, group, number)
+def covered_since(rule: Rule, states: Iterable[RuleState], otherwise: int) -> int:
+    """From when on a ledger has all payments that a rule counts: those of its amounts that other rules had kept."""
+    states = list(states)
+    for since in sorted({state.kept_from for state in states}):
+        covered = rule.amount_from or 0.0
+        for state in sorted(states, key=attrgetter("amount_from")):
+            if state.kept_from <= since and state.amount_from <= covered:
+                covered = max(covered, inf if state.amount_below is None else state.amount_below)
+        if covered >= (inf if rule.amount_below is None else rule.amount_below):
+            return since
+    return otherwise

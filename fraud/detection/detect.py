@@ -1,15 +1,16 @@
-"""Detect: payments in, cases out. The rules' windows, their changelog, and what is written of them when.
+"""Detection: a stage's payments in, cases out, with the ledger as state. Both stages are this, on other sources.
 
-Per batch each changed window is written once to the changelog: a bounded record, whatever its number of payments. Its
-case is written with it, except where the window is *hot*: a case lists up to 1,000 payments, and writing that list for
+Per batch each payment is written once to the changelog, see `fraud.detection.changelog`. The cases of windows that
+fired are written with it, except where a window is *hot*: a case lists up to 1,000 payments, and writing that list for
 each payment would make the thousandth cost a thousand times the first. So cases of hot windows are written once a
 second, when the window closes, and when the worker stops.
 """
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from datetime import UTC, datetime
 
 import msgspec
 import prometheus_client
@@ -18,14 +19,17 @@ from aiokafka.structs import ConsumerRecord
 
 from fraud import metrics
 from fraud.detection import changelog
-from fraud.detection.cases import case
-from fraud.detection.packed import pack
-from fraud.detection.rejected import carried, check_time, rejected
-from fraud.detection.topology import DETECT, DETECT_INPUTS, HOT_CASES_EVERY_SECONDS
+from fraud.detection.cases import case, case_json
+from fraud.detection.ledger import Ledger
+from fraud.detection.partition_keys import account_of
+from fraud.detection.rejected import carried, rejected
+from fraud.detection.set_aside import late_payment, repeated_payment
+from fraud.detection.sources import Arrival, PayeeSource, PayorSource, Source
+from fraud.detection.topology import BY_PAYEE, BY_PAYOR, GROUPS, HOT_CASES_EVERY_SECONDS, INPUTS, OUTPUTS
+from fraud.once import Repeated
 from fraud.rules import Rule
 from fraud.streams.stage import Headers, Output, Partitions, Processor, Stage
-from fraud.windows import SEGMENT_PAYMENTS, Group, RuleWindows, Window
-from schemas.case import case_id, encode_case
+from fraud.windows import Group, RuleWindows, Window
 from schemas.codecs import case_header
 from schemas.errors import PaymentError
 from schemas.kafka.partitioning import partition_of
@@ -33,202 +37,199 @@ from schemas.kafka.topics import (
     FRAUD_STATE,
     PAYMENT_LATE,
     PAYMENT_REJECTED,
+    PAYMENT_REPEATED,
+    PAYMENTS,
+    PAYMENTS_BY_PAYEE,
     REQUEST_ID,
     REVIEW_QUEUE,
 )
-from schemas.payment import NormalisedPayment, encode_json, json_reader
+from schemas.payment import encode_json
+from schemas.payment_reader import PaymentReader
 from schemas.registry import Registry
 
-OUTPUTS = (REVIEW_QUEUE, FRAUD_STATE, PAYMENT_LATE, PAYMENT_REJECTED)
-HOT_PAYMENTS = 3 * SEGMENT_PAYMENTS
-MOST_CLOSED = 50_000
+HOT_PAYMENTS = 60
+MAX_OUTPUTS = 50_000
+"""Of what is not about a batch's payments: deletions, and cases by rules that have changed."""
 
 log = structlog.get_logger(__name__)
-
-_read = json_reader(NormalisedPayment)
 
 Place = tuple[RuleWindows, int, Group]
 """Where a window is: its rule's windows, its start, its group."""
 
 
-class LatePayment(msgspec.Struct, frozen=True):
-    """A payment that came after its window had closed, as `payment_late` has it. Times are ms since the epoch."""
-
-    case_id: str
-    rule: str
-    group: dict[str, int | str]
-    window_start: int
-    window_end: int
-    stream_time: int
-    timestamp: int
-    payment: NormalisedPayment
-
-
 class Change(msgspec.Struct, gc=False):
-    """A window that has changed: how many of its segments the changelog has, and its latest payment's headers."""
+    """A window whose case has to be written, and the headers of its latest payment."""
 
     window: Window
-    segments_kept: int
     headers: Headers
 
 
 class Detect:
-    """The processor of one task: every rule's windows in one partition of `payments` and `payments_by_payee`."""
+    """The processor of one task: a ledger, and what follows from each payment."""
 
-    def __init__(self, number: int, rules: Iterable[Rule], registry: Registry, partitions: Partitions) -> None:
+    def __init__(
+        self, stage: str, number: int, rules: Sequence[Rule], source: Source, registry: Registry, partitions: Partitions
+    ) -> None:
+        self._stage = stage
         self._number = number
+        self._source = source
         self._registry = registry
-        self._case_header = b""
-        self._windows = {rule.name: RuleWindows(rule) for rule in rules}
-        self._by_topic: dict[str, list[RuleWindows]] = {topic: [] for topic in DETECT_INPUTS}
-        for windows in self._windows.values():
-            self._by_topic[windows.rule.input_topic].append(windows)
         self._partitions = partitions
-        self._restoring: changelog.Restore | None = changelog.Restore(self._windows)
+        self._case_header = b""
+        self._ledger = Ledger(rules)
+        self._account_of = account_of(PAYMENTS if stage == BY_PAYOR else PAYMENTS_BY_PAYEE)
+        self._segments = changelog.Segments(stage)
+        # By payee, only what a rule counts is sent at all. What a new rule would have counted may have come just now.
+        unseen_until_ms = int(time.time() * 1000) if stage == BY_PAYEE else -1
+        self._restore: changelog.Restore | None = changelog.Restore(
+            stage, self._ledger, self._account_of, partitions[FRAUD_STATE], unseen_until_ms
+        )
         self._stale: tuple[bytes, ...] = ()
+        self._overdue: Iterator[tuple[RuleWindows, int, Group, Window]] | None = None
+        self._begun_anew = False
         self._changed: dict[Place, Change] = {}
         self._hot: dict[Place, Change] = {}
         self._hot_at = 0.0
-        self._closing = False
         self._counts: Counter[tuple[str, str]] = Counter()
         self._written: list[tuple[str, int]] = []
-        for count, names in (("case", self._windows), ("late", self._windows), ("rejected", DETECT_INPUTS)):
-            for name in names:
-                _COUNTERS[count](name)  # from 0 on: of a series that appears with its first event no increase is seen
+        names = [rule.name for rule in rules]
+        for count, labels in (("case", names), ("late", names), ("repeated", names), ("rejected", INPUTS[stage])):
+            for label in labels:
+                _COUNTERS[count](label)  # from 0 on: of a series that appears with its first event no increase is seen
 
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
-        """The changelog has ended by now; the schema of cases is needed. Raises ChangelogError, and what
-        `case_header` does.
+        """Ask for what has to be waited for. When first called, the changelog has ended.
+
+        Raises RegistryUnavailable, SchemaError, ChangelogError.
         """
-        if self._restoring is not None:
+        if self._restore is not None:
             self._case_header = await case_header(self._registry)
             try:
-                self._finish_restore(self._restoring.finish())
+                for _ in self._restore.fill(self._segments):
+                    await asyncio.sleep(0)  # the group's heartbeats go on meanwhile
+                self._take_up(self._restore.finish())
             except changelog.ChangelogError as error:
                 raise changelog.ChangelogError(f"{FRAUD_STATE}, partition {self._number}: {error}") from None
-            self._restoring = None
+            self._restore = None
+        await self._source.prepare(records)
 
     @property
     def pending(self) -> bool:
-        """Whether cases of hot windows wait, or state to be deleted."""
-        return bool(self._hot or self._stale or self._closing)
+        """Whether cases of hot windows wait, or of rules that have changed, or state to be deleted."""
+        return bool(self._hot or self._stale or self._overdue is not None)
 
-    def restore(self, changelog: Iterable[tuple[bytes | None, bytes | None]]) -> None:
+    def restore(self, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
         """Take in a chunk of the changelog; whether all could be read, `prepare` says."""
-        assert self._restoring is not None
-        for key, value in changelog:
-            self._restoring.take(key, value)
+        assert self._restore is not None
+        for key, value in records:
+            self._restore.take(key, value)
 
-    def _finish_restore(self, restored: changelog.Restored) -> None:
+    def _take_up(self, restored: changelog.Restored) -> None:
         self._stale = restored.stale
-        for rule in sorted(restored.reset):
-            log.warning("rule has changed; its open windows were dropped, it begins anew", rule=rule, task=self._number)
-        for windows in self._windows.values():
-            for start, group, window in windows:
-                if window.payment_count != window.reported and windows.fires(window):
-                    self._hot[windows, start, group] = Change(window, 0, ())
+        self._begun_anew = restored.older or bool(restored.gone or restored.changed)
+        task_log = log.bind(stage=self._stage, task=self._number)
+        if restored.older:
+            task_log.warning("state of another version or number of partitions is deleted, and made anew")
+        for rule in sorted(restored.gone):
+            task_log.warning("rule is gone", rule=rule)
+        for rule, since in sorted(restored.changed.items()):
+            task_log.warning("rule is new or has changed: it judges what the ledger has", rule=rule, since=_iso(since))
+        watches = [watch for watch in self._ledger.watches if watch.windows.rule.name in restored.changed]
+        if watches:
+            self._overdue = self._ledger.judge(watches)
+        for name, group, start in restored.due:
+            if place := self._ledger.window(name, group, start):
+                windows, window = place
+                self._hot[windows, start, group] = Change(window, ())
 
     def process(self, records: Sequence[ConsumerRecord], now: float) -> list[Output]:
-        """Every changed window's state, and the cases that are due."""
-        outputs = [self._to_changelog(key, None) for key in self._stale[:MOST_CLOSED]]
-        self._stale = self._stale[MOST_CLOSED:]
-        topics = set()
+        """Cases that are due, payments that came late or again, and what has changed in the ledger."""
+        outputs = [self._to_changelog(key, None) for key in self._stale[:MAX_OUTPUTS]]
+        self._stale = self._stale[MAX_OUTPUTS:]
         for record in records:
-            if not self._by_topic[record.topic]:
-                continue  # no rule looks at it
-            topics.add(record.topic)
             try:
-                payment = _read(record.value or b"")
-                check_time(record)
+                arrival = self._source.read(record)
             except PaymentError as error:
                 self._counts["rejected", record.topic] += 1
                 outputs.append(rejected(record, str(error), self._partitions[PAYMENT_REJECTED]))
             else:
-                outputs.extend(self._add(payment, record))
-        moved = [windows for topic in topics for windows in self._by_topic[topic]]
-        for windows in self._windows.values():
-            outputs.extend(self._close(windows, MOST_CLOSED - len(outputs)))
-        self._closing = len(outputs) >= MOST_CLOSED
-        outputs.extend(self._changes(now))
-        outputs.extend(
-            self._to_changelog(changelog.stream_time_key(windows.rule.name), changelog.stream_time_value(windows))
-            for windows in moved
-        )
+                outputs += arrival.outputs
+                if arrival.payment is not None:
+                    self._add(arrival, record, outputs)
+        settled = self._judge_overdue(outputs) and not self._stale
+        outputs += self._cases(now)
+        if settled and (records or outputs or self._begun_anew) and self._number < self._partitions[FRAUD_STATE]:
+            outputs += self._keep()
+            self._begun_anew = False
         return outputs
 
-    def _add(self, payment: NormalisedPayment, record: ConsumerRecord) -> Iterator[Output]:
-        """Put a payment into its windows; what comes out at once is where it was late."""
-        packed = pack(payment, record.timestamp, payment.source)
-        for windows in self._by_topic[record.topic]:
-            for start, group, window in windows.add(payment, record.timestamp, packed):
-                if window is None:
-                    self._counts["late", windows.rule.name] += 1
-                    yield self._late(windows, start, group, payment, record)
-                elif change := self._changed.get(place := (windows, start, group)):
-                    change.headers = record.headers
-                else:
-                    kept = (window.payment_count - 1) // SEGMENT_PAYMENTS
-                    self._changed[place] = Change(window, kept, record.headers)
+    def _add(self, arrival: Arrival, record: ConsumerRecord, outputs: list[Output]) -> None:
+        """Put a payment into the ledger; what comes out at once is where it was late, or there already."""
+        payment, origin, _ = arrival
+        assert payment is not None
+        at_ms = record.timestamp
+        judgements = self._ledger.add(self._account_of(payment), payment, at_ms, origin)
+        if isinstance(judgements, Repeated):
+            self._counts.update(
+                ("repeated", rule) for rule in {windows.rule.name for windows, *_ in judgements.windows}
+            )
+            repeat = repeated_payment(judgements, payment, origin, at_ms)
+            outputs.append(self._keyed(PAYMENT_REPEATED, repeat.id, encode_json(repeat), record.headers))
+            return
+        for windows, start, group, window in judgements:
+            if window is not None:
+                self._changed[windows, start, group] = Change(window, record.headers)
+            else:
+                self._counts["late", windows.rule.name] += 1
+                late = late_payment(windows, start, group, payment, origin, at_ms)
+                outputs.append(self._keyed(PAYMENT_LATE, late.case_id, encode_json(late), record.headers))
 
-    def _close(self, windows: RuleWindows, most: int) -> Iterator[Output]:
-        """The windows that stream time has closed: their last case, and the end of their state.
+    def _judge_overdue(self, outputs: list[Output]) -> bool:
+        """Write cases by rules that have changed; whether all are written."""
+        if self._overdue is None:
+            return True
+        before = len(outputs)
+        for windows, start, group, window in self._overdue:
+            outputs.append(self._case((windows, start, group), Change(window, ())))
+            if len(outputs) - before >= MAX_OUTPUTS:
+                return False
+        self._overdue = None
+        return True
 
-        At midnight a whole day's windows close: more than `most` are left for the next batch. They take no payment.
-        """
-        for start, group, window in islice(windows.close(), max(0, most)):
-            place = (windows, start, group)
-            waiting = self._hot.pop(place, None)
-            change = self._changed.pop(place, waiting)
-            if window.payment_count != window.reported and windows.fires(window):
-                yield self._case(place, change or Change(window, 0, ()))
-            for key in changelog.window_keys(windows.rule.name, start, group, window):
-                yield self._to_changelog(key, None)
-
-    def _changes(self, now: float) -> Iterator[Output]:
-        """The state of the windows that changed in this batch, and of those whose cases had to wait."""
+    def _cases(self, now: float) -> Iterator[Output]:
+        """Cases of the windows that changed in this batch, and of those that had to wait."""
+        for place, change in self._changed.items():
+            if change.window.payment_count > HOT_PAYMENTS:
+                self._hot[place] = change
+            else:
+                yield self._case(place, change)
+        self._changed.clear()
+        for windows, start, group, _ in self._ledger.close():
+            place = windows, start, group
+            if place in self._hot:
+                yield self._case(place, self._hot.pop(place))
         if now - self._hot_at >= HOT_CASES_EVERY_SECONDS:
             self._hot_at = now
-            for place, waiting in self._hot.items():
-                waiting.segments_kept = waiting.window.payment_count // SEGMENT_PAYMENTS
-                yield self._case(place, self._changed.setdefault(place, waiting))
+            for place, change in self._hot.items():
+                yield self._case(place, change)
             self._hot.clear()
-        for place, change in self._changed.items():
-            windows, start, group = place
-            window, kept = change.window, change.segments_kept
-            if window.payment_count != window.reported and windows.fires(window):
-                if window.payment_count > HOT_PAYMENTS:
-                    self._hot[place] = change
-                else:
-                    yield self._case(place, change)
-            name = windows.rule.name
-            for number, segment in enumerate((window.sealed or ())[kept:], kept):
-                yield self._to_changelog(changelog.segment_key(name, start, group, number), segment)
-            yield self._to_changelog(changelog.window_key(name, start, group), changelog.window_value(window))
-        self._changed.clear()
+
+    def _keep(self) -> Iterator[Output]:
+        """What has changed in the ledger, and how far the task has come."""
+        ledger = self._ledger
+        expired = ledger.expire()  # before `added` is looked at: what a rule that lags still counts is added anew
+        for key, value in self._segments.write(ledger.added, expired):
+            yield self._to_changelog(key, value)
+        ledger.added.clear()
+        due = [(windows.rule.name, group, start) for windows, start, group in self._hot]
+        yield self._to_changelog(*changelog.progress(self._stage, ledger, self._partitions[FRAUD_STATE], due))
 
     def _case(self, place: Place, change: Change) -> Output:
         (windows, start, group), window = place, change.window
-        window.reported = window.payment_count
         self._counts["case", windows.rule.name] += 1
         self._written.append((windows.rule.name, window.last_at))
-        found = case(windows.rule, start, group, window)
-        return self._keyed(REVIEW_QUEUE, found.case_id, self._case_header + encode_case(found), change.headers)
-
-    def _late(
-        self, windows: RuleWindows, start: int, group: Group, payment: NormalisedPayment, record: ConsumerRecord
-    ) -> Output:
-        rule = windows.rule
-        late = LatePayment(
-            case_id=case_id(rule.name, start, group),
-            rule=rule.name,
-            group=dict(zip(rule.group_by, group, strict=True)),
-            window_start=start,
-            window_end=windows.window_end(start),
-            stream_time=windows.stream_time,
-            timestamp=record.timestamp,
-            payment=payment,
-        )
-        return self._keyed(PAYMENT_LATE, late.case_id, encode_json(late), record.headers)
+        written = case(windows.rule, start, group, window)
+        return self._keyed(REVIEW_QUEUE, written.case_id, self._case_header + case_json(written), change.headers)
 
     def _keyed(self, topic: str, key: str, value: bytes, headers: Headers) -> Output:
         """A record about a payment; of that one's headers it has the request's id."""
@@ -244,34 +245,59 @@ class Detect:
         """Count what was committed."""
         for (what, name), count in self._counts.items():
             _COUNTERS[what](name).inc(count)
-            if what == "late":
-                log.warning("payments too late for their window", rule=name, count=count, see=PAYMENT_LATE)
-            elif what == "rejected":
-                log.warning("records rejected", topic=name, count=count, see=PAYMENT_REJECTED)
+            if warning := _WARNINGS.get(what):
+                log.warning(
+                    warning, **{"topic" if what == "rejected" else "rule": name}, count=count, see=f"payment_{what}"
+                )
         self._counts.clear()
         now = time.time()
         for rule, last_at in self._written:
             metrics.CASE_AGE.labels(rule).observe(now - last_at / 1000)
         self._written.clear()
-        for name, windows in self._windows.items():
-            metrics.WINDOWS.labels(name, self._number).set(len(windows))
+        metrics.LEDGER.labels(self._stage, self._number).set(len(self._ledger))
+        for watch in self._ledger.watches:
+            labels = watch.windows.rule.name, self._number
+            metrics.WINDOWS.labels(*labels).set(len(watch.windows))
+            metrics.COVERED_SINCE.labels(*labels).set(watch.windows.since / 1000)
 
     def closed(self) -> None:
-        """The windows go with the task."""
-        metrics.WINDOWS.remove_by_labels({"task": str(self._number)})
+        """The ledger goes with the task."""
+        for gauge in (metrics.WINDOWS, metrics.COVERED_SINCE):
+            for watch in self._ledger.watches:
+                gauge.remove_by_labels({"rule": watch.windows.rule.name, "task": str(self._number)})
+        metrics.LEDGER.remove_by_labels({"stage": self._stage, "task": str(self._number)})
 
 
 _COUNTERS: Mapping[str, Callable[[str], prometheus_client.Counter]] = {
     "case": metrics.CASES.labels,
     "late": metrics.LATE.labels,
+    "repeated": metrics.REPEATED.labels,
     "rejected": metrics.REJECTED.labels,
+}
+_WARNINGS = {
+    "late": "payments too late for their window",
+    "repeated": "payments that came again",
+    "rejected": "records rejected",
 }
 
 
-def detect_stage(rules: Sequence[Rule], registry: Registry) -> Stage:
-    """`payments` and `payments_by_payee` to `review_queue` and `payment_late`, with its state in `fraud_state`."""
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
 
-    def processor(number: int, partitions: Partitions) -> Processor:
-        return Detect(number, rules, registry, partitions)
 
-    return Stage(DETECT, DETECT_INPUTS, OUTPUTS, processor, changelog=FRAUD_STATE)
+def stages(rules: Sequence[Rule], registry: Registry, drift_ms: int) -> dict[str, Stage]:
+    """Both stages, by name; `drift_ms` is how much event time a batch may span, see `fraud.streams.partition_group`."""
+    by_payor = [rule for rule in rules if rule.input_topic == PAYMENTS]
+    by_payee = [rule for rule in rules if rule.input_topic == PAYMENTS_BY_PAYEE]
+
+    def payor_task(number: int, partitions: Partitions) -> Processor:
+        source = PayorSource(number, by_payee, PaymentReader(registry), partitions)
+        return Detect(BY_PAYOR, number, by_payor, source, registry, partitions)
+
+    def payee_task(number: int, partitions: Partitions) -> Processor:
+        return Detect(BY_PAYEE, number, by_payee, PayeeSource(), registry, partitions)
+
+    def stage(name: str, processor: Callable[[int, Partitions], Processor], drift_ms: int | None) -> Stage:
+        return Stage(name, GROUPS[name], INPUTS[name], OUTPUTS[name], processor, FRAUD_STATE, drift_ms)
+
+    return {BY_PAYOR: stage(BY_PAYOR, payor_task, drift_ms), BY_PAYEE: stage(BY_PAYEE, payee_task, None)}

@@ -57,6 +57,8 @@ class Stage:
     """One step of a payment's way."""
 
     name: str
+    group: str
+    """Consumer group, after the installation's name and a hyphen."""
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     processor: Callable[[int, Partitions], Processor]

@@ -44,6 +44,8 @@ class Task:
         self.number = number
         self.processor = processor
         self.positions: dict[TopicPartition, int] = {}
+        self.written: dict[TopicPartition, int] = {}
+        """Partitions that it has written to, and offsets that their ends are beyond."""
         self._group = group
         self._producer = producer
 
@@ -71,7 +73,8 @@ class Task:
         ]
         if positions:
             await producer.send_offsets_to_transaction(positions, self._group)
-        await asyncio.gather(*sent)
+        for batch in await asyncio.gather(*sent):
+            self.written[batch.topic_partition] = batch.offset
         await producer.commit_transaction()
 
     def _batches(self, outputs: Iterable[Output]) -> dict[tuple[str, int], list[Any]]:
@@ -127,7 +130,7 @@ async def open_task(
         topics = {*stage.inputs, *stage.outputs}
         partitions = {topic: len(await producer.partitions_for(topic)) for topic in topics}
         task = Task(stage.name, number, group, producer, stage.processor(number, partitions))
-        if stage.changelog is not None:
+        if stage.changelog is not None and number < partitions[stage.changelog]:
             with metrics.RESTORE_SECONDS.labels(stage.name).time():
                 restored = await _restore(task.processor, TopicPartition(stage.changelog, number), client_options)
                 await task.processor.prepare(())
@@ -147,14 +150,18 @@ async def open_task(
 
 
 async def _restore(processor: Processor, partition: TopicPartition, client_options: dict[str, Any]) -> int:
-    """Read a changelog partition to its end into the processor; how many records it had. Raises Stalled."""
+    """Read a changelog partition to its end into the processor; how many records it had. Raises Stalled.
+
+    Another stage may have a transaction open in the same partition. What this task has committed since lies behind it,
+    and is shown once that one ends: so it is read up to what has been written at all, not to what is committed now.
+    """
     reader = AIOKafkaConsumer(
         **client_options, isolation_level="read_committed", auto_offset_reset="earliest", enable_auto_commit=False
     )
     try:
         await reader.start()
         reader.assign([partition])
-        end = (await reader.end_offsets([partition]))[partition]
+        end = await written_end(client_options, partition)
         position = await reader.position(partition)
         count, moved_at = 0, time.monotonic()
         while position < end:
@@ -171,3 +178,10 @@ async def _restore(processor: Processor, partition: TopicPartition, client_optio
         return count
     finally:
         await stop_consumer(reader)
+
+
+async def written_end(client_options: dict[str, Any], partition: TopicPartition) -> int:
+    """The end of a partition, transactions that are open included."""
+    async with AIOKafkaConsumer(**client_options, isolation_level="read_uncommitted") as reader:
+        end: int = (await reader.end_offsets([partition]))[partition]
+        return end

@@ -55,7 +55,7 @@ class Worker:
         self.stopping = asyncio.Event()
         self._kafka = kafka
         self._client_options = kafka.client_options()
-        self._group = f"{settings.fraud_app}-{stage.name}"
+        self._group = f"{settings.fraud_app}-{stage.group}"
         self._session: _Session | None = None
         self._reason = "it has not joined its group yet"
 
@@ -240,14 +240,22 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         return []
 
     async def _at_end(self, partition: TopicPartition) -> bool:
-        """Whether the partition has been read to its end as far as is known; after a while of silence, in any case."""
+        """Whether the partition has been read to its end as far as is known; after a while of silence, in any case.
+
+        What tasks that run here have written to it is known.
+        """
         end = self._consumer.last_stable_offset(partition)
         if end is not None:
-            behind = max(0, end - await self._consumer.position(partition))
+            position = await self._consumer.position(partition)
+            behind = max(0, end - position)
             metrics.LAG.labels(self._stage.name, partition.topic, partition.partition).set(behind)
-            if not behind:
+            if not behind and position > self._written(partition):
                 return True
         return time.monotonic() - self._received_at > LONGEST_WAIT_SECONDS
+
+    def _written(self, partition: TopicPartition) -> int:
+        """The last offset in a partition that is known to have been written; -1 if none is."""
+        return max((task.written.get(partition, -1) for task in self._tasks.values()), default=-1)
 
     async def _commit(self, records: Iterable[ConsumerRecord], now: float) -> None:
         batches: dict[int, list[ConsumerRecord]] = defaultdict(list)

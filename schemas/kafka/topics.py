@@ -7,6 +7,7 @@ PAYMENTS = "payments"
 PAYMENTS_BY_PAYEE = "payments_by_payee"
 PAYMENT_REJECTED = "payment_rejected"
 PAYMENT_LATE = "payment_late"
+PAYMENT_REPEATED = "payment_repeated"
 FRAUD_STATE = "fraud_state"
 REVIEW_QUEUE = "review_queue"
 REVIEW_DECISIONS = "review_decisions"
@@ -18,6 +19,7 @@ ALL_TOPICS = (
     PAYMENTS_BY_PAYEE,
     PAYMENT_REJECTED,
     PAYMENT_LATE,
+    PAYMENT_REPEATED,
     FRAUD_STATE,
     REVIEW_QUEUE,
     REVIEW_DECISIONS,
@@ -44,6 +46,7 @@ CONFIGS: dict[str, dict[str, str]] = {
     PAYMENTS_BY_PAYEE: _deleted_after(days=7) | _ANY_TIME,
     PAYMENT_REJECTED: _deleted_after(days=30),
     PAYMENT_LATE: _deleted_after(days=30),
+    PAYMENT_REPEATED: _deleted_after(days=30),
     FRAUD_STATE: _COMPACTED,
     REVIEW_QUEUE: _COMPACTED,
     REVIEW_DECISIONS: _KEPT,

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer
 
 from fraud import metrics
 from fraud.detection import detect
-from fraud.detection.normalise import normalise_stage
+from fraud.detection.topology import BY_PAYOR
 from fraud.rules import load
 from fraud.settings import FraudSettings
 from fraud.streams import task as tasks
@@ -33,6 +33,10 @@ async def link(servers: Servers) -> AsyncIterator[Link]:
         yield link
 
 
+def by_payor(servers: Servers) -> Stage:
+    return detect.stages(load(), Registry(servers.registry_settings), 1000)[BY_PAYOR]
+
+
 async def opened(servers: Servers, stage: Stage) -> Task:
     options = servers.link_settings.client_options()
     async with AIOKafkaConsumer(**options, group_id=uuid4().hex, enable_auto_commit=False) as consumer:
@@ -40,7 +44,7 @@ async def opened(servers: Servers, stage: Stage) -> Task:
 
 
 async def test_a_task_is_given_up_though_kafka_has_gone_within_its_transaction(servers: Servers, link: Link) -> None:
-    task = await opened(servers, normalise_stage(Registry(servers.registry_settings), 1000))
+    task = await opened(servers, by_payor(servers))
     await task._producer.begin_transaction()
     link.cut()
     sending = asyncio.create_task(task._producer.send(PAYMENT_JSON, b"x", partition=0))
@@ -62,7 +66,7 @@ async def test_a_worker_can_be_stopped_while_kafka_is_away_and_its_tasks_open(
             self.opening = True
             return await super().open_task(number, consumer)
 
-    stage = detect.detect_stage(load(), Registry(servers.registry_settings))
+    stage = by_payor(servers)
     worker = Unlucky(stage, servers.link_settings, FraudSettings(fraud_app=uuid4().hex))
     running = asyncio.create_task(worker.run())
 
@@ -78,7 +82,7 @@ async def test_a_worker_can_be_stopped_while_kafka_is_away_and_its_tasks_open(
 async def test_a_restore_to_which_nothing_comes_ends_with_what_is_missing(
     servers: Servers, link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = detect.detect_stage(load(), Registry(servers.registry_settings))
+    stage = by_payor(servers)
     async with producer(servers.kafka_settings) as client:
         await client.send_and_wait(FRAUD_STATE, b"x", b"y", partition=0)
 
@@ -95,14 +99,14 @@ async def test_a_restore_to_which_nothing_comes_ends_with_what_is_missing(
 async def test_stale_state_is_gone_before_the_task_has_read_anything_however_much_there_is(
     servers: Servers, link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detect, "MOST_CLOSED", 10)
+    monkeypatch.setattr(detect, "MAX_OUTPUTS", 10)
     keys = {b'["gone",[%d],0]' % number for number in range(25)}
     async with producer(servers.kafka_settings) as client:
         for key in keys:
             await client.send_and_wait(FRAUD_STATE, b"x", key, partition=0)
-    committed = metrics.COMMITS.labels("detect")._value.get
+    committed = metrics.COMMITS.labels(BY_PAYOR)._value.get
     before = committed()
-    task = await opened(servers, detect.detect_stage(load(), Registry(servers.registry_settings)))
+    task = await opened(servers, by_payor(servers))
     assert not task.processor.pending
     await task.close()
     assert committed() - before == 3

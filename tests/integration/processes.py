@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -15,9 +16,12 @@ from aiokafka.structs import ConsumerRecord
 
 from compose.addresses import free_port
 from compose.child import Child
+from fraud.detection.changelog import decode_key
+from fraud.detection.packed import unpack_array
+from fraud.detection.topology import BY_PAYOR
 from schemas import wire_format
 from schemas.kafka.settings import KafkaSettings
-from schemas.kafka.topics import ALL_TOPICS, CONFIGS, REVIEW_QUEUE
+from schemas.kafka.topics import ALL_TOPICS, CONFIGS, FRAUD_STATE, REVIEW_QUEUE
 from tests.conftest import Servers
 
 Json = dict[str, Any]
@@ -138,3 +142,13 @@ async def cases(kafka: KafkaSettings) -> dict[str, Json]:
     for record in await read_all(kafka, REVIEW_QUEUE):
         last[record.key.decode()] = json.loads(record.value[wire_format.HEADER_BYTES :])
     return last
+
+
+async def ledger_ids(kafka: KafkaSettings) -> Counter[str]:
+    """How often the ledger by payor has each payment, by its id."""
+    segments: dict[tuple[int, bytes], bytes | None] = {}
+    for record in await read_all(kafka, FRAUD_STATE):
+        stage, segment = decode_key(record.key)
+        if stage == BY_PAYOR and segment is not None:
+            segments[record.partition, record.key] = record.value
+    return Counter(payment.id for value in segments.values() if value for payment in unpack_array(value))

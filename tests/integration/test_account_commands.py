@@ -13,8 +13,8 @@ import pytest
 
 from schemas.codecs import payment_codecs
 from schemas.kafka.settings import KafkaSettings
-from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_REJECTED, PAYMENTS, REVIEW_DECISIONS, REVIEW_QUEUE
-from schemas.payment import Payment
+from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_REJECTED, REVIEW_DECISIONS, REVIEW_QUEUE
+from schemas.payment import Payment, encode_json
 from schemas.registry import Registry, RegistrySettings
 from tests.conftest import Servers
 from tests.integration.processes import Json, make_topics, producer, read_all, running, until
@@ -95,7 +95,7 @@ async def test_an_account_is_exported_whole_and_alone_and_its_cases_can_be_erase
 async def test_an_export_whose_reader_has_seen_enough_ends_quietly(servers: Servers, kafka: KafkaSettings) -> None:
     await make_topics(kafka)
     async with producer(kafka) as client:
-        await client.send_and_wait(PAYMENTS, b'{"id":"x"}', key=b"100")
+        await client.send_and_wait(PAYMENT_JSON, encode_json(Payment(str(uuid4()), "First", 1, 1.0, "ACH", 100)))
     reader, writer = os.pipe()
     os.close(reader)
     process = await asyncio.create_subprocess_exec(

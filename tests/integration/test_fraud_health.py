@@ -37,7 +37,7 @@ async def test_it_is_ready_with_its_tasks_and_not_while_kafka_is_silent(own_serv
         with running(own_servers, tmp_path / "fraud.log", "fraud", "run", **environment):
             await until(ready, 60)
             async with session.get(f"http://127.0.0.1:{port}/metrics") as response:
-                assert 'underten_tasks{stage="detect"} 6.0' in await response.text()
+                assert 'underten_tasks{stage="by-payor"} 6.0' in await response.text()
             own_servers.kafka.process.send_signal(signal.SIGSTOP)
             await until(silent, 20)
             async with session.get(f"http://127.0.0.1:{port}/health/live") as response:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fraud.detection.packed import pack, unpack
+from fraud.detection.packed import Origin, pack, unpack
 from fraud.rules import Emit, Rule, parse
 from fraud.windows import Group, RuleWindows, Window, exact_cents, key_bytes
 from schemas.payment import Payment
@@ -131,13 +131,13 @@ def ours(example: Example, emit: Emit) -> tuple[list[tuple[Emitted, bool]], int]
     late = 0
 
     def row(start: int, group: Group, window: Window) -> tuple[Emitted, bool]:
-        places = tuple(UUID(each.id).int for each in unpack(window.pieces(), window.listed))
+        places = tuple(UUID(each.id).int for each in unpack(window.payments))
         assert_aggregates(example, places, window)
         end = windows.window_end(start)
         return Emitted(start, end, key_bytes(group).decode(), places, window.last_at), windows.fires(window)
 
     for made, at in example.payments:
-        for start, group, window in windows.add(made, at, pack(made, at, "payment_json")):
+        for start, group, window in windows.add(made, at, pack(made, at, 0, Origin("payment_json", 0, 0))):
             if window is None:
                 late += 1
             elif emit == "changes":

@@ -14,8 +14,9 @@ from cyclopts import Parameter
 
 from schemas.cli import command_line
 from schemas.errors import UndertenError
+from tests.integration.processes import ledger_ids
 from tests.soak.client import Client
-from tests.soak.evidence import cases_on_topic, cases_shown, everything_detected, normalised_ids, raw_payments
+from tests.soak.evidence import cases_on_topic, cases_shown, everything_detected, raw_payments
 from tests.soak.faults import FAULTS
 from tests.soak.installation import Installation
 from tests.soak.traffic import requests
@@ -131,9 +132,9 @@ async def _verdict(installation: Installation, client: Client) -> Verdict:
         complaints.append(f"fraud was not done after {SETTLE_SECONDS:.0f} s")
     cases = await cases_on_topic(kafka)
     shown = await cases_shown(installation, cases, SETTLE_SECONDS)
-    raw, normalised = await raw_payments(installation.servers), await normalised_ids(kafka)
+    raw, ledger = await raw_payments(installation.servers), await ledger_ids(kafka)
     say(f"{len(raw)} records, {len(cases)} cases")
-    return judge(client.sent, client.acknowledged, raw, normalised, cases, shown, complaints)
+    return judge(client.sent, client.acknowledged, raw, ledger, cases, shown, complaints)
 
 
 def main() -> int:

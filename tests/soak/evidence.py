@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from collections import Counter
 
 import aiohttp
 import msgspec
@@ -13,7 +12,7 @@ from schemas import wire_format
 from schemas.errors import UndertenError
 from schemas.kafka.reading import read_to_end
 from schemas.kafka.settings import KafkaSettings
-from schemas.kafka.topics import PAYMENTS, RAW_TOPICS, REVIEW_QUEUE
+from schemas.kafka.topics import RAW_TOPICS, REVIEW_QUEUE
 from schemas.payment import Payment
 from schemas.payment_reader import PaymentReader
 from schemas.registry import Registry
@@ -37,14 +36,6 @@ async def raw_payments(servers: Servers) -> list[Raw]:
             payment = Payment(*msgspec.structs.astuple(reader.read(record)))
             payments.append(Raw(record.topic, record.timestamp, payment))
     return payments
-
-
-async def normalised_ids(kafka: KafkaSettings) -> Counter[str]:
-    """Records of each payment on `payments`, by its id."""
-    counts: Counter[str] = Counter()
-    async for records in read_to_end(kafka, [PAYMENTS]):
-        counts.update(json.loads(record.value)["id"] for record in records)
-    return counts
 
 
 async def cases_on_topic(kafka: KafkaSettings) -> dict[str, Case]:

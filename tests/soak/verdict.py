@@ -53,25 +53,25 @@ def judge(
     sent: Mapping[str, tuple[str, Payment]],
     acknowledged: set[str],
     raw: Iterable[Raw],
-    normalised: Counter[str],
+    ledger: Counter[str],
     cases: Mapping[str, Case],
     shown: Mapping[str, Case],
     complaints: Iterable[str],
 ) -> Verdict:
-    """`normalised` counts ids on `payments`; by case id, `cases` are the topic's, `shown` the service's."""
+    """`ledger` counts ids in the ledger by payor; by case id, `cases` are the topic's, `shown` the service's."""
     raw = list(raw)
     on_topics = Counter(record.payment.id for record in raw)
     return Verdict(
         sent=len(sent),
         acknowledged=len(acknowledged),
-        lost=sorted(acknowledged - (on_topics.keys() & normalised.keys())),
+        lost=sorted(acknowledged - (on_topics.keys() & ledger.keys())),
         doubled=sorted(payment_id for payment_id, times in on_topics.items() if times > 1),
         wrong=[
             *complaints,
             *_altered(sent, raw),
             *(
-                f"{payment_id} is on payments another number of times"
-                for payment_id in sorted((normalised - on_topics).keys())
+                f"{payment_id} is in the ledger another number of times"
+                for payment_id in sorted((ledger - on_topics).keys())
             ),
             *_wrong_cases(raw, cases),
             *_wrongly_shown(cases, shown),

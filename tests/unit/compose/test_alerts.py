@@ -20,9 +20,9 @@ MINUTES = 90
 POSTS = 'underten_http_request_seconds_count{method="POST", route="/payment_json", status="%s"}'
 PROBES = 'underten_http_request_seconds_count{method="GET", route="%s", status="%s"}'
 UNREADY = {PROBES % ("/health/ready", 503): "0+4x90", PROBES % ("/metrics", 503): "0+4x90"}
-LAG = 'underten_lag_records{stage="detect", topic="payments", partition="0"}'
-RESTORE_SECONDS = 'underten_restore_seconds_sum{stage="detect"}'
-RESTORES = 'underten_restore_seconds_count{stage="detect"}'
+LAG = 'underten_lag_records{stage="by-payor", topic="payments", partition="0"}'
+RESTORE_SECONDS = 'underten_restore_seconds_sum{stage="by-payor"}'
+RESTORES = 'underten_restore_seconds_count{stage="by-payor"}'
 
 
 def histogram(name: str, labels: str, bound: str, percent: int) -> dict[str, str]:
@@ -41,7 +41,7 @@ def cases_in_time(percent: int) -> dict[str, str]:
 
 
 def commits_in_time(percent: int) -> dict[str, str]:
-    return histogram("underten_commit_seconds", 'stage="detect"', "1.0", percent)
+    return histogram("underten_commit_seconds", 'stage="by-payor"', "1.0", percent)
 
 
 FIRING = {
@@ -49,7 +49,7 @@ FIRING = {
     "FraudDown": [{'up{job="fraud"}': "0x90"}],
     "KafkaUnreachable": [{"underten_kafka_connected": "0x90"}],
     "SchemasNotRegistered": [{"underten_schemas_registered": "0x90"}],
-    "StageWithoutTasks": [{'underten_tasks{stage="detect"}': "0x90"}],
+    "StageWithoutTasks": [{'underten_tasks{stage="by-payor"}': "0x90"}],
     "VersionsDiffer": [{f'underten_build_info{{version="{version}"}}': "1x90" for version in ("1.0.0", "1.1.0")}],
     "RequestsFail": [
         {POSTS % 201: "0+98x90", POSTS % 503: "0+2x90"},
@@ -63,7 +63,7 @@ FIRING = {
     "ReceiptsLost": [{"underten_receipts_lost_total": "0x80 1x10"}],
     "LagGrows": [{LAG: "10000+100x90"}],
     "CasesLate": [cases_in_time(94)],
-    "SessionsRestart": [{'underten_sessions_total{stage="detect"}': "0+1x90"}],
+    "SessionsRestart": [{'underten_sessions_total{stage="by-payor"}': "0+1x90"}],
     "CommitsSlow": [commits_in_time(90)],
     "RestoresSlow": [{RESTORE_SECONDS: "0+70x90", RESTORES: "0+1x90"}],
     "RecordsRejected": [{'underten_records_rejected_total{topic="payment_json"}': "0x80 1x10"}],
@@ -85,7 +85,10 @@ QUIET = {
     "KafkaUnreachable": [{"underten_kafka_connected": "1x90"}],
     "SchemasNotRegistered": [{"underten_schemas_registered": "1x90"}],
     "StageWithoutTasks": [
-        {'underten_tasks{stage="detect", instance="a"}': "0x90", 'underten_tasks{stage="detect", instance="b"}': "6x90"}
+        {
+            'underten_tasks{stage="by-payor", instance="a"}': "0x90",
+            'underten_tasks{stage="by-payor", instance="b"}': "6x90",
+        }
     ],
     "VersionsDiffer": [
         {f'underten_build_info{{version="1.0.0", instance="{instance}"}}': "1x90" for instance in ("a", "b")}
@@ -101,7 +104,7 @@ QUIET = {
         {LAG: "0+100x90"},
     ],
     "CasesLate": [cases_in_time(96)],
-    "SessionsRestart": [{'underten_sessions_total{stage="detect"}': "0x80 5x10"}],
+    "SessionsRestart": [{'underten_sessions_total{stage="by-payor"}': "0x80 5x10"}],
     "CommitsSlow": [commits_in_time(96)],
     "RestoresSlow": [{RESTORE_SECONDS: "0+50x90", RESTORES: "0+1x90"}],
     "RecordsRejected": [{'underten_records_rejected_total{topic="payment_json"}': "7x90"}],

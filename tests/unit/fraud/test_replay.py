@@ -5,8 +5,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from rich.console import Console
@@ -41,7 +43,6 @@ GOOD = {
     "partition": 0,
     "offset": 0,
     "timestamp": NOON,
-    "id": "6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b",
     "payee_bank": "First National",
     "payee_account_no": 200,
     "payment_amount": 4000.01,
@@ -50,8 +51,11 @@ GOOD = {
 }
 
 
+_ids = count()
+
+
 def line(**changes: Any) -> bytes:
-    return json.dumps({**GOOD, **changes}).encode() + b"\n"
+    return json.dumps({**GOOD, "id": str(UUID(int=next(_ids))), **changes}).encode() + b"\n"
 
 
 def replayed(
@@ -60,6 +64,31 @@ def replayed(
     """What was counted, and per row its rule and count of payments."""
     replaying = Replay(parse(rules, "test.toml"), emit)
     return replaying, [(row.rule, row.payment_count) for each in lines for row in replaying.add(decode_line(each))]
+
+
+# Payments that come again
+
+
+def test_a_payment_that_comes_again_counts_once_by_payor_and_by_payee_and_is_told_in_the_summary() -> None:
+    lines = [line(), line(), line(timestamp=NOON + 1), line(timestamp=NOON + 2)]
+    replaying, rows = replayed([lines[0], *lines[1:3], lines[1], lines[0], lines[3]])
+    assert rows == [(rule, number) for number in (2, 3, 4) for rule in ("by_payor", "by_payee")]
+    assert (replaying.payments, replaying.repeated_payments) == (6, 2)
+    assert "sent again, and counted once: 2" in summary(replaying, 0)
+
+
+def test_another_payment_with_an_id_that_was_counted_counts_in_no_window_and_moves_stream_time() -> None:
+    first, again = line(id=str(UUID(int=7))), line(id=str(UUID(int=7)), payment_amount=1.0, timestamp=NOON + HOUR - 1)
+    replaying, rows = replayed([first, again, line(timestamp=NOON + HOUR), line(timestamp=NOON + 1)])
+    assert rows == []
+    assert replaying.late == {"by_payor": 1, "by_payee": 1}
+
+
+def test_an_id_counts_again_once_no_window_holds_the_first_one() -> None:
+    first = line(id=str(UUID(int=7)))
+    replaying, rows = replayed([first, line(id=str(UUID(int=7)), timestamp=NOON + HOUR), line(timestamp=NOON + HOUR)])
+    assert rows == [("by_payor", 2), ("by_payee", 2)]
+    assert replaying.repeated_payments == 0
 
 
 # Rows
@@ -90,13 +119,15 @@ def test_a_row_has_its_fields_in_order_and_the_total_as_text(
     capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path
 ) -> None:
     file, rules = tmp_path / "payments.ndjson", tmp_path / "rules.toml"
-    file.write_bytes(line(payment_amount=9999.99) + line(payment_amount=0.02, timestamp=NOON + 1000))
+    one, two = (f"6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5{digit}" for digit in "bc")
+    second = line(id=two, payment_amount=0.02, timestamp=NOON + 1000)
+    file.write_bytes(line(id=one, payment_amount=9999.99) + second)
     rules.write_text(RULES.partition("\n\n")[0], encoding="utf-8")
     assert replay(file, rules=rules) == 0
     assert capfdbinary.readouterr().out.decode() == (
         '{"rule":"by_payor","group":{"payor_account_no":100},"window_start":1795392000000,"window_end":1795395600000,'
         '"payment_count":2,"total_amount":"10000.01","max_amount":9999.99,'
-        '"payment_ids":["6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b","6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b"],'
+        '"payment_ids":["6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b","6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5c"],'
         '"row_timestamp":1795392001000}\n'
     )
 
@@ -199,12 +230,13 @@ def test_a_line_may_hold_more_than_it_must() -> None:
 
 
 def test_a_line_that_is_too_long_is_cut_off_and_told_and_the_next_one_is_whole() -> None:
-    stream = io.BytesIO(b"x" * (3 * MAX_LINE_BYTES) + b"\n" + line())
+    whole = line()
+    stream = io.BytesIO(b"x" * (3 * MAX_LINE_BYTES) + b"\n" + whole)
     too_long, good = read_lines(stream)
     assert len(too_long) == MAX_LINE_BYTES + 1
     with pytest.raises(PaymentError, match="longer than 65536 bytes"):
         decode_line(too_long)
-    assert good == line()
+    assert good == whole
 
 
 @pytest.mark.parametrize("length", [MAX_LINE_BYTES - 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1, 2 * MAX_LINE_BYTES + 1])
@@ -277,7 +309,7 @@ def test_rows_of_a_pipe_come_before_the_next_line_is_asked_for() -> None:
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:
     file = tmp_path / "payments.ndjson"
-    file.write_bytes(line() * 5000)
+    file.write_bytes(b"".join(line() for _ in range(5000)))
     command = [sys.executable, "-m", "fraud", "replay", str(file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdout is not None

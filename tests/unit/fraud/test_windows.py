@@ -1,7 +1,6 @@
 """The points of docs/windows.md, and the recorded runs of a real ksqlDB, row for row."""
 
 import time
-import tracemalloc
 from collections.abc import Sequence
 from itertools import count
 from uuid import UUID
@@ -10,13 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fraud.detection.packed import pack, unpack
+from fraud.detection.packed import Origin, pack, unpack
 from fraud.rules import Emit, Rule, parse
-from fraud.windows import LISTED_MAX, SEGMENT_PAYMENTS, Group, Outcome, RuleWindows, Window, exact_cents
+from fraud.windows import LISTED_MAX, Group, Outcome, RuleWindows, Window, exact_cents
 from schemas.payment import AMOUNT_MAX, Payment, cents, dollars
 from tests import golden
 
 HOUR = 3_600_000
+ORIGIN = Origin("payment_json", 0, 0)
 NOON = 1_795_392_000_000
 """The start of an hour, and of many other windows."""
 
@@ -36,7 +36,7 @@ def payment(amount: float = 5000.0, payor: int = 1, bank: str = "First", payee: 
 
 def add(windows: RuleWindows, at: int, made: Payment | None = None) -> Sequence[Outcome]:
     made = made or payment()
-    return windows.add(made, at, pack(made, at, "payment_json"))
+    return windows.add(made, at, pack(made, at, 0, ORIGIN))
 
 
 def taken(outcomes: Sequence[Outcome]) -> list[int]:
@@ -305,7 +305,7 @@ def test_first_and_last_are_by_event_time_and_the_list_is_by_arrival() -> None:
         add(windows, at, payment(at - NOON))
     window = only(windows)
     assert (window.first_at, window.last_at) == (NOON + 2, NOON + 9)
-    assert [each.timestamp - NOON for each in unpack(window.pieces(), window.listed)] == [5, 9, 2, 7]
+    assert [each.at_ms - NOON for each in unpack(window.payments)] == [5, 9, 2, 7]
     assert window.max_amount == 9.0
 
 
@@ -314,25 +314,24 @@ def test_a_thousand_payments_are_listed_and_all_are_counted() -> None:
     for number in range(1, LISTED_MAX + 51):
         add(windows, NOON, payment(number))
     window = only(windows)
-    assert (window.payment_count, window.listed) == (1050, 1000)
+    assert (window.payment_count, len(window.payments)) == (1050, 1000)
     assert window.total_cents == 100 * sum(range(1, 1051))
     assert window.max_amount == 1050.0
-    listed = unpack(window.pieces(), window.listed)
+    listed = unpack(window.payments)
     assert [each.payment_amount for each in listed] == [float(number) for number in range(1, 1001)]
 
 
-def test_a_sealed_segment_never_changes_and_what_is_open_stays_small() -> None:
-    windows = RuleWindows(rule())
-    sealed: list[bytes] = []
-    for number in range(1, 1100):
-        add(windows, NOON)
-        window = only(windows)
-        if number <= LISTED_MAX and number % SEGMENT_PAYMENTS == 0:
-            sealed.append((window.sealed or [b""])[-1])
-        assert all(before is now for before, now in zip(sealed, window.sealed or [], strict=True))
-        assert len(window.tail) < SEGMENT_PAYMENTS * 50
-    assert len(sealed) == LISTED_MAX // SEGMENT_PAYMENTS
-    assert window.tail == b""
+def test_a_window_says_with_which_payment_it_first_fired_in_order_of_arrival() -> None:
+    windows = RuleWindows(rule(min_payments="3"))
+    for at in (NOON + 9, NOON + 5, NOON + 7, NOON + 8):
+        add(windows, at)
+    assert only(windows).fired_at == NOON + 7
+
+
+def test_a_window_that_does_not_fire_says_no_time() -> None:
+    windows = RuleWindows(rule(min_payments="3"))
+    add(windows, NOON)
+    assert only(windows).fired_at is None
 
 
 # 8. EMIT FINAL, and closing
@@ -374,40 +373,43 @@ def test_closing_can_stop_in_the_middle_and_go_on_later() -> None:
     assert sorted(first + rest) == [(payor,) for payor in range(5)]
 
 
-# Keeping windows elsewhere
+# Windows in memory
 
 
-def test_windows_put_back_go_on_where_they_were() -> None:
-    before = RuleWindows(rule(group_by='["payee_bank", "payee_account_no"]'))
-    for at in (NOON, NOON + 1, NOON + HOUR - 1):
-        add(before, at)
-    after = RuleWindows(before.rule)
-    for start, group, window in before:
-        after.put(start, group, window)
-    after.stream_time = before.stream_time
-    add(after, NOON + 5)
-    assert only(after).payment_count == 4
-    add(after, NOON + HOUR)
-    assert [start for start, _, _ in after.close()] == [NOON]
-
-
-def test_a_window_can_be_found_and_forgotten() -> None:
-    windows = RuleWindows(rule())
+def test_a_groups_windows_are_there_until_they_are_taken_as_closed() -> None:
+    windows = RuleWindows(rule(advance='"30m"'))
     add(windows, NOON)
-    assert windows.get(NOON, (1,)) is only(windows)
-    assert windows.get(NOON, (2,)) is windows.get(0, (1,)) is None
-    windows.discard(NOON, (2,))
-    windows.discard(NOON, (1,))
-    assert len(windows) == 0
-    assert taken(add(windows, NOON)) == [NOON]
+    assert (windows.of((1,)).keys(), windows.of((2,))) == ({NOON - HOUR // 2, NOON}, {})
+    add(windows, NOON + HOUR, payment(payor=2))
+    assert (1,) in windows
+    assert [start for start, _, _ in windows.close()] == [NOON - HOUR // 2, NOON]
+    assert (1,) not in windows
+    assert (2,) in windows
 
 
-def test_clearing_forgets_stream_time_too() -> None:
-    windows = RuleWindows(rule())
-    add(windows, NOON + 9 * HOUR)
-    windows.clear()
-    assert (len(windows), windows.stream_time) == (0, -1)
-    assert taken(add(windows, NOON)) == [NOON]
+def test_windows_that_begin_before_their_payments_are_all_there_are_left_alone() -> None:
+    windows = RuleWindows(rule(advance='"30m"'))
+    windows.since = NOON
+    assert taken(add(windows, NOON + 1)) == [NOON]
+    add(windows, NOON + 5 * HOUR)
+    assert late(add(windows, NOON + 1)) == [NOON]
+
+
+@pytest.mark.parametrize("at", [0, 1, HOUR, NOON, NOON + HOUR - 1])
+@pytest.mark.parametrize("grace", ["0s", "10m", "5h"])
+def test_the_first_open_window_is_the_first_that_takes_a_payment(at: int, grace: str) -> None:
+    windows = RuleWindows(rule(advance='"25m"', grace=f'"{grace}"'))
+    add(windows, at)
+    first = windows.first_open
+    assert first not in late(add(windows, first))
+    assert first < 1_500_000 or late(add(windows, first - 1_500_000))[-1:] == [first - 1_500_000]
+
+
+@pytest.mark.parametrize("back", [0, 1, HOUR, 2 * HOUR - 1, 2 * HOUR, 3 * HOUR])
+def test_a_time_is_held_while_a_window_takes_it(back: int) -> None:
+    windows = RuleWindows(rule(grace='"1h"', advance='"20m"'))
+    add(windows, NOON)
+    assert windows.holds(NOON - back) == bool(taken(add(windows, NOON - back)))
 
 
 # Cost
@@ -417,23 +419,11 @@ def structuring() -> Rule:
     return rule(group_by='["payor_account_no", "payee_bank", "payee_account_no"]', total_above="10000")
 
 
-def test_an_open_window_of_two_payments_takes_less_than_600_bytes() -> None:
-    number = 20_000
-    windows = RuleWindows(structuring())
-    tracemalloc.start()
-    for place in range(2 * number):
-        add(windows, NOON + place, payment(place + 0.25, payor=10**6 + place % number, payee=10**7 + place % number))
-    traced, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert len(windows) == number
-    assert traced / number < 600
-
-
 def test_a_payment_into_a_window_of_100000_costs_at_most_twice_that_into_a_new_one() -> None:
     def seconds(payors: int) -> float:
         windows = RuleWindows(structuring())
         made = [payment(payor=place % payors) for place in range(100_000)]
-        packed = [pack(each, NOON, "payment_json") for each in made]
+        packed = [pack(each, NOON, 0, ORIGIN) for each in made]
         began = time.process_time()
         for each, as_packed in zip(made, packed, strict=True):
             windows.add(each, NOON, as_packed)
@@ -466,7 +456,7 @@ def row(windows: RuleWindows, start: int, group: Group, window: Window) -> dict[
         "payment_count": window.payment_count,
         "total_amount": dollars(window.total_cents),
         "max_amount": window.max_amount,
-        "payment_ids": [each.id for each in unpack(window.pieces(), window.listed)],
+        "payment_ids": [each.id for each in unpack(window.payments)],
         "row_timestamp": window.last_at,
     }
 

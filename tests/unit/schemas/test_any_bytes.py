@@ -16,15 +16,27 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fraud.comparison.rows import RowError, of_ksqldb, of_python, place_of_late
-from fraud.detection.changelog import ChangelogError, Restore, segment_key, stream_time_key, window_key
-from fraud.detection.detect import Detect
+from fraud.detection.changelog import ChangelogError, Restore, Segments, progress
+from fraud.detection.detect import stages
+from fraud.detection.ledger import Ledger
+from fraud.detection.packed import array_of
+from fraud.detection.partition_keys import account_of
+from fraud.detection.topology import BY_PAYEE, BY_PAYOR, INPUTS, OUTPUTS
 from fraud.recorded import decode_line
 from fraud.rules import load, parse
-from fraud.windows import RuleWindows
 from schemas import avro, payment_pb2, wire_format
 from schemas.codecs import SCHEMAS, AvroCodec, JsonCodec, ProtobufCodec, decode_posted
 from schemas.errors import PaymentError, SchemaError, SettingsError, UnknownSchema
-from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_LATE, PAYMENT_PROTOBUF, RAW_TOPICS, REVIEW_QUEUE
+from schemas.kafka.topics import (
+    PAYMENT_AVRO,
+    PAYMENT_JSON,
+    PAYMENT_LATE,
+    PAYMENT_PROTOBUF,
+    PAYMENTS,
+    PAYMENTS_BY_PAYEE,
+    RAW_TOPICS,
+    REVIEW_QUEUE,
+)
 from schemas.payment import FIELDS, ForeignPayment, Payment
 from schemas.payment_reader import PaymentReader
 from schemas.registry import Reference, WriterSchema
@@ -310,12 +322,8 @@ def test_any_bytes_have_a_schema_id_and_message_indexes_or_not(value: bytes) -> 
 
 
 LINE = {**PAYMENT, "topic": "payments", "partition": 0, "offset": 0, "timestamp": 0}
-KEYS = [
-    window_key("fan_out", 0, (1,)),
-    segment_key("fan_out", 0, (1,), 0),
-    stream_time_key("fan_out"),
-    b'["gone",[1],0]',
-]
+KEYS = [b'["by-payor",20000,0]', b'["by-payor"]', b'["fan_out",[1],0]', b'["fan_out",[1],0,2]', b'["gone"]']
+PROGRESS = progress(BY_PAYOR, Ledger(load()), 1, ())[1]
 
 
 @fuzzed
@@ -326,13 +334,21 @@ def test_any_line_is_a_recorded_payment_or_a_payment_error(line: bytes) -> None:
 
 
 @fuzzed
-@given(st.lists(st.tuples(any_bytes | st.sampled_from(KEYS) | broken(st.sampled_from(KEYS)), st.none() | any_bytes)))
+@given(
+    st.lists(
+        st.tuples(
+            any_bytes | st.sampled_from(KEYS) | broken(st.sampled_from(KEYS)),
+            st.none() | any_bytes | st.just(PROGRESS) | broken(st.just(PROGRESS)) | broken(st.just(array_of(0, ()))),
+        )
+    )
+)
 def test_any_changelog_is_restored_or_a_changelog_error(log: list[tuple[bytes, bytes | None]]) -> None:
-    restoring = Restore({name: RuleWindows(rule) for name, rule in RULES.items()})
+    restore = Restore(BY_PAYOR, Ledger(load()), account_of(PAYMENTS), 1)
     with soon(ChangelogError):
         for key, value in log:
-            restoring.take(key, value)
-        restoring.finish()
+            restore.take(key, value)
+        assert sum(restore.fill(Segments(BY_PAYOR))) >= 0
+        restore.finish()
 
 
 SINK_KEY = json.dumps({"K_PAYOR_ACCOUNT_NO": 1, "K_PAYEE_BANK": "B", "K_PAYEE_ACCOUNT_NO": 2}).encode()
@@ -404,11 +420,13 @@ def test_any_record_is_taken_into_the_view_or_counted_as_bad(topic: str, tmp_pat
 
 
 @fuzzed
-@given(any_bytes | like({**PAYMENT, "source": "payment_json"}), st.integers(-1, 2**62))
-def test_any_record_of_detect_is_added_or_rejected(value: bytes, timestamp: int) -> None:
-    detect = Detect(0, RULES.values(), None, dict.fromkeys(["payment_rejected", "payment_late", "review_queue"], 1))  # type: ignore[arg-type]
-    with soon():
-        detect.process([consumed("payments", value, timestamp)], 0.0)
+@given(any_bytes | like({**PAYMENT, "source": "payment_json", "partition": 0, "offset": 0}), st.integers(-1, 2**62))
+def test_any_normalised_record_is_judged_or_rejected(value: bytes, timestamp: int) -> None:
+    both = stages(load(), None, 0)  # type: ignore[arg-type]
+    for stage, topic in ((BY_PAYOR, PAYMENTS), (BY_PAYEE, PAYMENTS_BY_PAYEE)):
+        partitions = dict.fromkeys({*INPUTS[stage], *OUTPUTS[stage]}, 1)
+        with soon():
+            both[stage].processor(0, partitions).process([consumed(topic, value, timestamp)], 0.0)
 
 
 def consumed(topic: str, value: bytes | None, timestamp: int) -> Any:

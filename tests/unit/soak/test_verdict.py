@@ -40,7 +40,7 @@ def judged(**changes: Any) -> Verdict:
         "sent": {payment_id: (TOPIC, payment(payment_id)) for payment_id in IDS},
         "acknowledged": set(IDS),
         "raw": [Raw(TOPIC, NOON, payment(payment_id)) for payment_id in IDS],
-        "normalised": Counter(IDS),
+        "ledger": Counter(IDS),
         "cases": {"c": case()},
         "complaints": [],
         **changes,
@@ -59,12 +59,12 @@ def test_a_payment_without_an_answer_is_not_good() -> None:
 
 def test_lost_where_an_acknowledged_payment_is_not_on_its_topic_or_not_on_payments() -> None:
     assert judged(raw=[Raw(TOPIC, NOON, payment(payment_id)) for payment_id in IDS[:2]]).lost == IDS[2:]
-    assert judged(normalised=Counter(IDS[1:])).lost == IDS[:1]
+    assert judged(ledger=Counter(IDS[1:])).lost == IDS[:1]
 
 
 def test_doubled_where_a_payment_is_twice_on_the_topics() -> None:
     twice = judged(
-        raw=[Raw(TOPIC, NOON, payment(payment_id)) for payment_id in [*IDS, IDS[0]]], normalised=Counter([*IDS, IDS[0]])
+        raw=[Raw(TOPIC, NOON, payment(payment_id)) for payment_id in [*IDS, IDS[0]]], ledger=Counter([*IDS, IDS[0]])
     )
     assert twice.doubled == IDS[:1]
     assert len(twice.wrong) == 1  # the case does not count it
@@ -74,7 +74,7 @@ def test_doubled_where_a_payment_is_twice_on_the_topics() -> None:
     "changes",
     [
         {"complaints": ["the service ended with status 1"]},
-        {"normalised": Counter([*IDS, IDS[0]])},
+        {"ledger": Counter([*IDS, IDS[0]])},
         {"raw": [Raw("payment_avro", NOON, payment(payment_id)) for payment_id in IDS]},
         {"raw": [Raw(TOPIC, NOON, payment(payment_id, payment_amount=4000.02)) for payment_id in IDS]},
         {"raw": [Raw(TOPIC, NOON - DAY, payment(payment_id)) for payment_id in IDS]},

@@ -1,257 +1,335 @@
-"""Whatever a task writes to its changelog comes back the same, compacted or not; what is stale does not."""
+"""The ledger as records of a changelog, and back: whole, uncompacted, compacted, and after the rules have changed."""
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from fraud.detection import changelog
 from fraud.detection.changelog import (
     ChangelogError,
     Restore,
     Restored,
-    decode_key,
-    decode_stream_time,
-    decode_window,
-    definition,
-    segment_key,
-    stream_time_key,
-    stream_time_value,
-    window_key,
-    window_keys,
-    window_value,
+    Segments,
+    covered_since,
+    decode_progress,
+    progress,
 )
-from fraud.detection.packed import pack, unpack
-from fraud.rules import Rule, parse
-from fraud.windows import SEGMENT_PAYMENTS, Group, RuleWindows, Window
-from schemas.case import ListedPayment
-from schemas.kafka.topics import RAW_TOPICS
+from fraud.detection.ledger import Ledger
+from fraud.detection.packed import Origin, PackedPayment, pack, unpack, unpack_array
+from fraud.detection.partition_keys import account_of
+from fraud.detection.topology import BY_PAYEE, BY_PAYOR
+from fraud.rules import DAY_MS, parse
+from schemas.kafka.topics import PAYMENTS
 from schemas.payment import Payment
 
-NOON = 1_795_392_000_000
 HOUR = 3_600_000
+NOON = 1_795_392_000_000 + 12 * HOUR
 RULES = """
 [[rule]]
 name = "structuring"
 group_by = ["payor_account_no", "payee_bank", "payee_account_no"]
-window = "1h"
-grace = "0s"
+amount_below = 10000.00
+window = "24h"
+grace = "1h"
 total_above = 10000.00
 
 [[rule]]
-name = "fan_out"
+name = "velocity"
 group_by = ["payor_account_no"]
-window = "1h"
-grace = "0s"
-min_distinct = { of = ["payee_bank", "payee_account_no"], count = 3 }
+window = "10m"
+grace = "1h"
+min_payments = 10
 """
+PARTITIONS = 6
 
-Changelog = dict[bytes, bytes]
-"""A compacted one: keys in order of their last write."""
-
-
-def rules(change: Callable[[str], str] = str) -> dict[str, Rule]:
-    return {rule.name: rule for rule in parse(change(RULES), "test.toml")}
+Log = list[tuple[bytes, bytes | None]]
 
 
-def tasks(change: Callable[[str], str] = str) -> dict[str, RuleWindows]:
-    return {name: RuleWindows(rule) for name, rule in rules(change).items()}
+class Task:
+    """A ledger, and the records that it writes."""
 
+    def __init__(self, rules: str = RULES) -> None:
+        self.ledger = Ledger(parse(rules, "rules.toml"))
+        self.segments = Segments(BY_PAYOR)
+        self.log: Log = []
+        self._offset = 0
 
-def payment(number: int, payor: int = 1, payee: int = 2) -> Payment:
-    return Payment(str(UUID(int=number)), "First\tNational", payee, 10.5, "Wire", payor)
+    def add(self, at_ms: int, amount: float = 5000.0, payor: int = 1) -> None:
+        payment = Payment(str(UUID(int=self._offset)), "First", 2, amount, "ACH", payor)
+        self.ledger.add(payor, payment, at_ms, Origin("payment_json", 0, self._offset))
+        self._offset += 1
 
-
-def write(log: list[tuple[bytes, bytes | None]], windows: RuleWindows, made: Payment, at: int) -> None:
-    """What a task does for one payment: state, new segments, stream time, tombstones."""
-    name = windows.rule.name
-    for start, group, window in windows.add(made, at, pack(made, at, "payment_avro")):
-        if window is not None:
-            if window.sealed and not window.tail and window.payment_count <= 1000:
-                number = len(window.sealed) - 1
-                log.append((segment_key(name, start, group, number), window.sealed[number]))
-            log.append((window_key(name, start, group), window_value(window)))
-    for closed in windows.close():
-        log.extend((key, None) for key in window_keys(name, *closed))
-    log.append((stream_time_key(name), stream_time_value(windows)))
-
-
-def written(payments: list[tuple[int, int, int]]) -> tuple[dict[str, RuleWindows], list[tuple[bytes, bytes | None]]]:
-    """Tasks that took payments of (payor, payee, time), and their changelog, uncompacted."""
-    by_rule, log = tasks(), []  # type: ignore[var-annotated]
-    for number, (payor, payee, at) in enumerate(payments):
-        for windows in by_rule.values():
-            write(log, windows, payment(number, payor, payee), at)
-    return by_rule, log
-
-
-def compacted(log: list[tuple[bytes, bytes | None]]) -> list[tuple[bytes, bytes | None]]:
-    last: dict[bytes, bytes | None] = {}
-    for key, value in log:
-        last.pop(key, None)
-        last[key] = value
-    return [(key, value) for key, value in last.items() if value is not None]
+    def commit(self, due: Iterable[tuple[str, tuple[int | str, ...], int]] = ()) -> Log:
+        """The records of one transaction."""
+        expired = self.ledger.expire()
+        records: Log = list(self.segments.write(self.ledger.added, expired))
+        self.ledger.added.clear()
+        records.append(progress(BY_PAYOR, self.ledger, PARTITIONS, due))
+        self.log += records
+        return records
 
 
 def restore(
-    log: Sequence[tuple[bytes | None, bytes | None]], change: Callable[[str], str] = str
-) -> tuple[dict[str, RuleWindows], Restored]:
-    by_rule = tasks(change)
-    restoring = Restore(by_rule)
+    log: Log, rules: str = RULES, partitions: int = PARTITIONS, unseen_until_ms: int = -1, stage: str = BY_PAYOR
+) -> tuple[Task, Restored]:
+    task = Task(rules)
+    restoring = Restore(stage, task.ledger, account_of(PAYMENTS), partitions, unseen_until_ms)
     for key, value in log:
         restoring.take(key, value)
-    return by_rule, restoring.finish()
+    assert sum(restoring.fill(task.segments)) >= 0
+    return task, restoring.finish()
 
 
-def contents(by_rule: dict[str, RuleWindows]) -> dict[str, tuple[int, list[tuple[int, Group, Window]]]]:
-    return {
-        name: (windows.stream_time, sorted(windows, key=lambda each: each[:2])) for name, windows in by_rule.items()
-    }
+def compacted(log: Log) -> Log:
+    """What is left of a changelog at last: the last record of each key, in order, without deletions."""
+    last = {key: place for place, (key, _) in enumerate(log)}
+    return [(key, value) for place, (key, value) in enumerate(log) if last[key] == place and value is not None]
 
 
-HOT = [(1, place % 2, NOON) for place in range(2100)]
+def contents(task: Task) -> tuple[list[PackedPayment], dict[str, tuple[int, int]], int]:
+    """All that a ledger has: payments in order of arrival, stream times and since when rules judge, the latest time."""
+    payments = [payment for shelf in task.ledger.shelves.values() for _, payment in shelf]
+    windows = [watch.windows for watch in task.ledger.watches]
+    times = {each.rule.name: (each.stream_time, each.since) for each in windows}
+    return sorted(payments, key=lambda payment: payment.arrival), times, task.ledger.latest_ms
 
 
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(NOON, NOON + 4 * HOUR)), max_size=60))
-def test_restoring_gives_back_what_was_there(payments: list[tuple[int, int, int]]) -> None:
-    before, log = written(payments)
-    for kept in (log, compacted(log)):
-        after, restored = restore(kept)
-        assert contents(after) == contents(before)
-        assert restored == Restored(frozenset(), ())
+def segment_keys(log: Log) -> list[bytes]:
+    return [key for key, value in log if value is not None and len(json.loads(key)) == 3]
 
 
-@pytest.mark.parametrize("number", [19, 20, 21, 39, 40, 1999, 2000, 2001, 2100])
-def test_restoring_gives_back_the_segments_of_hot_windows(number: int) -> None:
-    before, log = written(HOT[:number])
-    for kept in (log, compacted(log)):
-        assert contents(restore(kept)[0]) == contents(before)
+WHOLE_AND_COMPACTED = pytest.mark.parametrize("kept", [list, compacted])
 
 
-def test_segments_may_come_after_their_window() -> None:
-    before, log = written(HOT[:100])
-    kept = compacted(log)
-    assert contents(restore(kept[::-1])[0]) == contents(before)
+@WHOLE_AND_COMPACTED
+def test_a_ledger_comes_back_as_it_was_and_goes_on_with_the_next_arrival(kept: Callable[[Log], Log]) -> None:
+    task = Task()
+    for number in range(50):
+        task.add(NOON + number * 60_000, payor=number % 7)
+        if number % 3 == 0:
+            task.commit()
+    task.commit()
+    back, restored = restore(kept(task.log))
+    assert contents(back) == contents(task)
+    assert back.ledger.arrivals == task.ledger.arrivals == 50
+    assert restored == Restored({}, frozenset(), older=False, stale=(), due=())
 
 
-def test_a_restored_window_goes_on_as_if_nothing_had_happened() -> None:
-    everything, _ = written([*HOT[:130], (1, 1, NOON + 5)])
-    _, log = written(HOT[:130])
-    halfway, _ = restore(compacted(log))
-    for windows in halfway.values():
-        last = payment(130, 1, 1)
-        windows.add(last, NOON + 5, pack(last, NOON + 5, "payment_avro"))
-    assert contents(halfway) == contents(everything)
+def test_the_first_start_begins_with_nothing_and_no_rule_counts_as_changed() -> None:
+    task, restored = restore([])
+    assert contents(task) == ([], {"structuring": (-1, 0), "velocity": (-1, 0)}, -1)
+    assert restored == Restored({}, frozenset(), older=False, stale=(), due=())
 
 
-def test_closed_windows_are_gone_from_a_compacted_changelog() -> None:
-    _, log = written([*HOT, (7, 7, NOON + HOUR)])
-    assert {decode_key(key).start for key, _ in compacted(log)} == {NOON + HOUR, None}
+def test_a_batch_is_one_segment_for_all_accounts_and_each_payment_is_written_once() -> None:
+    task = Task()
+    for payor in range(1000):
+        task.add(NOON, payor=payor)
+    records = task.commit()
+    assert [json.loads(key) for key, _ in records] == [[BY_PAYOR, NOON // DAY_MS + 1, 0], [BY_PAYOR]]
+    assert len(unpack_array(records[0][1] or b"")) == 1000
+    assert [key for key, _ in task.commit()] == [b'["by-payor"]']
 
 
-def test_a_hot_windows_update_is_small_and_its_segments_are_written_once() -> None:
-    _, log = written(HOT)
-    segments = [key for key, _ in log if decode_key(key).segment is not None]
-    assert len(segments) == len(set(segments))
-    updates = [len(value) for key, value in log if value and decode_key(key).start and decode_key(key).segment is None]
-    assert max(updates) < SEGMENT_PAYMENTS * 45 + 60
-    assert min(updates[-2:]) < 60  # the last update of structuring's: fan_out's has the payees it has seen, too
+def test_a_trickle_of_payments_goes_into_the_same_segment_until_it_has_enough() -> None:
+    task = Task()
+    for _ in range(3 * changelog.SEGMENT_PAYMENTS):
+        task.add(NOON)
+        task.commit()
+    assert len(segment_keys(compacted(task.log))) == 3
+    assert contents(restore(compacted(task.log))[0]) == contents(task)
+
+
+def test_a_segment_stays_below_what_a_broker_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changelog, "MAX_SEGMENT_BYTES", 1000)
+    task = Task()
+    for payor in range(100):
+        task.add(NOON, payor=payor)
+    records = task.commit()
+    assert max(len(value or b"") for _, value in records) < 1100
+    assert contents(restore(task.log)[0]) == contents(task)
+
+
+def test_a_day_that_is_over_leaves_memory_and_changelog_as_a_whole() -> None:
+    task = Task()
+    for number in range(100):
+        task.add(NOON, payor=number)
+        task.commit()
+    keys = set(segment_keys(task.log))
+    task.add(NOON + 3 * DAY_MS)
+    deleted = {key for key, value in task.commit() if value is None}
+    assert deleted == keys
+    assert len(task.ledger) == 1
+    assert len(segment_keys(compacted(task.log))) == 1
+
+
+def test_what_a_rule_that_lags_may_still_count_outlives_its_day() -> None:
+    task = Task()
+    task.add(NOON, amount=1.0)
+    task.add(NOON, amount=1.0, payor=2)
+    task.commit()
+    for day in range(1, 5):
+        task.add(NOON + day * DAY_MS, amount=20_000.0)  # moves the stream time of velocity alone
+        task.commit()
+    payments, times, _ = contents(task)
+    assert [payment.cents for payment in payments if payment.at_ms == NOON] == [100, 100]
+    assert times["structuring"] == (NOON, 0)
+    assert contents(restore(compacted(task.log))[0]) == contents(task)
+    task.add(NOON + 6 * DAY_MS, amount=1.0)
+    task.commit()
+    assert [payment.at_ms for payment in contents(task)[0] if payment.cents == 100] == [NOON + 6 * DAY_MS]
+
+
+def test_a_case_that_had_to_wait_is_known_after_a_restore() -> None:
+    task = Task()
+    for _ in range(3):
+        task.add(NOON)
+    midnight = NOON // DAY_MS * DAY_MS
+    task.commit(due=[("structuring", (1, "First", 2), midnight)])
+    back, restored = restore(task.log)
+    ((rule, group, start),) = restored.due
+    place = back.ledger.window(rule, group, start)
+    assert place is not None
+    assert (place[1].payment_count, place[1].total_cents, place[1].fired_at) == (3, 1_500_000, NOON)
+    assert back.ledger.window("structuring", (1, "First", 3), midnight) is None
+    assert back.ledger.window("structuring", (1,), midnight) is None
+    assert back.ledger.window("gone", group, midnight) is None
 
 
 # Rules that have changed
 
-
-REDEFINED = RULES.replace("10000.00", "9000.00")
-WITHOUT_FAN_OUT = RULES[: RULES.index('[[rule]]\nname = "fan_out"')]
-
-
-def keys_of(rule: str, log: list[tuple[bytes, bytes | None]]) -> list[bytes]:
-    """What the changelog has of a rule's windows."""
-    return sorted(key for key, _ in compacted(log) if decode_key(key).rule == rule and decode_key(key).group)
+STRICTER = RULES.replace("total_above = 10000.00", "total_above = 4000.00")
+LONGER = RULES.replace('window = "24h"', 'window = "72h"\nadvance = "24h"')
+WITHOUT_VELOCITY = RULES[: RULES.index('[[rule]]\nname = "velocity"')]
 
 
-@pytest.mark.parametrize("kept", [lambda log: log, compacted])
-@pytest.mark.parametrize("payments", [HOT[:50], [*HOT[:50], (1, 1, NOON + HOUR)]])
-def test_state_of_a_rule_that_is_defined_differently_now_is_dropped_and_its_keys_are_told(
-    payments: list[tuple[int, int, int]],
-    kept: Callable[[list[tuple[bytes, bytes | None]]], list[tuple[bytes, bytes | None]]],
-) -> None:
-    before, log = written(payments)
-    after, restored = restore(kept(log), lambda _: REDEFINED)
-    assert contents(after) == {**contents(before), "structuring": (-1, [])}
-    assert restored.reset == {"structuring"}
-    assert sorted(restored.stale) == keys_of("structuring", log)
+def test_a_rule_with_another_limit_judges_all_that_is_there_at_once() -> None:
+    task = Task()
+    task.add(NOON)
+    task.commit()
+    back, restored = restore(task.log, STRICTER)
+    assert restored.changed == {"structuring": NOON // DAY_MS * DAY_MS}
+    (watch,) = [watch for watch in back.ledger.watches if watch.windows.rule.name in restored.changed]
+    ((_, start, group, window),) = back.ledger.judge([watch])
+    assert (start, group, window.total_cents) == (NOON // DAY_MS * DAY_MS, (1, "First", 2), 500_000)
+    assert watch.windows.stream_time == NOON
 
 
-def test_state_of_a_rule_that_is_gone_is_told() -> None:
-    _, log = written(HOT[:50])
-    _, restored = restore(log, lambda _: WITHOUT_FAN_OUT)
-    assert restored.reset == {"fan_out"}
-    assert sorted(restored.stale) == sorted([*keys_of("fan_out", log), stream_time_key("fan_out")])
+def test_a_rule_with_longer_windows_judges_from_where_the_ledger_has_all_payments() -> None:
+    task = Task()
+    task.add(NOON - DAY_MS)
+    task.add(NOON)
+    task.commit()
+    assert restore(task.log, LONGER)[1].changed == {"structuring": NOON // DAY_MS * DAY_MS}
 
 
-@pytest.mark.parametrize("changed", [REDEFINED, WITHOUT_FAN_OUT])
-def test_deleting_the_stale_keys_ends_it(changed: str) -> None:
-    _, log = written(HOT[:50])
-    by_rule, restored = restore(log, lambda _: changed)
-    log += [(key, None) for key in restored.stale]
-    log.append((stream_time_key("structuring"), stream_time_value(by_rule["structuring"])))
-    for kept in (log, compacted(log)):
-        again = restore(kept, lambda _: changed)[1]
-        assert (list(again.reset), list(again.stale)) == ([], [])
+def test_a_rule_that_counts_what_none_counted_judges_from_the_next_payment_on() -> None:
+    task = Task(WITHOUT_VELOCITY)
+    task.add(NOON)
+    task.add(NOON + 5, amount=20_000.0)
+    task.commit()
+    assert len(task.ledger) == 1
+    assert restore(task.log, RULES)[1].changed == {"velocity": NOON + 6}
+    assert restore(task.log, RULES, unseen_until_ms=NOON + 9)[1].changed == {"velocity": NOON + 10}
 
 
-def test_stream_time_of_a_changed_rule_begins_anew_even_if_it_has_no_windows() -> None:
-    by_rule = tasks()
-    by_rule["structuring"].stream_time = NOON
-    log: list[tuple[bytes, bytes | None]] = [
-        (stream_time_key("structuring"), stream_time_value(by_rule["structuring"]))
-    ]
-    after, restored = restore(log, lambda text: text.replace("10000.00", "9000.00"))
-    assert after["structuring"].stream_time == -1
-    assert (set(restored.reset), list(restored.stale)) == ({"structuring"}, [])
+def test_a_rule_that_is_gone_is_told_and_what_only_it_counted_goes_with_its_day() -> None:
+    task = Task()
+    task.add(NOON, amount=20_000.0)
+    task.commit()
+    back, restored = restore(task.log, WITHOUT_VELOCITY)
+    assert (restored.gone, restored.changed) == ({"velocity"}, {})
+    assert len(back.ledger) == 0
+    back.add(NOON + 3 * DAY_MS)
+    assert segment_keys(task.log)[0] in {key for key, value in back.commit() if value is None}
 
 
-def test_windows_without_a_stream_time_are_stale() -> None:
-    _, log = written([(1, 1, NOON)])
-    kept = [(key, value) for key, value in log if key != b'["fan_out"]']
-    _, restored = restore(kept)
-    assert (set(restored.reset), list(restored.stale)) == ({"fan_out"}, [b'["fan_out",[1],1795392000000]'])
+def test_a_rule_changed_and_changed_back_before_anything_was_written_is_as_if_nothing_had_been() -> None:
+    task = Task()
+    task.add(NOON)
+    task.commit()
+    restore(task.log, WITHOUT_VELOCITY)
+    back, restored = restore(task.log)
+    assert contents(back) == contents(task)
+    assert restored.changed == {}
 
 
-def test_a_new_rule_begins_with_nothing() -> None:
-    _, log = written(HOT[:50])
-    after, restored = restore(log, lambda text: text + text.split("\n\n")[0].replace("structuring", "new"))
-    assert (len(after["new"]), after["new"].stream_time, restored.reset) == (0, -1, frozenset())
+def test_a_rule_taken_out_and_put_back_does_not_judge_what_was_not_kept_meanwhile() -> None:
+    task = Task()
+    task.add(NOON, amount=20_000.0)
+    task.commit()
+    without, _ = restore(task.log, WITHOUT_VELOCITY)
+    without.add(NOON + HOUR, amount=20_000.0)
+    without.commit()
+    back, restored = restore(task.log + without.log)
+    assert restored.changed == {"velocity": NOON + HOUR + 1}
+    assert [payment.at_ms for payment in contents(back)[0]] == [NOON]
+
+
+def test_a_rules_amounts_may_be_covered_by_several_rules_together() -> None:
+    def state(low: float, below: float | None, since: int) -> changelog.RuleState:
+        return changelog.RuleState(0, "", since, amount_from=low, amount_below=below)
+
+    (rule, *_) = parse(RULES, "rules.toml")
+    assert covered_since(rule, [state(0, 5000, 3), state(5000, 10000, 7)], 99) == 7
+    assert covered_since(rule, [state(0, 5000, 3), state(5000.01, 10000, 7)], 99) == 99
+    assert covered_since(rule, [state(0, 5000, 3), state(4000, None, 7), state(0, None, 8)], 99) == 7
+    assert covered_since(rule, [], 99) == 99
+
+
+# State of another version
+
+
+def test_another_number_of_partitions_makes_state_anew_since_groups_may_have_moved() -> None:
+    task = Task()
+    task.add(NOON)
+    task.commit()
+    back, restored = restore(task.log, partitions=12)
+    assert contents(back) == ([], {"structuring": (-1, NOON + 1), "velocity": (-1, NOON + 1)}, NOON)
+    assert (restored.older, restored.stale) == (True, (segment_keys(task.log)[0],))
+
+
+FORMAT_1: Log = [
+    (b'["structuring",[100,"First National",200],1795392000000]', b"\x98"),
+    (b'["structuring",[100,"First National",200],1795392000000,0]', b"segment"),
+    (b'["structuring"]', b'{"stream_time":1795392000000,"definition":"1-0123456789abcdef"}'),
+    (b'["gone"]', b'{"stream_time":1795392000000,"definition":"1-0123456789abcdef"}'),
+]
+
+
+def test_state_of_format_1_is_deleted_by_the_stage_by_payor() -> None:
+    task, restored = restore(FORMAT_1)
+    assert contents(task)[1] == {"structuring": (-1, 0), "velocity": (-1, 0)}
+    assert (restored.older, set(restored.stale)) == (True, {key for key, _ in FORMAT_1})
+    deleted: Log = [*FORMAT_1, *((key, None) for key in restored.stale)]
+    assert not restore(deleted)[1].older
+    assert not restore(FORMAT_1, stage=BY_PAYEE)[1].older
+
+
+def test_each_stage_goes_by_its_own_records() -> None:
+    task = Task()
+    task.add(NOON)
+    task.commit()
+    assert contents(restore(task.log, stage=BY_PAYEE)[0])[0] == []
 
 
 # Records
 
 
-def test_keys_can_be_read_by_a_person() -> None:
-    group = (100, 'Österreichische "Bank"', 200)
-    assert window_key("structuring", NOON, group).decode() == (
-        '["structuring",[100,"Österreichische \\"Bank\\"",200],1795392000000]'
-    )
-    assert json.loads(segment_key("structuring", NOON, group, 3)) == ["structuring", [*group[:1], *group[1:]], NOON, 3]
-    assert stream_time_key("fan_out") == b'["fan_out"]'
-
-
-def test_the_stream_time_names_the_definition_of_its_rule() -> None:
-    windows = tasks()["fan_out"]
-    windows.stream_time = NOON
-    value = decode_stream_time(stream_time_value(windows))
-    assert (value.stream_time, value.definition) == (NOON, definition(windows.rule))
-    assert definition(windows.rule) == f"1-{windows.rule.fingerprint}"
-
-
-def test_a_window_is_kept_with_its_open_tail_but_without_its_segments() -> None:
-    window = Window(25, 100_000_000_000_000_01, 1e12, NOON, NOON + 1, b"tail", {1, (2, "B"), "x"}, 24, [b"segment"])
-    back = decode_window(window_value(window))
-    assert back == Window(25, 100_000_000_000_000_01, 1e12, NOON, NOON + 1, b"tail", {1, (2, "B"), "x"}, 24, None)
+def test_progress_can_be_read_by_a_person() -> None:
+    task = Task()
+    task.add(NOON)
+    key, value = task.commit()[-1]
+    assert key == b'["by-payor"]'
+    assert json.loads(value or b"")["rules"]["velocity"] == {
+        "stream_time": NOON,
+        "definition": parse(RULES, "rules.toml")[1].fingerprint,
+        "kept_from": NOON - HOUR,
+    }
+    assert decode_progress(value or b"").rules["structuring"].amount_below == 10_000.0
 
 
 BAD_KEYS: list[bytes | None] = [
@@ -267,84 +345,38 @@ BAD_KEYS: list[bytes | None] = [
         b'["\xff"]',
         b"[" * 10_000,
     ),
-    *(b'["fan_out",[1,2],0]', None),
+    None,
 ]
 
 
 @pytest.mark.parametrize("key", BAD_KEYS)
 def test_a_key_that_is_none_is_an_error_that_shows_it_and_says_what_to_do(key: bytes | None) -> None:
     with pytest.raises(ChangelogError, match=rf"{re.escape(repr(key))} cannot be read.* with a null value"):
-        restore([(key, b"")])
+        restore([(key, b"")])  # type: ignore[list-item]
 
 
-@pytest.mark.parametrize("key", [window_key("fan_out", NOON, (1,)), stream_time_key("fan_out")])
+@pytest.mark.parametrize("key", [b'["by-payor",20000,0]', b'["by-payor"]'])
 @pytest.mark.parametrize("value", [b"", b"{", b"\x91\x01", b"\xff", b"\x91" * 10_000, b"[" * 10_000])
 def test_a_value_that_is_none_is_an_error_that_shows_its_key(key: bytes, value: bytes) -> None:
+    task = Task()
+    task.commit()
     with pytest.raises(ChangelogError, match=re.escape(repr(key))):
-        restore([(key, value)])
+        restore([*task.log, (key, value)])
 
 
 @pytest.mark.parametrize("key", [key for key in BAD_KEYS if key is not None])
 def test_what_cannot_be_read_is_no_error_once_a_null_value_has_come_for_its_key(key: bytes) -> None:
-    _, log = written([(1, 1, NOON)])
-    assert contents(restore([(key, b"garbage"), *log, (key, None)])[0]) == contents(restore(log)[0])
-
-
-def test_a_missing_segment_is_an_error_that_shows_which() -> None:
-    _, log = written([(1, 1, NOON)] * 45)
-    kept = [(key, value) for key, value in log if not key.endswith(b",1]") or b"structuring" not in key]
-    with pytest.raises(
-        ChangelogError, match=r'segment 1 of the window \["structuring",\[1,"First\\tNational",1\],1795392000000\]'
-    ):
-        restore(kept)
-
-
-# Packed payments
-
-
-ODD_IDS = [
-    "0000000-00000-0000-0000-000000000001",
-    "-0000000-0000-0000-0000-000000000001",
-    "abcdefAB-0000-0000-0000-000000000001",
-    "a0000000-0000-0000-0000-0000 00000001",
-    "g0000000-0000-0000-0000-000000000001",
-    "\u06600000000-0000-0000-0000-000000000001",
-]
-
-
-@pytest.mark.parametrize("the_id", ODD_IDS)
-def test_what_only_looks_like_a_uuid_comes_back_the_same(the_id: str) -> None:
-    packed = pack(Payment(the_id, "Bank", 1, 1.0, "ACH", 2), NOON, "payment_json")
-    assert [each.id for each in unpack([packed], 1)] == [the_id]
-
-
-@given(
-    st.one_of(
-        st.uuids().map(str),
-        st.uuids().map(lambda each: str(each).upper()),
-        st.text(max_size=40),
-        st.text("0123456789abcdefABCDEF- ", min_size=36, max_size=36),
-    ),
-    st.sampled_from([*RAW_TOPICS, "payments", ""]),
-    st.integers(0, 2**63),
-)
-def test_a_packed_payment_comes_back_the_same(the_id: str, topic: str, at: int) -> None:
-    made = Payment(the_id, "Bank", 1, 9999.99, "Überweisung", 2)
-    packed = pack(made, at, topic)
-    back = ListedPayment(the_id, 9999.99, "Überweisung", at, topic)
-    assert unpack([packed, packed], 2) == [back, back]
-    assert unpack([], 0) == []
-
-
-def test_a_usual_payment_packs_into_42_bytes_whichever_raw_topic_it_came_from() -> None:
-    made = Payment("6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b", "Bank", 1, 9999.99, "ACH", 2)
-    assert {len(pack(made, NOON, topic)) for topic in RAW_TOPICS} == {42}
+    task = Task()
+    task.add(NOON)
+    task.commit()
+    assert contents(restore([(key, b"garbage"), *task.log, (key, None)])[0]) == contents(task)
 
 
 def test_packed_payments_can_be_read_by_later_versions() -> None:
     """They stand in changelogs: what has once been written must stay readable."""
-    old = bytes.fromhex("95c4106f1c2a345b6d4e7f8a9b0c1d2e3f4a5bcb40c387fd70a3d70acf000001a205bbc600a341434802")
-    (payment_back,) = unpack([old], 1)
-    assert payment_back == ListedPayment(
-        "6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b", 9999.98, "ACH", 1_795_392_521_728, "payment_protobuf"
-    )
+    packed = "9bc4106f1c2a345b6d4e7f8a9b0c1d2e3f4a5bce000f423ecf000001a205bbc60003a341434802010507a5466972737402"
+    payment = Payment("6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b", "First", 2, 9999.98, "ACH", 7)
+    origin = Origin("payment_protobuf", 1, 5)
+    assert pack(payment, 1_795_392_521_728, 3, origin).hex() == packed
+    (back,) = unpack([bytes.fromhex(packed)])
+    assert (back.id, back.payment_amount, back.at_ms, back.origin) == (payment.id, 9999.98, 1_795_392_521_728, origin)

@@ -7,8 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
-from fraud.detection.detect import detect_stage
-from fraud.detection.normalise import normalise_stage
+from fraud.detection.detect import stages
 from fraud.rules import load
 from fraud.settings import FraudSettings
 from fraud.streams.health import UNSAID, make_app, served
@@ -27,9 +26,8 @@ ADDRESSES = [
 
 
 def workers() -> list[Worker]:
-    registry = Registry(RegistrySettings())
-    stages = (normalise_stage(registry, 1000), detect_stage(load(), registry))
-    return [Worker(stage, KafkaSettings(), FraudSettings()) for stage in stages]
+    both = stages(load(), Registry(RegistrySettings()), 1000)
+    return [Worker(stage, KafkaSettings(), FraudSettings()) for stage in both.values()]
 
 
 async def test_it_lives_but_is_not_ready_and_says_of_each_stage_why(aiohttp_client: Any) -> None:
@@ -38,7 +36,7 @@ async def test_it_lives_but_is_not_ready_and_says_of_each_stage_why(aiohttp_clie
     async with client.get("/health/ready") as response:
         assert response.status == 503
         missing = {"ok": False, "reason": "it has not joined its group yet"}
-        assert await response.json() == {"status": "not ready", "checks": {"normalise": missing, "detect": missing}}
+        assert await response.json() == {"status": "not ready", "checks": {"by-payor": missing, "by-payee": missing}}
 
 
 @pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "via"])
@@ -47,7 +45,7 @@ async def test_whoever_asks_through_a_proxy_is_told_no_reasons(aiohttp_client: A
     async with client.get("/health/ready", headers={header: "192.0.2.1"}) as response:
         assert response.status == 503
         checks = (await response.json())["checks"]
-    assert checks == {name: {"ok": False, "reason": UNSAID} for name in ("normalise", "detect")}
+    assert checks == {name: {"ok": False, "reason": UNSAID} for name in ("by-payor", "by-payee")}
 
 
 @pytest.mark.skipif(not ADDRESSES, reason="this machine has no address but loopback")

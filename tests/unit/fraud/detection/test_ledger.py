@@ -1,0 +1,283 @@
+"""The ledger against the windows themselves: whatever comes, in whatever order, both say the same."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fraud.detection import ledger as ledgers
+from fraud.detection import partition_keys, shelves
+from fraud.detection.changelog import Restore, Restored, Segments, progress
+from fraud.detection.ledger import Ledger
+from fraud.detection.packed import Origin, listed, pack, unpack
+from fraud.detection.topology import BY_PAYEE, BY_PAYOR
+from fraud.once import Repeated, TaskWindows
+from fraud.rules import DAY_MS, Rule, parse
+from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE
+from schemas.payment import Payment
+
+NOON = 1_795_392_000_000
+HOUR = 3_600_000
+PARTITIONS = 6
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
+
+BY_PAYOR_GROUPS = [
+    '["payor_account_no", "payee_bank", "payee_account_no"]',
+    '["payor_account_no"]',
+    '["payee_account_no", "payor_account_no"]',
+    '["payor_account_no", "payee_bank"]',
+]
+BY_PAYEE_GROUPS = ['["payee_bank", "payee_account_no"]', '["payee_account_no", "payee_bank"]']
+AMOUNTS = [0.01, 1.0, 2999.99, 3000.0, 3333.34, 5000.0, 5000.01, 8999.99, 9000.0, 9999.99, 10000.0, 10000.01, 1e12]
+
+
+def account_of(stage: str) -> Callable[[Payment], Any]:
+    return partition_keys.account_of(PAYMENTS if stage == BY_PAYOR else PAYMENTS_BY_PAYEE)
+
+
+def toml(keys: dict[str, str]) -> str:
+    return "[[rule]]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+
+
+@st.composite
+def rule_keys(draw: Callable[[Any], Any], groups: Sequence[str], name: str) -> dict[str, str]:
+    """A rule that fires now and then."""
+    keys = {"name": f'"{name}"', "group_by": draw(st.sampled_from(groups))}
+    size, advance = draw(
+        st.sampled_from(
+            [("10m", None), ("24h", None), ("72h", "24h"), ("24h", "6h"), ("3d", "7h"), ("25m", "10m"), ("7d", "1d")]
+        )
+    )
+    keys["window"] = f'"{size}"'
+    if advance:
+        keys["advance"] = f'"{advance}"'
+    if grace := draw(st.sampled_from([None, "0s", "1h", "1ms"])):
+        keys["grace"] = f'"{grace}"'
+    if low := draw(st.sampled_from([None, "3000", "9000"])):
+        keys["amount_from"] = low
+    if below := draw(st.sampled_from([None, "10000", "10000.01"])):
+        keys["amount_below"] = below
+    conditions = draw(st.lists(st.sampled_from(["total", "count", "distinct"]), min_size=1, unique=True))
+    if "total" in conditions:
+        keys["total_above"] = draw(st.sampled_from(["0", "9999.99", "10000", "25000"]))
+    if "count" in conditions:
+        keys["min_payments"] = draw(st.sampled_from(["1", "2", "3", "10"]))
+    if "distinct" in conditions:
+        of = "payee_account_no" if "payor" in keys["group_by"] else "payor_account_no"
+        if of not in keys["group_by"]:
+            keys["min_distinct"] = f'{{ of = ["{of}"], count = {draw(st.sampled_from([1, 2, 3]))} }}'
+        else:
+            keys.setdefault("min_payments", "2")
+    if draw(st.booleans()) and "payee_bank" in keys["group_by"]:
+        keys["fold_banks"] = "true"
+    return keys
+
+
+@st.composite
+def rule_sets(draw: Callable[[Any], Any]) -> tuple[tuple[Rule, ...], bool]:
+    """One to three rules of one stage, and whether that is the one by payor."""
+    by_payor = draw(st.booleans())
+    groups = BY_PAYOR_GROUPS if by_payor else BY_PAYEE_GROUPS
+    count = draw(st.integers(1, 3))
+    texts = [toml(draw(rule_keys(groups, f"r{number}"))) for number in range(count)]
+    return parse("\n".join(texts), "rules.toml"), by_payor
+
+
+@st.composite
+def payments(draw: Callable[[Any], Any]) -> list[tuple[Payment, int]]:
+    """Payments of few accounts, in bursts, mostly forward in time, some late, some with an id that was there."""
+    made: list[tuple[Payment, int]] = []
+    at = NOON
+    for _ in range(draw(st.integers(1, 12))):
+        at += draw(st.sampled_from([0, 1, 60_000, HOUR, 5 * HOUR, DAY_MS, 3 * DAY_MS]))
+        late = draw(st.sampled_from([0, 0, 0, 1, HOUR, 2 * HOUR, DAY_MS + 1, 5 * DAY_MS]))
+        step = draw(st.sampled_from([0, 1, 1000, 300_000]))
+        bank = draw(st.sampled_from(["First", "first ", "Second"]))
+        payor, payee = draw(st.integers(1, 2)), draw(st.sampled_from([1, 2, 70_000]))
+        amounts = draw(st.lists(st.sampled_from(AMOUNTS), min_size=1, max_size=8))
+        again = draw(st.integers(0, 9)) == 0
+        for number, amount in enumerate(amounts):
+            text = made[-1][0].id if again and made else str(UUID(int=len(made) + 1))
+            to = payee + number if draw(st.integers(0, 3)) == 0 else payee
+            made.append((Payment(text, bank, to, amount, "ACH", payor), at - late + number * step))
+    return made
+
+
+Told = tuple[str, int, tuple[Any, ...], Any]
+
+
+def told(windows: Any, start: int, group: Any, window: Any) -> Told:
+    """A window without what does not matter: the numbers by which its payments have arrived."""
+    if window is None:
+        return windows.rule.name, start, group, None
+    what = (window.payment_count, window.total_cents, window.max_amount, window.first_at, window.last_at)
+    return windows.rule.name, start, group, (*what, window.fired_at, listed(window.payments))
+
+
+def by_windows(
+    rules: Sequence[Rule], made: list[tuple[Payment, int]], account: Callable[[Payment], Any]
+) -> list[list[Told]]:
+    """What the windows say to each payment: those that fire, and those that it was late for."""
+    task, said = TaskWindows(rules), []
+    for offset, (payment, at) in enumerate(made):
+        packed = pack(payment, at, 0, Origin("payment_json", 0, offset))
+        answer = task.add(account(payment), payment.id, payment, at, packed)
+        if isinstance(answer, Repeated):
+            said.append([repeat(answer)])
+        else:
+            said.append(
+                [
+                    told(windows, start, group, window)
+                    for windows, outcomes in answer
+                    for start, group, window in outcomes
+                    if window is None or windows.fires(window)
+                ]
+            )
+    return said
+
+
+def repeat(answer: Repeated) -> Told:
+    places = [(windows.rule.name, start, group) for windows, start, group in answer.windows]
+    return "repeated", unpack([answer.first])[0].offset, tuple(places), None
+
+
+class Kept:
+    """A changelog's records, compacted."""
+
+    def __init__(self) -> None:
+        self.records: dict[bytes, bytes | None] = {}
+
+    def write(self, ledger: Ledger, segments: Segments, stage: str) -> None:
+        expired = ledger.expire()
+        for key, value in segments.write(ledger.added, expired):
+            self.records.pop(key, None)
+            self.records[key] = value
+        ledger.added.clear()
+        key, value = progress(stage, ledger, PARTITIONS, ())
+        self.records[key] = value
+
+    def restored(self, rules: Sequence[Rule], stage: str) -> tuple[Ledger, Segments, Restored]:
+        ledger, segments = Ledger(rules), Segments(stage)
+        restore = Restore(stage, ledger, account_of(stage), PARTITIONS)
+        for key, value in self.records.items():
+            restore.take(key, value)
+        assert sum(restore.fill(segments)) >= 0
+        return ledger, segments, restore.finish()
+
+
+def by_ledger(
+    rules: Sequence[Rule], made: list[tuple[Payment, int]], stage: str, batches: Sequence[int]
+) -> list[list[Told]]:
+    """What a ledger says, committed after each of these numbers of payments; after a negative one, restored."""
+    ledger, segments, kept, said = Ledger(rules), Segments(stage), Kept(), []
+    account = account_of(stage)
+    commits = {sum(map(abs, batches[: place + 1])): batch for place, batch in enumerate(batches)}
+    for offset, (payment, at) in enumerate(made):
+        answer = ledger.add(account(payment), payment, at, Origin("payment_json", 0, offset))
+        if isinstance(answer, Repeated):
+            said.append([repeat(answer)])
+        else:
+            said.append([told(*judgement) for judgement in answer])
+        if batch := commits.get(offset + 1):
+            list(ledger.close())
+            kept.write(ledger, segments, stage)
+            if batch < 0:
+                ledger, segments, found = kept.restored(rules, stage)
+                assert found == Restored({}, frozenset(), older=False, stale=(), due=())
+    return said
+
+
+SOME = st.lists(st.integers(-9, 9).filter(bool), max_size=30)
+
+
+@given(rule_sets(), payments(), SOME, st.sampled_from([(16, 64), (0, 3), (3, 2), (1000, 1)]))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_a_ledger_says_of_every_payment_what_the_windows_say(
+    rule_set: tuple[tuple[Rule, ...], bool],
+    made: list[tuple[Payment, int]],
+    batches: list[int],
+    limits: tuple[int, int],
+) -> None:
+    rules, by_payor = rule_set
+    stage = BY_PAYOR if by_payor else BY_PAYEE
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledgers, "RUNNING_PAYMENTS", limits[0])
+        patch.setattr(shelves, "VOLUME_PAYMENTS", limits[1])
+        assert by_ledger(rules, made, stage, batches) == by_windows(rules, made, account_of(stage))
+
+
+Window = tuple[str, int, tuple[Any, ...]]
+
+
+def last_told(said: Sequence[Told]) -> dict[Window, Any]:
+    """Each window as it fired last."""
+    return {(rule, start, group): window for rule, start, group, window in said if window is not None}
+
+
+@given(rule_sets(), st.data(), payments(), st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=4))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_rules_that_change_judge_what_the_ledger_has_and_leave_alone_what_it_may_lack(
+    rule_set: tuple[tuple[Rule, ...], bool],
+    data: st.DataObject,
+    made: list[tuple[Payment, int]],
+    changes: list[tuple[int, bool]],
+) -> None:
+    """`changes`: after how many payments rules change, and whether the task dies before it writes anything more."""
+    rules, by_payor = rule_set
+    stage = BY_PAYOR if by_payor else BY_PAYEE
+    groups = BY_PAYOR_GROUPS if by_payor else BY_PAYEE_GROUPS
+    others = parse("\n".join(toml(data.draw(rule_keys(groups, name))) for name in ("r0", "r1", "other")), "rules.toml")
+    made = [
+        (msgspec.structs.replace(payment, id=str(UUID(int=number))), at) for number, (payment, at) in enumerate(made)
+    ]
+    account, kept, said = account_of(stage), Kept(), []
+    ledger, segments = Ledger(rules), Segments(stage)
+    today, changed_at = rules, 0
+    for offset, (payment, at) in enumerate(made):
+        for _, dies in (change for change in changes if change[0] == offset):
+            list(ledger.close())
+            kept.write(ledger, segments, stage)
+            tomorrow = others if today is rules else rules
+            ledger, segments, found = kept.restored(tomorrow, stage)
+            if dies:
+                ledger, segments, found = kept.restored(today, stage)
+                assert not found.changed
+                continue
+            today, changed_at = tomorrow, offset
+            watches = [watch for watch in ledger.watches if watch.windows.rule.name in found.changed]
+            said = [each for each in said if each[0] not in found.changed | dict.fromkeys(found.gone)]
+            said += [told(*judgement) for judgement in ledger.judge(watches)]
+            kept.write(ledger, segments, stage)
+        answer = ledger.add(account(payment), payment, at, Origin("payment_json", 0, offset))
+        assert not isinstance(answer, Repeated)
+        said += [told(*judgement) for judgement in answer]
+    ledger_says, windows_say = last_told(said), {}
+    task = TaskWindows(today)
+    closed_until = {windows.rule.name: -1 for windows in task}
+    for offset, (payment, at) in enumerate(made):
+        if offset == changed_at:
+            closed_until = {windows.rule.name: windows.closed_until for windows in task}
+        packed = pack(payment, at, 0, Origin("payment_json", 0, offset))
+        answers = task.add(account(payment), payment.id, payment, at, packed)
+        assert not isinstance(answers, Repeated)
+        windows_say |= last_told(
+            [
+                told(windows, *outcome)
+                for windows, outcomes in answers
+                for outcome in outcomes
+                if outcome[2] and windows.fires(outcome[2])
+            ]
+        )
+    by_name = {watch.windows.rule.name: watch.windows for watch in ledger.watches}
+    open_then = {
+        window: what
+        for window, what in windows_say.items()
+        if window[1] >= by_name[window[0]].since and by_name[window[0]].window_end(window[1]) > closed_until[window[0]]
+    }
+    assert {window: what for window, what in ledger_says.items() if window in open_then} == open_then
+    assert all(windows_say.get(window) == what for window, what in ledger_says.items())

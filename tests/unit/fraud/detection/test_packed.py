@@ -1,0 +1,52 @@
+"""Packed payments: they come back the same, and are small."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fraud.detection.packed import Origin, listed, pack, payee_bytes, unpack
+from schemas.case import ListedPayment
+from schemas.kafka.topics import RAW_TOPICS
+from schemas.payment import Payment
+
+NOON = 1_795_392_000_000
+ODD_IDS = [
+    "0000000-00000-0000-0000-000000000001",
+    "-0000000-0000-0000-0000-000000000001",
+    "abcdefAB-0000-0000-0000-000000000001",
+    "a0000000-0000-0000-0000-0000 00000001",
+    "g0000000-0000-0000-0000-000000000001",
+    "\u06600000000-0000-0000-0000-000000000001",
+]
+
+
+@pytest.mark.parametrize("payment_id", ODD_IDS)
+def test_what_only_looks_like_a_uuid_comes_back_the_same(payment_id: str) -> None:
+    packed = pack(Payment(payment_id, "Bank", 1, 1.0, "ACH", 2), NOON, 0, Origin("payment_json", 0, 0))
+    assert [payment.id for payment in unpack([packed])] == [payment_id]
+
+
+@given(
+    st.one_of(
+        st.uuids().map(str),
+        st.uuids().map(lambda uuid: str(uuid).upper()),
+        st.text(max_size=40),
+        st.text("0123456789abcdefABCDEF- ", min_size=36, max_size=36),
+    ),
+    st.integers(1, 10**14).map(lambda cents: cents / 100),
+    st.sampled_from([*RAW_TOPICS, "payments", ""]),
+    st.integers(0, 2**63),
+)
+def test_a_packed_payment_comes_back_the_same(payment_id: str, amount: float, topic: str, at_ms: int) -> None:
+    packed = pack(Payment(payment_id, "Bank", 1, amount, "Überweisung", 2), at_ms, 0, Origin(topic, 3, 4))
+    back = ListedPayment(payment_id, amount, "Überweisung", at_ms, topic, 2, "Bank", 1)
+    assert listed([packed, packed]) == (back, back)
+    assert [payment.origin for payment in unpack([packed])] == [Origin(topic, 3, 4)]
+    assert packed.endswith(payee_bytes("Bank", 1))
+    assert unpack([]) == []
+
+
+def test_a_usual_payment_packs_into_74_bytes_whichever_raw_topic_it_came_from() -> None:
+    payment = Payment("6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b", "First National", 2_000_000, 9999.99, "ACH", 1_000_000)
+    sizes = {len(pack(payment, NOON, 1_000_000, Origin(topic, 5, 1_000_000))) for topic in RAW_TOPICS}
+    assert sizes == {74}
