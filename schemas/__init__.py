@@ -3,4 +3,4 @@
 Nothing here knows of `service` or `fraud`; both know of this.
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

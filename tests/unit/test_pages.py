@@ -14,6 +14,7 @@ import pytest
 import yaml
 from load_settings import LoadSettings
 
+import schemas
 from compose.commands import cli as compose_cli
 from compose.stack import StackSettings
 from fraud.__main__ import cli as fraud_cli
@@ -54,6 +55,11 @@ def test_the_readme_is_one_page() -> None:
 
 def test_each_page_is_in_the_readmes_table() -> None:
     assert [page for page in PAGES if f"](docs/{page}.md)" not in README] == []
+
+
+def test_the_changelog_begins_with_the_version_that_runs_or_with_what_is_not_released() -> None:
+    changelog = Path("CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\S+)", changelog, re.MULTILINE)[0] in {schemas.__version__, "Unreleased"}
 
 
 def section(page: str, title: str) -> str:

@@ -44,8 +44,8 @@ async def client(access: AccessSettings) -> AsyncIterator[Client]:
     app = web.Application(middlewares=[make_middleware(Metrics(), make_guard(routes))])
     app[SETTINGS] = Settings(access=access)
     app.add_routes([route for definitions in routes.values() for route in definitions])
-    async with TestClient(TestServer(app)) as found:
-        yield found
+    async with TestClient(TestServer(app)) as connected:
+        yield connected
 
 
 @pytest.mark.parametrize("host", [*OURS, *ADDRESSES, *NAMES])
