@@ -77,7 +77,7 @@ def measure() -> Costs:
 
 def _service(running: Servers) -> tuple[float, float]:
     """CPU microseconds of a payment that is posted alone, and of one in a batch."""
-    port = service(running)
+    port = service(running).port
     child = psutil.Process(running.started["service"].process.pid)
     lines = [encode_json(payment) for payment in payments(SINGLES)]
     singles = [request("/payment_json", "application/json", line) for line in lines]

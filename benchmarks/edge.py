@@ -1,23 +1,25 @@
 """The HTTP edge on a real Kafka: single payments against an app that only decodes and answers, batches against the
-producer itself. What is compared takes turns, so that what else the machine does falls on both.
+producer itself. What is compared takes turns, so that what else the machine does falls on both. Each row stands twice:
+by the rate, for which broker, generator and service share the machine, and by the CPU of the measured process alone.
 """
 
 import asyncio
-import itertools
 import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import httpx
+import psutil
 import stamina
 import uvloop
 from aiokafka import AIOKafkaProducer
 
 from benchmarks import peers
-from benchmarks.generator import rate, request
+from benchmarks.generator import answered, request
 from benchmarks.peers.environments import environment
 from benchmarks.peers.running import PeerMissing
 from benchmarks.results import Result, at_least_times, skipped
@@ -40,45 +42,89 @@ SENT_SINGLY = 100_000
 SENT_IN_BATCHES = 900_000
 """Payments that are there to be posted in a round, more than can be: each is posted once, or the service would answer
 from its receipts."""
-SINGLE = "single POSTs a second, {}, " + f"{CONNECTIONS} connections"
+SINGLE = "single POSTs {}, {}, " + f"{CONNECTIONS} connections"
+RATE, BY_CPU = "a second", "per CPU second"
+BATCHES = f"payments {{}} in batches of {BATCH:,}, {{}}"
+BARE = "aiohttp that only decodes and answers"
+SEND = "aiokafka's producer, send() of ready bytes"
 FASTAPI = "FastAPI, uvicorn, confluent-kafka"
 FRAME = b"\0\0\0\0\1"
 
-FORMATS: tuple[tuple[str, str, Callable[[Payment], bytes], float, float], ...] = (
-    (PAYMENT_JSON, "application/json", encode_json, 0.75, 2.0),
-    (PAYMENT_AVRO, "avro/binary", AvroCodec(b"").encode, 0.65, 1.2),
-    (PAYMENT_PROTOBUF, "application/x-protobuf", ProtobufCodec(b"").encode, 0.65, 1.2),
+Encode = Callable[[Payment], bytes]
+
+FORMATS: tuple[tuple[str, str, Encode, float, float], ...] = (
+    (PAYMENT_JSON, "application/json", encode_json, 0.70, 1.8),
+    (PAYMENT_AVRO, "avro/binary", AvroCodec(b"").encode, 0.75, 1.2),
+    (PAYMENT_PROTOBUF, "application/x-protobuf", ProtobufCodec(b"").encode, 0.75, 1.5),
 )
 """Topic, media type and encoder of a format; the goals of single payments and of batches."""
 
-Measure = Callable[[], Awaitable[float]]
+
+@dataclass(frozen=True)
+class Edge:
+    """A server that takes payments: its port, and its process."""
+
+    port: int
+    process: psutil.Process
+
+    def cpu_seconds(self) -> float:
+        """Read the CPU time, user and system, of the process and its children."""
+        return cpu_seconds(self.process) + sum(map(cpu_seconds, self.process.children(recursive=True)))
 
 
-def service(running: Servers, **settings: str) -> int:
-    """The port of a service that is ready."""
+def cpu_seconds(process: psutil.Process) -> float:
+    """Read the CPU time of a process, user and system."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+@dataclass(frozen=True)
+class Round:
+    """Payments of a round, in a time, for a CPU time."""
+
+    payments: int
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Payments a second."""
+        return self.payments / self.seconds
+
+    @property
+    def per_cpu_second(self) -> float:
+        """Payments per CPU second."""
+        return self.payments / self.cpu_seconds
+
+
+Measure = Callable[[], Awaitable[Round]]
+
+
+def service(running: Servers, **settings: str) -> Edge:
+    """Start a service, and wait until it is ready."""
     port = free_port()
     addresses = {"SERVICE_PORT": str(port), "QUEUE_VIEW": str(running.home / f"view-{port}.sqlite")}
     child = running.start("service", [sys.executable, "-m", "service"], **addresses, **settings)
     _await_answer(child, f"http://127.0.0.1:{port}/health/ready")
-    return port
+    return Edge(port, psutil.Process(child.process.pid))
 
 
-def bare(running: Servers) -> int:
-    """The port of the app that only decodes and answers."""
+def bare(running: Servers) -> Edge:
+    """Start the app that only decodes and answers."""
     port = free_port()
     child = running.start("bare app", [sys.executable, "-m", "benchmarks.bare", str(port)])
     _await_answer(child, f"http://127.0.0.1:{port}/ready")
-    return port
+    return Edge(port, psutil.Process(child.process.pid))
 
 
-def fastapi(running: Servers) -> int:
-    """The port of FastAPI's edge, its topic made; raises PeerMissing."""
+def fastapi(running: Servers) -> Edge:
+    """Start FastAPI's edge, its topic made; raises PeerMissing."""
     port = free_port()
     servers_named = running.kafka.kafka_bootstrap_servers
     script = Path(peers.__file__).with_name("fastapi_edge.py")
     child = running.start("fastapi", [str(environment("fastapi")), str(script), str(port), servers_named, PAYMENT_JSON])
     _await_answer(child, f"http://127.0.0.1:{port}/ready")
-    return port
+    return Edge(port, psutil.Process(child.process.pid))
 
 
 @stamina.retry(on=httpx.TransportError, timeout=60, wait_max=0.5, attempts=None)
@@ -98,38 +144,62 @@ def payments(count: int) -> list[Payment]:
 
 
 def single_payments() -> list[Result]:
-    """Single payments a second, 64 connections, acks=all; against an aiohttp app that only decodes and answers."""
+    """Single payments, 64 connections, acks=all; against an aiohttp app that only decodes and answers."""
     with servers() as running:
-        port, reference = service(running), bare(running)
+        edge, reference = service(running), bare(running)
         return [
-            _singles(port, reference, topic, kind, encode, "aiohttp that only decodes and answers", goal)
-            for topic, kind, encode, goal, _ in FORMATS
+            result
+            for topic, media_type, encode, goal, _ in FORMATS
+            for result in _singles(edge, reference, topic, media_type, encode, BARE, goal)
         ]
 
 
 def against_fastapi() -> list[Result]:
-    """Single payments a second against FastAPI with confluent-kafka."""
-    name, kind, encode, *_ = FORMATS[0]
+    """Single payments against FastAPI with confluent-kafka."""
+    topic, media_type, encode, *_ = FORMATS[0]
     with servers() as running:
-        port = service(running)
+        edge = service(running)
         try:
             reference = fastapi(running)
         except PeerMissing as error:
-            return [skipped(SINGLE.format("json"), FASTAPI, 2.5, str(error))]
-        return [_singles(port, reference, name, kind, encode, FASTAPI, 2.5)]
+            return [skipped(SINGLE.format(RATE, "json"), FASTAPI, 2.5, str(error))]
+        return _singles(edge, reference, topic, media_type, encode, FASTAPI, 2.5)
 
 
 def _singles(
-    port: int, reference: int, topic: str, kind: str, encode: Callable[[Payment], bytes], against: str, goal: float
-) -> Result:
-    """Both ports in turn."""
+    edge: Edge, reference: Edge, topic: str, media_type: str, encode: Encode, against: str, goal: float
+) -> list[Result]:
+    """Measure both in turn."""
 
-    async def measure(port: int) -> float:
-        posts = [request(f"/{topic}", kind, encode(payment)) for payment in payments(SENT_SINGLY)]
-        return await rate(port, posts, CONNECTIONS, ROUND_SECONDS)
+    async def measure(server: Edge) -> Round:
+        posts = [request(f"/{topic}", media_type, encode(payment)) for payment in payments(SENT_SINGLY)]
+        return await _posted(server, posts, CONNECTIONS)
 
-    values, references = uvloop.run(_taking_turns(partial(measure, port), partial(measure, reference)))
-    return at_least_times(SINGLE.format(_format(topic)), values, against, references, goal)
+    rounds = uvloop.run(_taking_turns(partial(measure, edge), partial(measure, reference)))
+    return _compared(SINGLE, _format(topic), against, rounds, goal)
+
+
+async def _posted(server: Edge, posts: Sequence[bytes], connections: int, payments_each: int = 1) -> Round:
+    began, cpu_began = time.monotonic(), server.cpu_seconds()
+    number = payments_each * await answered(server.port, posts, connections, ROUND_SECONDS)
+    return Round(number, time.monotonic() - began, server.cpu_seconds() - cpu_began)
+
+
+def _compared(
+    name: str, variant: str, against: str, rounds: tuple[list[Round], list[Round]], goal: float
+) -> list[Result]:
+    """Compare rounds by CPU, and by rate."""
+    measured, reference = rounds
+    kinds: list[tuple[str, Callable[[Round], float]]] = [
+        (BY_CPU, lambda turn: turn.per_cpu_second),
+        (RATE, lambda turn: turn.rate),
+    ]
+    return [
+        at_least_times(
+            name.format(kind, variant), list(map(value, measured)), against, list(map(value, reference)), goal
+        )
+        for kind, value in kinds
+    ]
 
 
 def batches() -> list[Result]:
@@ -138,51 +208,51 @@ def batches() -> list[Result]:
 
 
 def batches_without_receipts() -> list[Result]:
-    """The same while no receipts are kept: a payment that is sent again is produced again."""
+    """Payments a second in batches while no receipts are kept: a payment that is sent again is produced again."""
     return _batches(", no receipts kept", REPLAY_SECONDS="0")
 
 
 def _batches(how: str, **settings: str) -> list[Result]:
     results = []
     with servers() as running:
-        port = service(running, **settings)
+        edge = service(running, **settings)
         for topic, _, encode, _, goal in FORMATS:
-            ready = [(str(payment.payor_account_no).encode(), FRAME + encode(payment)) for payment in payments(SENT)]
-            batch_rate = partial(_batch_rate, port, topic)
-            values, references = uvloop.run(_taking_turns(batch_rate, partial(_fed, running.kafka, topic, ready)))
-            name = f"payments a second in batches of {BATCH:,}, {_format(topic)}{how}"
-            results.append(at_least_times(name, values, "aiokafka's producer, send() of ready bytes", references, goal))
+            records = [(str(payment.payor_account_no).encode(), FRAME + encode(payment)) for payment in payments(SENT)]
+            rounds = uvloop.run(
+                _taking_turns(partial(_post_batches, edge, topic), partial(_feed, running.kafka, topic, records))
+            )
+            results += _compared(BATCHES, _format(topic) + how, SEND, rounds, goal)
     return results
 
 
-async def _batch_rate(port: int, topic: str) -> float:
-    """Payments a second; none is sent twice."""
+async def _post_batches(edge: Edge, topic: str) -> Round:
+    """Post batches; no payment is sent twice."""
     lines = [encode_json(payment) for payment in payments(SENT_IN_BATCHES)]
     posts = [
         request(f"/{topic}", "application/x-ndjson", b"\n".join(lines[at : at + BATCH]))
         for at in range(0, len(lines), BATCH)
     ]
-    return BATCH * await rate(port, posts, BATCH_CONNECTIONS, ROUND_SECONDS)
+    return await _posted(edge, posts, BATCH_CONNECTIONS, BATCH)
 
 
 def _format(topic: str) -> str:
     return topic.removeprefix("payment_")
 
 
-async def _taking_turns(one: Measure, other: Measure) -> tuple[list[float], list[float]]:
-    """Both, round by round; the first round warms up and is left out."""
-    await one(), await other()
-    rounds = [(await one(), await other()) for _ in range(ROUNDS)]
-    return [first for first, _ in rounds], [second for _, second in rounds]
+async def _taking_turns(measure: Measure, measure_reference: Measure) -> tuple[list[Round], list[Round]]:
+    """Measure both, round by round; the first round warms up and is left out."""
+    await measure(), await measure_reference()
+    rounds = [(await measure(), await measure_reference()) for _ in range(ROUNDS)]
+    return [pair[0] for pair in rounds], [pair[1] for pair in rounds]
 
 
-async def _fed(kafka: KafkaSettings, topic: str, ready: Sequence[tuple[bytes, bytes]]) -> float:
-    """Records a second through a producer of its own, as the service has it: idempotent, acks=all."""
+async def _feed(kafka: KafkaSettings, topic: str, records: Sequence[tuple[bytes, bytes]]) -> Round:
+    """Feed a producer of its own, as the service has it: idempotent, acks=all."""
     async with AIOKafkaProducer(
         **kafka.client_options(), enable_idempotence=True, acks="all", linger_ms=2, max_batch_size=262_144
     ) as client:
         await client.partitions_for(topic)
-        began = time.monotonic()
-        sent = [await client.send(topic, value, key) for key, value in itertools.islice(itertools.cycle(ready), SENT)]
-        await asyncio.gather(*sent)
-        return SENT / (time.monotonic() - began)
+        began, cpu_began = time.monotonic(), time.process_time()
+        reports = [await client.send(topic, value, key) for key, value in records]
+        await asyncio.gather(*reports)
+        return Round(len(records), time.monotonic() - began, time.process_time() - cpu_began)

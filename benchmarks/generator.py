@@ -75,14 +75,8 @@ def request(path: str, content_type: str, body: bytes) -> bytes:
     return "\r\n".join([*head, "", ""]).encode() + body
 
 
-async def rate(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> float:
-    """Answers a second, see `answered`."""
-    began = time.monotonic()
-    return await answered(port, requests, connections, seconds) / (time.monotonic() - began)
-
-
 async def answered(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> int:
-    """Answers from 127.0.0.1:`port` in that time, each request sent once; raises Refused, OSError."""
+    """Count the answers from 127.0.0.1:`port` in that time, each request sent once; raises Refused, OSError."""
     loop, unsent = asyncio.get_running_loop(), iter(requests)
     began = time.monotonic()
     protocols = [

@@ -36,7 +36,7 @@ LINES = {"Content-Type": "application/x-ndjson"}
 def posted_to_readable() -> list[Result]:
     """Milliseconds from POST to the case, p99, at half of the maximum rate; against the commit interval."""
     with servers() as running:
-        port = service(running)
+        port = service(running).port
         worker = FraudWorker(running, "underten", "run")
         maximum = _maximum(port, worker)
         waits = asyncio.run(_probed(port, maximum / 2))
