@@ -26,6 +26,9 @@ BENCHMARKS: tuple[Callable[[], list[Result]], ...] = (
     ledger.restored_per_second,
 )
 
+PROFILES: tuple[Callable[[], list[Result]], ...] = (edge.edge_profile,)
+"""Run by name alone."""
+
 SCREEN = Console(stderr=True)
 
 
@@ -39,11 +42,11 @@ def main(*names: str) -> int:
     names
         Run these alone, and only show what they found.
     """
-    chosen = {benchmark.__name__: benchmark for benchmark in BENCHMARKS}
+    chosen = {benchmark.__name__: benchmark for benchmark in (*BENCHMARKS, *PROFILES)}
     if unknown := set(names) - chosen.keys():
         SCREEN.print(f"no benchmark is called {min(unknown)}; there are {', '.join(chosen)}", highlight=False)
         return 2
-    tables = [_measured(chosen[name]) for name in names or chosen]
+    tables = [_measured(chosen[name]) for name in names or [benchmark.__name__ for benchmark in BENCHMARKS]]
     results = [result for table in tables for result in table or ()]
     show(results)
     failed = None in tables

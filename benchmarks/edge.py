@@ -4,6 +4,8 @@ by the rate, for which broker, generator and service share the machine, and by t
 """
 
 import asyncio
+import json
+import signal
 import sys
 import time
 import uuid
@@ -100,11 +102,11 @@ class Round:
 Measure = Callable[[], Awaitable[Round]]
 
 
-def service(running: Servers, **settings: str) -> Edge:
-    """Start a service, and wait until it is ready."""
+def service(running: Servers, program: Sequence[str] = ("service",), **settings: str) -> Edge:
+    """Start a service, by this module with its arguments, and wait until it is ready."""
     port = free_port()
     addresses = {"SERVICE_PORT": str(port), "QUEUE_VIEW": str(running.home / f"view-{port}.sqlite")}
-    child = running.start("service", [sys.executable, "-m", "service"], **addresses, **settings)
+    child = running.start("service", [sys.executable, "-m", *program], **addresses, **settings)
     _await_answer(child, f"http://127.0.0.1:{port}/health/ready")
     return Edge(port, psutil.Process(child.process.pid))
 
@@ -256,3 +258,22 @@ async def _feed(kafka: KafkaSettings, topic: str, records: Sequence[tuple[bytes,
         reports = [await client.send(topic, value, key) for key, value in records]
         await asyncio.gather(*reports)
         return Round(len(records), time.monotonic() - began, time.process_time() - cpu_began)
+
+
+def edge_profile() -> list[Result]:
+    """CPU microseconds of a single POST in JSON, by layer of the service."""
+    with servers() as running:
+        file = running.home / "samples.json"
+        edge = service(running, ("benchmarks.sampled_service", str(file)))
+        lines = [encode_json(payment) for payment in payments(SENT_SINGLY)]
+        posts = [request(f"/{PAYMENT_JSON}", "application/json", line) for line in lines]
+        edge.process.send_signal(signal.SIGUSR1)
+        turn = uvloop.run(_posted(edge, posts, CONNECTIONS))
+        running.started["service"].stop()
+        samples: dict[str, int] = json.loads(file.read_text())
+    total, taken = 1e6 * turn.cpu_seconds / turn.payments, sum(samples.values())
+    shares = sorted(((number / taken, layer) for layer, number in samples.items()), reverse=True)
+    return [
+        Result(f"CPU µs of a single POST, {layer}", total * share, "all layers", total, share, "", reached=True)
+        for share, layer in shares
+    ]

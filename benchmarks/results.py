@@ -91,6 +91,4 @@ def show(results: Sequence[Result]) -> None:
     console = Console()
     console.width = console.measure(table, options=console.options.update(width=MAX_WIDTH)).maximum
     console.print(table)
-    console.print(
-        f"{SPEED_STEPS:,} steps of a Python loop take this machine {speed():.0f} ms", highlight=False
-    )
+    console.print(f"{SPEED_STEPS:,} steps of a Python loop take this machine {speed():.0f} ms", highlight=False)

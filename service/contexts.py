@@ -27,8 +27,11 @@ from service.idempotency.deduplicator import DEDUPLICATOR, Deduplicator
 from service.idempotency.processes import Processes, forget_folders, join_folder
 from service.idempotency.receipts import FORMAT, Receipts
 from service.idempotency.recovery import RECOVERY, Recovery
+from service.metrics import METRICS
 from service.monitoring.traffic import TRAFFIC, Traffic
 from service.payments.codecs import CODECS, Codecs
+from service.payments.intake import INTAKE, Intake
+from service.payments.rate_limit import RATE_LIMITER
 from service.producer.connection import CONNECTION, ProducerConnection
 from service.producer.payment_producer import PRODUCER, PaymentProducer
 from service.queue.claimed_file import own_file
@@ -88,6 +91,7 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
         max_in_flight_bytes=service.max_in_flight_bytes,
     )
     if not service.replay_seconds:
+        _open_intake(app)
         yield
         await app[PRODUCER].close(service.deadline)
         return
@@ -102,6 +106,7 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
     if receipts.fresh:
         processes.forget(processes.dead())
     app[DEDUPLICATOR] = Deduplicator(app[PRODUCER], receipts, processes, shared=service.shares_port)
+    _open_intake(app)
     app[RECOVERY] = Recovery(
         app[DEDUPLICATOR],
         receipts,
@@ -116,6 +121,17 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
         yield
     await app[PRODUCER].close(service.deadline)
     await app[DEDUPLICATOR].close()
+
+
+def _open_intake(app: web.Application) -> None:
+    app[INTAKE] = Intake(
+        app[SETTINGS].service,
+        app[CODECS],
+        app[METRICS],
+        app.get(RATE_LIMITER),
+        app[PRODUCER],
+        app.get(DEDUPLICATOR),
+    )
 
 
 async def review_queue(app: web.Application) -> AsyncIterator[None]:

@@ -74,16 +74,16 @@ def _check_names(request: web.Request, access: AccessSettings) -> None:
 
     A browser sends `Origin` with what may change anything, also through a proxy that puts another name into `Host`.
     """
-    if not _is_served(request.headers.get(hdrs.HOST, ""), access):
+    if not _is_served(request.headers.get(hdrs.HOST, ""), access.allowed_hosts, access.open_access):
         detail = "without tokens, this service answers to localhost, addresses and allowed names; see ALLOWED_HOSTS"
         raise Problem(421, "wrong-host", detail)
     origin = request.headers.get(hdrs.ORIGIN)
-    if origin is not None and not _is_served(origin.partition("://")[2], access):
+    if origin is not None and not _is_served(origin.partition("://")[2], access.allowed_hosts, access.open_access):
         raise Problem(403, "cross-site", "this is not taken from a page of that name; see ALLOWED_HOSTS")
 
 
 @functools.lru_cache(maxsize=256)
-def _is_served(authority: str, access: AccessSettings) -> bool:
+def _is_served(authority: str, allowed_hosts: tuple[str, ...], open_access: bool) -> bool:  # noqa: FBT001 - for the cache
     """Tell whether a service without tokens is called so.
 
     Any address will do where others may come: nobody but its owner can serve a page from it.
@@ -92,5 +92,5 @@ def _is_served(authority: str, access: AccessSettings) -> bool:
         host = (URL.build(scheme="http", authority=authority).host or "").lower()
     except ValueError:
         return False
-    names = {name.lower() for name in access.allowed_hosts}
-    return is_loopback(host) or host in names or (access.open_access and is_address(host))
+    names = {name.lower() for name in allowed_hosts}
+    return is_loopback(host) or host in names or (open_access and is_address(host))

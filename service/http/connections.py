@@ -6,12 +6,14 @@ difference between a client that comes back in a minute and one that has never s
 
 import asyncio
 import resource
+from collections.abc import Container
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
+from service.http.direct import Handle, direct
 from service.http.problems import Problem
 from service.http.responses import problem_response
 
@@ -97,19 +99,25 @@ class ClientConnection(web.RequestHandler):
 class Runner(web.AppRunner):
     """An aiohttp runner whose connections are `ClientConnection`s."""
 
-    def __init__(self, app: web.Application, bounds: Connections, **options: object) -> None:
-        """Take aiohttp's `app` and `options`."""
+    def __init__(
+        self, app: web.Application, bounds: Connections, direct_paths: Container[str] = (), **options: object
+    ) -> None:
+        """Take aiohttp's `app` and `options`; POSTs to `direct_paths` pass its router by."""
         super().__init__(app, **options)  # type: ignore[arg-type]
         self._bounds = bounds
+        self._direct_paths = direct_paths
 
     async def _make_server(self) -> web.Server:
-        return _BoundedServer(await super()._make_server(), self._bounds)
+        server = await super()._make_server()
+        # The application's server makes requests of the kind that its handlers take.
+        handle = direct(self.app, self._direct_paths, server.request_handler)
+        return _BoundedServer(server, handle, self._bounds)
 
 
 class _BoundedServer(web.Server):
-    def __init__(self, server: web.Server, bounds: Connections) -> None:
+    def __init__(self, server: web.Server, handle: Handle, bounds: Connections) -> None:
         self._options = server._kwargs  # noqa: SLF001 - the runner's, who made it
-        super().__init__(server.request_handler, request_factory=server.request_factory, **self._options)
+        super().__init__(cast(Any, handle), request_factory=server.request_factory, **self._options)
         self._bounds = bounds
 
     def __call__(self) -> web.RequestHandler:

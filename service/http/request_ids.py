@@ -1,20 +1,24 @@
 """Request ids: one for each HTTP request, in its response, in the log, and in the headers of its Kafka records."""
 
 import re
+from contextvars import ContextVar
 from itertools import count
 from secrets import token_hex
 
 from aiohttp import web
-from structlog.contextvars import bind_contextvars
+from multidict import istr
+from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 from schemas.kafka.topics import REQUEST_ID
 
-HEADER = "X-Request-ID"
+HEADER = istr("X-Request-ID")
 REQUEST_ID_KEY = web.RequestKey("request_id", str)
 
 _is_acceptable = re.compile(r"[!-~]{1,128}").fullmatch
 # One number more is several times cheaper than another UUID.
 _process, _numbers = token_hex(8), count(1)
+# Set as structlog's bind_contextvars would, at a tenth of the time.
+_in_log_lines: ContextVar[str] = ContextVar(f"{STRUCTLOG_KEY_PREFIX}request_id")
 
 
 def identify(request: web.Request) -> str:
@@ -22,7 +26,7 @@ def identify(request: web.Request) -> str:
     client_id = request.headers.get(HEADER)
     request_id = client_id if client_id and _is_acceptable(client_id) else f"{_process}-{next(_numbers)}"
     request[REQUEST_ID_KEY] = request_id
-    bind_contextvars(request_id=request_id)
+    _in_log_lines.set(request_id)
     return request_id
 
 

@@ -35,7 +35,9 @@ DEFAULTS = tuple(
         "X-Content-Type-Options": "nosniff",
     }.items()
 )
-TRANSPORT = "max-age=31536000"
+SERVER = "Underten"
+"""aiohttp's own names versions."""
+TRANSPORT_NAME, TRANSPORT = istr("Strict-Transport-Security"), "max-age=31536000"
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -44,6 +46,6 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     for name, value in DEFAULTS:
         if name not in headers:
             headers[name] = value
-    headers[hdrs.SERVER] = "Underten"  # aiohttp's own names versions
+    headers[hdrs.SERVER] = SERVER
     if by_https(request):
-        headers["Strict-Transport-Security"] = TRANSPORT
+        headers[TRANSPORT_NAME] = TRANSPORT

@@ -6,14 +6,14 @@ So nothing has to be searched for on a disk, and a process writes to the end of 
 
 import struct
 import time
-from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from service.idempotency.address_index import AddressIndex
+from service.idempotency.fingerprints import ID_BYTES
 from service.idempotency.receipt_log import BEGINNING, LOG_ERRORS, LogEnd, ReceiptLog
 from service.producer.outcomes import Receipt
 
@@ -22,8 +22,7 @@ FORMAT = 1
 NO_OWNER = 0
 
 _ENTRY = struct.Struct("<8siIiqq")
-_ID_BYTES = 16
-_STEP = _ID_BYTES + _ENTRY.size
+_STEP = ID_BYTES + _ENTRY.size
 _SINCE = struct.Struct("<24xi24x")
 """The time of an id with its entry."""
 _LONG_AGO = -(2**31)
@@ -59,7 +58,7 @@ class Receipts:
         self.keep_seconds = keep_seconds
         self._clock = clock
         self._log = ReceiptLog(folder, keep_seconds, clock)
-        self._addresses = _Addresses()
+        self._addresses = AddressIndex()
         self._read_to = BEGINNING
         self._news: list[bytes] = []
         self.fresh = self._log.fresh
@@ -81,10 +80,11 @@ class Receipts:
         news, self._news = self._news, []
         return news
 
-    def find(self, ids: Iterable[bytes]) -> list[Entry | None]:
+    def find(self, ids: Sequence[bytes]) -> list[Entry | None]:
         """Find the entry of each id, as far as this process has followed the others."""
-        address_of = self._addresses.find
-        return [None if address_of(payment_id) is None else self._entry(payment_id) for payment_id in ids]
+        if not (addresses := self._addresses.find_all(ids)):
+            return [None] * len(ids)
+        return [self._entry(payment_id) if payment_id in addresses else None for payment_id in ids]
 
     def claim(
         self, claims: Sequence[tuple[bytes, bytes]], owner: int, is_over: Callable[[int], bool]
@@ -171,7 +171,7 @@ class Receipts:
     def close(self) -> None:
         """Close the files; they stay."""
         self._log.close()
-        self._addresses, self._read_to, self._news = _Addresses(), BEGINNING, []
+        self._addresses, self._read_to, self._news = AddressIndex(), BEGINNING, []
 
     @contextmanager
     def _exclusive(self) -> Iterator[LogEnd]:
@@ -189,7 +189,7 @@ class Receipts:
 
     def _add(self, log: LogEnd, entries: Mapping[bytes, bytes]) -> None:
         if entries:
-            joined = b"".join(chain.from_iterable(sorted(entries.items())))
+            joined = b"".join(chain.from_iterable(entries.items()))
             self._index(log.add(joined), joined, list(entries))
 
     def _index(self, address: int, entries: bytes, ids: list[bytes]) -> None:
@@ -210,45 +210,14 @@ class Receipts:
         if address is None:
             return None
         entries = self._log.entry(address) or b""
-        # They are in order: of a batch that is sent again whole, every payment is looked for.
-        number = bisect_left(range(len(entries) // _STEP), payment_id, key=lambda at: _id(entries, at))
-        if _id(entries, number) != payment_id:
+        at = entries.find(payment_id)
+        while at % _STEP and at >= 0:  # bytes that look like the id, across two entries
+            at = entries.find(payment_id, at + 1)
+        if at < 0:
             return None
-        entry = unpack_entry(entries[number * _STEP + _ID_BYTES : (number + 1) * _STEP])
+        entry = unpack_entry(entries[at + ID_BYTES : at + _STEP])
         return None if entry.since + self.keep_seconds < self._clock() else entry
 
 
 def _ids(entries: bytes) -> list[bytes]:
-    return [_id(entries, number) for number in range(len(entries) // _STEP)]
-
-
-def _id(entries: bytes, number: int) -> bytes:
-    return entries[number * _STEP : number * _STEP + _ID_BYTES]
-
-
-class _Addresses:
-    """Address in the log of each id's last entry."""
-
-    def __init__(self) -> None:
-        # Millions in one dict would stand still for a moment whenever it grows.
-        self._parts: list[dict[bytes, int]] = [{} for _ in range(256)]
-        self._batches: deque[tuple[int, int, tuple[bytes, ...]]] = deque()
-
-    def find(self, payment_id: bytes) -> int | None:
-        return self._parts[payment_id[-1]].get(payment_id)
-
-    def add(self, ids: list[bytes], address: int, since: int) -> None:
-        parts = self._parts
-        for payment_id in ids:
-            parts[payment_id[-1]][payment_id] = address
-        # Tuples, not lists: the garbage collector leaves those alone in which nothing can be garbage.
-        self._batches.append((since, address, tuple(ids)))
-
-    def forget(self, before: int) -> None:
-        """Forget batches from before that moment."""
-        while self._batches and self._batches[0][0] < before:
-            _, address, ids = self._batches.popleft()
-            for payment_id in ids:
-                part = self._parts[payment_id[-1]]
-                if part.get(payment_id) == address:
-                    del part[payment_id]
+    return [entries[at : at + ID_BYTES] for at in range(0, len(entries), _STEP)]

@@ -8,26 +8,23 @@ from aiohttp import web
 
 from schemas.codecs import PaymentCodec, decode_posted
 from schemas.errors import PaymentError
+from schemas.kafka.topics import RAW_TOPICS
 from schemas.payment import Payment
 from service.access.authentication import IDENTITY
 from service.http.bodies import BODY_BUDGET, JSON, NDJSON, media_type, read_body
 from service.http.problems import Problem, invalid_payment, too_large
 from service.http.request_ids import record_headers
-from service.idempotency.deduplicator import DEDUPLICATOR
-from service.idempotency.fingerprints import fingerprint, id_bytes
-from service.metrics import METRICS
-from service.payments.codecs import CODECS
-from service.payments.rate_limit import RATE_LIMITER
-from service.payments.results import LineProblem, LineReceipt, PaymentReceipt, line_result, undelivered_problem
+from service.http.responses import created_response
+from service.payments.intake import INTAKE, Intake
+from service.payments.results import LineProblem, LineReceipt, PaymentReceipt, line_results, undelivered_problem
 from service.payments.samples import sample_payment
 from service.producer.outcomes import Receipt
-from service.producer.payment_producer import PRODUCER
-from service.producer.records import Delivery, Records, milliseconds
-from service.settings import SETTINGS
+from service.producer.records import Delivery
 
 CHUNK_LINES = 500
+PAYMENT_PATHS = frozenset(f"/{topic}" for topic in RAW_TOPICS)
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _encode = msgspec.json.Encoder().encode
 _encode_lines = msgspec.json.Encoder().encode_lines
@@ -36,18 +33,18 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 def post_payment(topic: str) -> Handler:
     """Make the handler of POST for a topic."""
 
-    async def post(request: web.Request) -> web.Response:
-        settings = request.app[SETTINGS].service
-        codec = request.app[CODECS].codec(topic)
+    async def post(request: web.Request) -> web.StreamResponse:
+        intake = request.app[INTAKE]
+        codec = intake.codecs.codec(topic)
         body_type = _body_type(request, topic, codec)
         if body_type == NDJSON:
-            return await _post_batch(request, topic)
-        _limit_rate(request, 1)
-        body = await read_body(request, settings.max_payment_bytes, settings.body_timeout)
+            return await _post_batch(request, intake, topic)
+        _limit_rate(request, intake, 1)
+        body = await read_body(request, intake.settings.max_payment_bytes, intake.settings.body_timeout)
         payment = decode_posted(body) if body_type == JSON else codec.decode_body(body)
-        receipt = await _produce(request, topic, payment)
+        receipt = await _produce(request, intake, topic, payment)
         headers = _REPLAYED_HEADERS if receipt.replayed else _JSON_HEADERS
-        return web.Response(body=_encode(receipt), status=201, headers=headers)
+        return created_response(request, _encode(receipt), headers)
 
     return post
 
@@ -55,12 +52,13 @@ def post_payment(topic: str) -> Handler:
 def get_sample(topic: str) -> Handler:
     """Make the handler of GET for a topic: a payment made up here, sent like a posted one."""
 
-    async def get(request: web.Request) -> web.Response:
-        if not request.app[SETTINGS].service.samples:
+    async def get(request: web.Request) -> web.StreamResponse:
+        intake = request.app[INTAKE]
+        if not intake.settings.samples:
             raise Problem(404, "samples-off", "sample payments are turned off here (setting SAMPLES)")
-        _limit_rate(request, 1)
+        _limit_rate(request, intake, 1)
         payment = sample_payment()
-        receipt = await _produce(request, topic, payment)
+        receipt = await _produce(request, intake, topic, payment)
         receipt.payment = payment
         return web.Response(body=_encode(receipt), headers=_JSON_HEADERS)
 
@@ -71,46 +69,29 @@ _JSON_HEADERS = {"Content-Type": JSON}
 _REPLAYED_HEADERS = {**_JSON_HEADERS, "Idempotency-Replayed": "true"}
 
 
-def _limit_rate(request: web.Request, payments: int) -> None:
+def _limit_rate(request: web.Request, intake: Intake, payments: int) -> None:
     """Raises Problem, 429, for more payments than their sender may send."""
-    limiter = request.app.get(RATE_LIMITER)
-    if limiter is not None:
+    if intake.limiter is not None:
         identity = request.get(IDENTITY)
-        limiter.take(identity.name if identity else request.remote or "", payments)
+        intake.limiter.take(identity.name if identity else request.remote or "", payments)
 
 
-def _submit(
-    app: web.Application, delivery: Delivery, topic: str, positions: list[int], payments: Sequence[Payment]
-) -> None:
-    """Hand payments in: to be sent once, or, where deduplication is turned off, as often as they come."""
-    encode = app[CODECS].codec(topic).encode
-    keys = [b"%d" % payment.payor_account_no for payment in payments]
-    values = [encode(payment) for payment in payments]
-    records = Records(delivery, topic, milliseconds(), positions, keys, values)
-    if DEDUPLICATOR in app:
-        records.ids = [id_bytes(payment.id) for payment in payments]
-        records.fingerprints = [fingerprint(topic, payment) for payment in payments]
-        app[DEDUPLICATOR].submit(records)
-    else:
-        app[PRODUCER].submit(records)
-
-
-async def _produce(request: web.Request, topic: str, payment: Payment) -> PaymentReceipt:
+async def _produce(request: web.Request, intake: Intake, topic: str, payment: Payment) -> PaymentReceipt:
     """Put a payment onto Kafka; raises Problem if it cannot be said that it is there."""
-    app, delivery = request.app, Delivery(1, record_headers(request), request.app[SETTINGS].service.deadline)
-    _submit(app, delivery, topic, [0], [payment])
+    delivery = Delivery(1, record_headers(request), intake.settings.deadline)
+    intake.submit(delivery, topic, [0], [payment])
     await delivery.settled
     outcome = delivery.outcomes[0]
     assert outcome is not None, "a settled delivery has an outcome"
-    app[METRICS].payments_answered(topic, outcome.kind)
+    intake.metrics.payments_answered(topic, outcome.kind)
     if isinstance(outcome, Receipt):
         return PaymentReceipt(payment.id, topic, outcome.partition, outcome.offset, outcome.timestamp, outcome.replayed)
     raise undelivered_problem(outcome)
 
 
-async def _post_batch(request: web.Request, topic: str) -> web.Response:
+async def _post_batch(request: web.Request, intake: Intake, topic: str) -> web.Response:
     """Handle NDJSON: every line by itself, answered in order, each with its own status."""
-    settings = request.app[SETTINGS].service
+    settings = intake.settings
     budget = request.app[BODY_BUDGET]
     # A Content-Length is that of the compressed body, if it is compressed: its size afterwards is not announced.
     announced = None if "Content-Encoding" in request.headers else request.content_length
@@ -118,31 +99,29 @@ async def _post_batch(request: web.Request, topic: str) -> web.Response:
     budget.take(reserved)
     try:
         body = await read_body(request, settings.max_ndjson_bytes, settings.body_timeout)
-        results = await _produce_lines(request, topic, body)
+        results = await _produce_lines(request, intake, topic, body)
     finally:
         budget.give_back(reserved)
     return web.Response(body=_encode_lines(results), headers={"Content-Type": NDJSON})
 
 
-async def _produce_lines(request: web.Request, topic: str, body: bytes) -> list[LineReceipt | LineProblem]:
-    app = request.app
-    settings = app[SETTINGS].service
+async def _produce_lines(
+    request: web.Request, intake: Intake, topic: str, body: bytes
+) -> list[LineReceipt | LineProblem]:
+    settings = intake.settings
     numbers, lines = _split_lines(body, settings.max_ndjson_lines)
-    _limit_rate(request, len(lines))
+    _limit_rate(request, intake, len(lines))
     delivery = Delivery(len(lines), record_headers(request), settings.deadline)
     payments: list[Payment | Problem] = []
     for start in range(0, len(lines), CHUNK_LINES):
         chunk = [_read_line(line, settings.max_payment_bytes) for line in lines[start : start + CHUNK_LINES]]
         payments += chunk
-        _submit_chunk(app, delivery, topic, start, chunk)
+        _submit_chunk(intake, delivery, topic, start, chunk)
         await asyncio.sleep(0)
     await delivery.settled
     for kind, number in delivery.tally().items():
-        app[METRICS].payments_answered(topic, kind, number)
-    return [
-        line_result(number, topic, payment, outcome)
-        for number, payment, outcome in zip(numbers, payments, delivery.outcomes, strict=True)
-    ]
+        intake.metrics.payments_answered(topic, kind, number)
+    return line_results(topic, numbers, payments, delivery.outcomes)
 
 
 def _split_lines(body: bytes, max_lines: int) -> tuple[list[int], list[bytes]]:
@@ -159,12 +138,12 @@ def _split_lines(body: bytes, max_lines: int) -> tuple[list[int], list[bytes]]:
 
 
 def _submit_chunk(
-    app: web.Application, delivery: Delivery, topic: str, start: int, chunk: Sequence[Payment | Problem]
+    intake: Intake, delivery: Delivery, topic: str, start: int, chunk: Sequence[Payment | Problem]
 ) -> None:
     """Hand in the payments among lines that begin at this position of the delivery, and reject the others."""
     valid = [(position, line) for position, line in enumerate(chunk, start) if isinstance(line, Payment)]
     if valid:
-        _submit(app, delivery, topic, [position for position, _ in valid], [payment for _, payment in valid])
+        intake.submit(delivery, topic, [position for position, _ in valid], [payment for _, payment in valid])
     for position, line in enumerate(chunk, start):
         if isinstance(line, Problem):
             delivery.reject(position)

@@ -1,5 +1,6 @@
 """Results of posted payments as HTTP has them: the receipt of a payment, and a line of a batch's response."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -84,19 +85,24 @@ def undelivered_problem(outcome: NotDelivered) -> Problem:
     )
 
 
-def line_result(number: int, topic: str, line: Payment | Problem, outcome: Outcome | None) -> LineReceipt | LineProblem:
-    """Make the result of a line, which was a payment with an outcome, or a problem."""
+def line_results(
+    topic: str, numbers: Sequence[int], lines: Sequence[Payment | Problem], outcomes: Sequence[Outcome | None]
+) -> list[LineReceipt | LineProblem]:
+    """Make the results of lines, each of which was a payment with an outcome, or a problem."""
+    return [
+        LineReceipt(number, 201, line.id, topic, outcome.partition, outcome.offset, outcome.timestamp, outcome.replayed)
+        if isinstance(outcome, Receipt) and isinstance(line, Payment)
+        else _line_problem(number, line, outcome)
+        for number, line, outcome in zip(numbers, lines, outcomes, strict=True)
+    ]
+
+
+def _line_problem(number: int, line: Payment | Problem, outcome: Outcome | None) -> LineProblem:
     if isinstance(line, Problem):
-        return _line_problem(number, None, line)
-    if isinstance(outcome, Receipt):
-        return LineReceipt(
-            number, 201, line.id, topic, outcome.partition, outcome.offset, outcome.timestamp, outcome.replayed
-        )
-    assert outcome is not None, "a settled delivery has an outcome of each payment"
-    return _line_problem(number, line.id, undelivered_problem(outcome))
-
-
-def _line_problem(number: int, payment_id: str | None, problem: Problem) -> LineProblem:
+        problem, payment_id = line, None
+    else:
+        assert isinstance(outcome, NotDelivered), "a settled delivery has an outcome of each payment"
+        problem, payment_id = undelivered_problem(outcome), line.id
     members = problem.members
     return LineProblem(
         number, problem.status, members["type"], members["title"], members["detail"], payment_id, members.get("field")

@@ -67,14 +67,15 @@ class Records(msgspec.Struct, gc=False, eq=False):
     values: list[bytes]
     ids: list[bytes] = []
     fingerprints: list[bytes] = []
+    size: int = 0
+    """Bytes that count as in flight."""
+
+    def __post_init__(self) -> None:
+        """Measure the records, once."""
+        self.size = sum(map(len, self.keys)) + sum(map(len, self.values))
 
     def __len__(self) -> int:
         return len(self.positions)
-
-    @property
-    def size(self) -> int:
-        """Bytes that count as in flight."""
-        return sum(map(len, self.keys)) + sum(map(len, self.values))
 
     @property
     def has_response(self) -> bool:

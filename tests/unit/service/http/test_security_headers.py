@@ -49,4 +49,6 @@ async def test_pages_run_our_own_scripts_alone() -> None:
 async def test_browsers_are_to_stay_with_https_where_it_is_spoken() -> None:
     assert "Strict-Transport-Security" not in await headers_of(web.Response())
     assert "Strict-Transport-Security" not in await headers_of(web.Response(), X_Forwarded_Proto="http")
-    assert (await headers_of(web.Response(), X_Forwarded_Proto="https"))["Strict-Transport-Security"]
+    for proxies in ("https", "HTTPS", "https,http", " https , http"):
+        assert (await headers_of(web.Response(), X_Forwarded_Proto=proxies))["Strict-Transport-Security"]
+    assert "Strict-Transport-Security" not in await headers_of(web.Response(), X_Forwarded_Proto="http,https")

@@ -4,7 +4,7 @@ import pytest
 
 from schemas.payment import Payment
 from service.http.problems import Problem
-from service.payments.results import LineProblem, LineReceipt, line_result, undelivered_problem
+from service.payments.results import LineProblem, LineReceipt, line_results, undelivered_problem
 from service.producer.outcomes import (
     IdReused,
     NeverAnswered,
@@ -46,11 +46,11 @@ def test_a_reused_id_is_named_as_the_field_at_fault() -> None:
 
 
 def test_a_line_has_its_receipt_or_the_problem_of_its_payment_or_of_itself() -> None:
-    receipt = line_result(7, "t", PAYMENT, Receipt(1, 2, 3, replayed=True))
+    problem = Problem(422, "invalid-payment", "why", field="payment_amount")
+    outcomes = [Receipt(1, 2, 3, replayed=True), IdReused("why"), NotAccepted("not handed in")]
+    receipt, undelivered, invalid = line_results("t", [7, 8, 9], [PAYMENT, PAYMENT, problem], outcomes)
     assert receipt == LineReceipt(7, 201, PAYMENT.id, "t", 1, 2, 3, replayed=True)
-    undelivered = line_result(8, "t", PAYMENT, IdReused("why"))
     assert isinstance(undelivered, LineProblem)
     assert (undelivered.line, undelivered.status, undelivered.id, undelivered.field) == (8, 409, PAYMENT.id, "id")
-    invalid = line_result(9, "t", Problem(422, "invalid-payment", "why", field="payment_amount"), None)
     assert isinstance(invalid, LineProblem)
     assert (invalid.line, invalid.status, invalid.id, invalid.field) == (9, 422, None, "payment_amount")

@@ -1,0 +1,38 @@
+"""Routes that are found without aiohttp's router: for addresses that are one path, asked for many times a second.
+
+aiohttp (3.14) resolves each request anew, and builds what belongs to its route. Its server takes any handler of
+requests, the way below the router that it documents ("Low Level Server"); of its request, `_match_info` alone is
+set here as its application would.
+"""
+
+import functools
+from collections.abc import Awaitable, Callable, Container
+
+from aiohttp import hdrs, web
+
+Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def direct(app: web.Application, paths: Container[str], handle: Handle) -> Handle:
+    """Handle POSTs to these paths directly, and every other request by `handle`, the application's own."""
+    routes: dict[tuple[str, str], tuple[web.UrlMappingMatchInfo, Handle]] = {}
+    for route in app.router.routes():
+        if route.method == hdrs.METH_POST and route.resource is not None and route.resource.canonical in paths:
+            match_info = web.UrlMappingMatchInfo({}, route)
+            match_info.add_app(app)
+            match_info.freeze()
+            handler = functools.reduce(_wrap, reversed(app.middlewares), route.handler)
+            routes[route.method, route.resource.canonical] = match_info, handler
+
+    async def handle_request(request: web.Request) -> web.StreamResponse:
+        route = routes.get((request.method, request.raw_path))
+        if route is None or hdrs.EXPECT in request.headers:
+            return await handle(request)
+        request._match_info, handler = route  # noqa: SLF001 - see above
+        return await handler(request)
+
+    return handle_request
+
+
+def _wrap(handler: Handle, middleware: Callable[..., Awaitable[web.StreamResponse]]) -> Handle:
+    return functools.partial(middleware, handler=handler)
