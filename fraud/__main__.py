@@ -7,6 +7,7 @@ from fraud.commands.account import erase, export
 from fraud.commands.compare import compare
 from fraud.commands.evaluate import evaluate
 from fraud.commands.ksql import ksql
+from fraud.commands.redrive import redrive
 from fraud.commands.replay import replay
 from fraud.commands.rules import rules
 from fraud.detection.detect import stages
@@ -30,6 +31,7 @@ cli.command(evaluate)
 cli.command(export)
 cli.command(erase)
 cli.command(replay)
+cli.command(redrive)
 
 
 @cli.command

@@ -16,6 +16,7 @@ from aiokafka.structs import ConsumerRecord
 from cyclopts import Parameter
 
 from fraud.account import Account, Cases, json_of
+from fraud.redrive import place_of_mark
 from schemas.errors import BrokerError, PaymentError, SettingsError
 from schemas.kafka.reading import read_to_end
 from schemas.kafka.settings import KafkaSettings
@@ -147,7 +148,7 @@ async def _export_payments(settings: AccountSettings, account: Account) -> set[s
                 ids.add(str(uncounted["payment"].get("id")))
                 _write(kind, record, uncounted)
     async for record in _records(kafka, PAYMENT_REJECTED):
-        if record.key is not None and record.key == account.key:
+        if record.key is not None and record.key == account.key and place_of_mark(record) is None:
             _write("rejected", record, b64encode(record.value or b"").decode())
     return ids
 
