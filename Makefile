@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 UV = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 $(UPGRADE)
 AUDITED := --requirement compose/locks/test.txt --requirement compose/locks/audit.txt
 LOCUST = $(BIN)/python -m locust --locustfile locust/locustfile.py --stop-timeout 15 \
-	--host $(or $(HOST),http://127.0.0.1:$(or $(SERVICE_PORT),8000))
+	--host $(or $(HOST),http://127.0.0.1:$(or $(SERVICE_PORT),8000)) $(if $(PROCESSES),--processes $(PROCESSES))
 
 .PHONY: help up test oracle faults soak fuzz load locust screenshots bench lint lock audit format clean
 

@@ -2,17 +2,32 @@ package streams;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.avro.Conversions;
 import org.apache.avro.Schema;
+import org.apache.avro.generic.GenericData;
 import org.apache.avro.generic.GenericDatumReader;
 import org.apache.avro.generic.GenericRecord;
 import org.apache.avro.io.DecoderFactory;
 
-/** Avro, by the writer's schema. */
+/** Avro, by the writer's schema; decimals are numbers, and names the same in any case, as in SQL. */
 final class AvroDecoder implements PayloadDecoder {
-    private final GenericDatumReader<GenericRecord> reader;
+    private static final GenericData DATA = new GenericData();
 
-    AvroDecoder(String schema) {
-        reader = new GenericDatumReader<>(new Schema.Parser().parse(schema));
+    static {
+        DATA.addLogicalTypeConversion(new Conversions.DecimalConversion());
+    }
+
+    private final GenericDatumReader<GenericRecord> reader;
+    private final Map<String, String> names = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+
+    AvroDecoder(String text) {
+        Schema schema = new Schema.Parser().parse(text);
+        reader = new GenericDatumReader<>(schema, schema, DATA);
+        if (schema.getType() == Schema.Type.RECORD) {
+            schema.getFields().forEach(field -> names.put(field.name(), field.name()));
+        }
     }
 
     @Override
@@ -20,6 +35,6 @@ final class AvroDecoder implements PayloadDecoder {
         var binary = DecoderFactory.get()
                 .binaryDecoder(payload.array(), payload.arrayOffset() + payload.position(), payload.remaining(), null);
         GenericRecord record = reader.read(null, binary);
-        return name -> record.hasField(name) ? record.get(name) : null;
+        return name -> names.containsKey(name) ? record.get(names.get(name)) : null;
     }
 }
