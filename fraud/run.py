@@ -50,9 +50,9 @@ async def _run_until_stopped(workers: Sequence[Worker], settings: Settings) -> N
         for worker in workers:
             worker.stopping.set()
         # All of them, even where one has failed: what is left running is cut off in the middle of its batch.
-        await asyncio.wait(running)
-        for task in running:
-            task.result()
+        for error in await asyncio.gather(*running, return_exceptions=True):
+            if isinstance(error, BaseException):
+                raise error
     creating.cancel()
     stopping.cancel()
 

@@ -23,6 +23,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from fraud import metrics
 from fraud.streams.stage import Output, Processor, Stage
 from schemas.errors import BrokerError
+from schemas.kafka.reconnect import back_off
 from schemas.kafka.stop import stop_consumer, stop_producer
 
 BATCH_BYTES = 256 * 1024
@@ -71,6 +72,8 @@ class Task:
             for (topic, partition), batches in self._batches(outputs).items()
             for batch in batches
         ]
+        for delivery in sent:
+            delivery.add_done_callback(_retrieve)
         if positions:
             await producer.send_offsets_to_transaction(positions, self._group)
         for batch in await asyncio.gather(*sent):
@@ -93,6 +96,12 @@ class Task:
         """Give up state and producer, whether Kafka answers or not; the next owner aborts what is open."""
         self.processor.closed()
         await stop_producer(self._producer)
+
+
+def _retrieve(delivery: "asyncio.Future[Any]") -> None:
+    """Take note of an error: where a transaction is cut short, nobody awaits what it has sent."""
+    if not delivery.cancelled():
+        delivery.exception()
 
 
 def _appended(batch: BatchBuilder, output: Output) -> bool:
@@ -125,6 +134,7 @@ async def open_task(
         transaction_timeout_ms=60_000,
         retry_backoff_ms=20,
     )
+    back_off(producer.client)
     try:
         await producer.start()
         topics = {*stage.inputs, *stage.outputs}

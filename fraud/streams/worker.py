@@ -27,6 +27,7 @@ from fraud.streams.task import STALLED_AFTER_SECONDS, Stalled, Task, open_task
 from schemas.errors import BrokerError, RegistryUnavailable
 from schemas.event_loop import being_cancelled
 from schemas.kafka.connect import Unreachable, start_client
+from schemas.kafka.reconnect import back_off
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.stop import stop_consumer
 
@@ -34,6 +35,8 @@ MOST_RECORDS = 20_000
 FETCH_WAIT_MS = 50
 LONGEST_WAIT_SECONDS = 5.0
 COMMIT_SECONDS = 60.0
+LAST_COMMIT_SECONDS = 3.0
+"""Time for the commit under way, and for the last one, once the worker is to stop."""
 PING_SECONDS = 2.0
 RECOVERABLE = (KafkaError, BrokerError, RegistryUnavailable, TimeoutError, AssertionError, OSError, RuntimeError)
 """What ends a session but not the worker.
@@ -104,6 +107,7 @@ class Worker:
             max_poll_interval_ms=600_000,
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
+        back_off(consumer._client)  # noqa: SLF001 - nothing public leads to it
         session = _Session(self, consumer)
         metrics.SESSIONS.labels(self.stage.name).inc()
         try:
@@ -113,11 +117,10 @@ class Worker:
             yield session
         finally:
             self._session = None
-            await asyncio.gather(*(task.close() for task in self.tasks.values()))
+            await asyncio.gather(*(task.close() for task in self.tasks.values()), stop_consumer(consumer))
             self.tasks.clear()
             metrics.TASKS.labels(self.stage.name).set(0)
             metrics.LAG.remove_by_labels({"stage": self.stage.name})
-            await stop_consumer(consumer)
 
     async def open_task(self, number: int, consumer: AIOKafkaConsumer) -> Task:
         """See `task.open_task`."""
@@ -189,7 +192,7 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
             async with self._committing:
                 if self._state is _State.RUNNING:
                     await self._commit(records, time.monotonic())
-            await self._check_progress()
+            await _unless(self._worker.stopping, self._check_progress())
         else:
             with suppress(TimeoutError):  # what it may return is read again: opening tasks seeks
                 async with asyncio.timeout(interval):
@@ -261,7 +264,7 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         batches: dict[int, list[ConsumerRecord]] = defaultdict(list)
         for record in records:
             batches[record.partition].append(record)
-        async with asyncio.timeout(COMMIT_SECONDS):
+        async with asyncio.timeout(COMMIT_SECONDS) as limit, _shortened(limit, self._worker.stopping):
             await _all(
                 task.commit(batches[number], now)
                 for number, task in self._tasks.items()
@@ -300,6 +303,21 @@ async def _unless(event: asyncio.Event, work: Coroutine[None, None, None]) -> No
         working.cancel()
         waiting.cancel()
         await asyncio.gather(working, waiting, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _shortened(limit: asyncio.Timeout, event: asyncio.Event) -> AsyncIterator[None]:
+    """Leave no more than `LAST_COMMIT_SECONDS` once the event is set."""
+
+    async def shorten() -> None:
+        await event.wait()
+        limit.reschedule(asyncio.get_running_loop().time() + LAST_COMMIT_SECONDS)
+
+    waiting = asyncio.create_task(shorten())
+    try:
+        yield
+    finally:
+        waiting.cancel()
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from fraud import metrics
 from fraud.detection import detect
@@ -74,6 +74,33 @@ async def test_a_worker_can_be_stopped_while_kafka_is_away_and_its_tasks_open(
         return worker.opening
 
     await until(opening)
+    worker.stopping.set()
+    async with asyncio.timeout(STOPPED_WITHIN_SECONDS):
+        await running
+
+
+async def test_a_worker_that_commits_to_a_frozen_broker_ends_soon_after_it_is_told(
+    servers: Servers, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_frozen = asyncio.Event()
+    begin = AIOKafkaProducer.begin_transaction
+
+    async def begin_and_freeze(producer: AIOKafkaProducer) -> None:
+        await begin(producer)
+        link.silence()
+        is_frozen.set()
+
+    worker = Worker(by_payor(servers), servers.link_settings, FraudSettings(fraud_app=uuid4().hex))
+    running = asyncio.create_task(worker.run())
+
+    async def has_tasks() -> bool:
+        return await worker.missing() is None
+
+    await until(has_tasks)
+    monkeypatch.setattr(AIOKafkaProducer, "begin_transaction", begin_and_freeze)
+    async with producer(servers.kafka_settings) as client:
+        await client.send_and_wait(PAYMENT_JSON, b"no payment", partition=0)
+    await is_frozen.wait()
     worker.stopping.set()
     async with asyncio.timeout(STOPPED_WITHIN_SECONDS):
         await running

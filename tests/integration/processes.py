@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,12 +76,29 @@ async def until_ready(url: str) -> None:
     await until(lambda: all_are_ready(url), READY_SECONDS)
 
 
-async def make_topics(kafka: KafkaSettings, *, partitions: int = 6, also: Iterable[str] = (), **config: str) -> None:
-    """All topics, and `also`, empty: those that are there are deleted first. `config` changes the settings of each."""
-    names = [*ALL_TOPICS, *also]
+@asynccontextmanager
+async def admin_client(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An administrator of topics."""
     admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()
     try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def make_topics(
+    kafka: KafkaSettings,
+    *,
+    partitions: int = 6,
+    partitions_of: Mapping[str, int] | None = None,
+    also: Iterable[str] = (),
+    **config: str,
+) -> None:
+    """All topics, and `also`, empty: those that are there are deleted first. `config` changes the settings of each."""
+    names = [*ALL_TOPICS, *also]
+    counts = dict.fromkeys(names, partitions) | dict(partitions_of or {})
+    async with admin_client(kafka) as admin:
         there = set(await admin.list_topics()) & {*names}
         if there:
             await admin.delete_topics(list(there))
@@ -91,7 +108,7 @@ async def make_topics(kafka: KafkaSettings, *, partitions: int = 6, also: Iterab
 
         async def created() -> bool:
             topics = [
-                NewTopic(name, partitions, 1, topic_configs={**CONFIGS.get(name, {}), **config}) for name in names
+                NewTopic(name, counts[name], 1, topic_configs={**CONFIGS.get(name, {}), **config}) for name in names
             ]
             answer = await admin.create_topics(topics)
             return all(code in {0, 36} for _, code, *_ in answer.topic_errors) and set(
@@ -101,8 +118,6 @@ async def make_topics(kafka: KafkaSettings, *, partitions: int = 6, also: Iterab
         # Before the broker has heard of it, records would still go into the old topic, and away with it.
         await until(deleted)
         await until(created)
-    finally:
-        await admin.close()
 
 
 @asynccontextmanager
