@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from compose.addresses import free_port
 from compose.child import Child
@@ -14,6 +15,10 @@ from schemas.kafka.settings import KafkaSettings
 from schemas.registry import RegistrySettings
 
 PARTS = Path(".local/parts").resolve()
+
+# An example on a busy machine may take any time: no test asserts one.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @dataclass
