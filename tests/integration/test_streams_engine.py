@@ -112,15 +112,15 @@ async def service(installation: Installation, tmp_path: Path) -> AsyncIterator[I
 
 
 def payments(count: int, seed: int) -> Iterator[tuple[Payment, int]]:
-    """Payments that make cases of all six rules, out of order, each with its time; some come days too late."""
+    """Payments that make cases of all rules, out of order, each with its time; some come days too late."""
     chance = random.Random(seed)
     now = int(time.time() * 1000)
     for _ in range(count):
         amount = chance.uniform(9000, 9999.99) if chance.random() < 0.3 else chance.uniform(10, 12_000)
-        payee = chance.choice(BANKS), chance.randrange(20)
+        payee = chance.choice(BANKS), chance.randrange(10)
         age = 80 * HOUR_MS if chance.random() < 0.02 else chance.randrange(HOUR_MS // 2)
         name = str(UUID(int=chance.getrandbits(128), version=4))
-        yield Payment(name, *payee, round(amount, 2), "ACH", chance.randrange(120)), now - age
+        yield Payment(name, *payee, round(amount, 2), "ACH", chance.randrange(60)), now - age
 
 
 async def post(servers: Servers, made: Iterator[tuple[Payment, int]]) -> None:
@@ -231,8 +231,8 @@ async def test_a_rule_with_another_number_in_one_engine_is_found_and_named(
     fresh = [Payment(str(UUID(int=20 + place)), "Numbered", place, 9500.0, "ACH", 900_003) for place in range(3)]
     await post(installation.servers, iter([(payment, now) for payment in fresh]))
     comparison, _ = await installation.compared()
-    found = [(each.kind, each.group) for each in comparison.differences if each.rule == "just_below"]
-    assert found == [("only_python", {"payor_account_no": 900_003})]
+    found = {(each.kind, each.group["payor_account_no"]) for each in comparison.differences if each.rule == "just_below"}
+    assert found == {("only_python", 900_003)}
 
 
 async def test_an_engine_that_nobody_has_started_is_not_running(kafka: KafkaSettings) -> None:
