@@ -8,7 +8,7 @@ from multiprocessing import get_context
 import cyclopts
 from rich.console import Console
 
-from benchmarks import edge, latency, ledger, stages
+from benchmarks import edge, engines, latency, ledger, stages
 from benchmarks.results import Result, keep, show
 from benchmarks.servers import quiet
 
@@ -19,6 +19,7 @@ BENCHMARKS: tuple[Callable[[], list[Result]], ...] = (
     edge.batches_without_receipts,
     stages.against_kafka_streams,
     stages.against_python_peers,
+    engines.all_rules,
     stages.as_the_ledger_grows,
     latency.posted_to_readable,
     stages.two_workers,

@@ -15,7 +15,7 @@ COUNT_SECONDS = 120
 def make_topics(kafka: KafkaSettings, application: str) -> None:
     """Before the peer starts."""
     by_payee = f"{application}_payments_by_payee"
-    asyncio.run(_make_topics(kafka, (topic_of(application), by_payee)))
+    asyncio.run(make(kafka, (topic_of(application), by_payee)))
 
 
 def topic_of(application: str) -> str:
@@ -23,7 +23,8 @@ def topic_of(application: str) -> str:
     return f"{application}_cases"
 
 
-async def _make_topics(kafka: KafkaSettings, topics: Iterable[str]) -> None:
+async def make(kafka: KafkaSettings, topics: Iterable[str]) -> None:
+    """Topics that are not there yet."""
     admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()
     try:

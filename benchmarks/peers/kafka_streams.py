@@ -4,29 +4,32 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.peers.running import Peer, PeerMissing, run_to_the_end
+from benchmarks.peers.running import Peer, PeerFailed, PeerMissing
+from compose import engine
+from compose.child import ChildDied
+from compose.compiler import class_path
 from compose.java import java
-from compose.parts import PartsError, jars
+from compose.parts import PartsError
 
-PARTS = Path(".local/parts")
+HOME = Path(".local")
 SOURCES = Path(__file__).with_name("java")
-MAIN = "KafkaStreamsPeer"
-COMPILE_SECONDS = 120.0
 
 
-def command(variant: str, home: Path) -> Sequence[str]:
-    """Java with the peer, compiled into `home`; variants are `sums` and `cases`. Raises PeerMissing, PeerFailed."""
+def java_command(main: str) -> list[str]:
+    """Java with a program of `benchmarks/peers/java`, compiled if it is not yet. Raises PeerMissing, PeerFailed."""
     try:
-        [compiler] = jars("compiler", PARTS)
-        streams = ":".join(str(jar.resolve()) for jar in jars("streams", PARTS))
+        classes = class_path([SOURCES, engine.SOURCES], HOME)
     except PartsError as error:
         raise PeerMissing(str(error)) from error
-    classes = home / "classes"
-    compiling = [*java("512m"), "-jar", str(compiler), "-25", "-nowarn", "-cp", streams, "-d", str(classes)]
-    log = home / "compiler.log"
-    run_to_the_end("compiling the Kafka Streams peer", [*compiling, str(SOURCES)], log, COMPILE_SECONDS)
+    except ChildDied as error:
+        raise PeerFailed(str(error)) from error
     quiet = ["--enable-native-access=ALL-UNNAMED", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"]
-    return [*java("3g"), "-XX:+UseParallelGC", *quiet, "-cp", f"{classes}:{streams}", MAIN, variant]
+    return [*java("3g"), "-XX:+UseParallelGC", *quiet, "-cp", classes, main]
+
+
+def command(variant: str, _home: Path) -> Sequence[str]:
+    """The peer of one rule; variants are `sums` and `cases`. Raises PeerMissing, PeerFailed."""
+    return [*java_command("KafkaStreamsPeer"), variant]
 
 
 KAFKA_STREAMS_SUMS = Peer("kafka_streams_sums", "Kafka Streams, sums alone, in memory", partial(command, "sums"))

@@ -33,13 +33,13 @@ public final class RuleTopology {
     }
 
     /** The three topics as one stream; a record's time is the payment's time. */
-    static KStream<byte[], Payment> payments(StreamsBuilder builder, Deserializer<Payment> reader) {
+    public static KStream<byte[], Payment> payments(StreamsBuilder builder, Deserializer<Payment> reader) {
         Serde<Payment> serde = Serdes.serdeFrom(Json.serde(Payment.class).serializer(), reader);
         return builder.stream(SOURCES, Consumed.with(Serdes.ByteArray(), serde));
     }
 
     /** Filter, repartition by group, aggregate by window, and write the windows for which the rule holds. */
-    static void addTo(KStream<byte[], Payment> payments, Rule rule) {
+    public static void addTo(KStream<byte[], Payment> payments, Rule rule) {
         Serde<List<Object>> groups = GroupSerde.of(rule.groupBy());
         payments.filter((_, payment) -> rule.takes(payment))
                 .map((_, payment) -> byGroup(rule, rule.seen(payment)))

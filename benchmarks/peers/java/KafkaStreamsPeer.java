@@ -25,7 +25,7 @@ public final class KafkaStreamsPeer {
         };
     }
 
-    private static Properties settings(String servers, String application, String folder) {
+    static Properties settings(String servers, String application, String folder) {
         Properties settings = new Properties();
         settings.put(StreamsConfig.APPLICATION_ID_CONFIG, application);
         settings.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, servers);
