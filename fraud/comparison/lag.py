@@ -10,6 +10,9 @@ from schemas.kafka.reading import end_offsets, offset_bounds, read_to_end
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import RAW_TOPICS
 
+MAX_COUNTED = 2_000
+"""Offsets up to which the records between them are counted: further behind, markers among them do not matter."""
+
 
 async def python_lag(kafka: KafkaSettings, app: str) -> int:
     """Records that Python's stages have not read; raises KafkaError."""
@@ -37,13 +40,18 @@ async def unread(
     """Records between the committed offsets and the ends of these partitions; raises KafkaError.
 
     No transaction writes to the raw topics: there the offsets say it. Elsewhere the last offset of a transaction is its
-    marker, which is no record, so the records are counted.
+    marker, which is no record, so what little is left is counted.
     """
     positions = {partition: max(begin, committed.get(partition, 0)) for partition, (begin, _) in bounds.items()}
     behind = {partition: end for partition, (_, end) in bounds.items() if positions[partition] < end}
-    lag = sum(end - positions[partition] for partition, end in behind.items() if partition.topic in RAW_TOPICS)
     written_by_transactions = {partition.topic for partition in behind} - {*RAW_TOPICS}
-    if written_by_transactions:
-        async for records in read_to_end(kafka, written_by_transactions, positions):
-            lag += len(records)
+    lag = marked = 0
+    for partition, end in behind.items():
+        lag += end - positions[partition]
+        marked += end - positions[partition] if partition.topic in written_by_transactions else 0
+    if not 0 < marked <= MAX_COUNTED:
+        return lag
+    lag -= marked
+    async for records in read_to_end(kafka, written_by_transactions, positions):
+        lag += len(records)
     return lag

@@ -12,7 +12,12 @@ from typing import Any
 import stamina
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
 from aiokafka.protocol.admin import DescribeGroupsRequest_v2
 from aiokafka.protocol.api import Request
 
@@ -45,8 +50,12 @@ class DescribeGroups(Request[DescribeGroupsRequest_v2]):
         return request_struct_class([self._group])
 
 
-# A broker makes the topic of its groups' offsets when the first group is asked for; until then there is no coordinator.
-@stamina.retry(on=(GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError), timeout=30.0)
+# A broker makes the topic of its groups' offsets when the first group is asked for; until it has read that, too, there
+# is no coordinator.
+COORDINATOR_STARTS = (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, GroupLoadInProgressError)
+
+
+@stamina.retry(on=COORDINATOR_STARTS, timeout=30.0)
 async def consumer_groups(kafka: KafkaSettings, names: Iterable[str]) -> dict[str, ConsumerGroup]:
     """The groups of these names, also of those that are not there; raises KafkaError."""
     async with started(AIOKafkaAdminClient(**kafka.client_options()), kafka) as admin:
