@@ -41,6 +41,7 @@ fuzz: $(BIN)/.installed-test  ## every decoder and every address at length, and 
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest tests/unit/schemas/test_any_bytes.py -o timeout=1800
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),400) $(BIN)/python -m pytest tests/integration/test_openapi_fuzz.py -o timeout=1800
 	GARBAGE_RECORDS=100000 $(BIN)/python -m pytest tests/faults/test_garbage.py -o timeout=1800
+	GARBAGE_RECORDS=70000 GUEST_RECORDS=100000 $(BIN)/python -m pytest tests/faults/test_other_producers.py -o timeout=1800
 
 load: $(BIN)/.installed-load  ## payments with known truth: RATE a second for SECONDS
 	LOAD_RATE=$(RATE) LOAD_SECONDS=$(SECONDS) LOAD_SHAPE=$(SHAPE) LOAD_SEED=$(SEED) $(LOCUST) --headless --only-summary

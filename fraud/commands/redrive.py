@@ -159,7 +159,8 @@ def _judged(record: RejectedRecord, source: PayorSource) -> Iterable[Output]:
     if not record.is_whole:
         raise PaymentError("only its beginning was kept")
     partition, _ = record.place
-    mark = Output(PAYMENT_REJECTED, partition, record.key, None, None, [record.mark])
+    # aiokafka wants a key where there is no value.
+    mark = Output(PAYMENT_REJECTED, partition, record.key or b"", None, None, [record.mark])
     return [*source.read(record).outputs, mark]
 
 

@@ -41,8 +41,8 @@ def schema(name: str) -> dict[str, Any]:
 
 
 async def send(client: AIOKafkaProducer, value: bytes, at_ms: int) -> None:
-    """From another producer, with a key and a partition of its own."""
-    await client.send_and_wait(PAYMENT_AVRO, value, key=b"x", partition=0, timestamp_ms=at_ms)
+    """From another producer, without a key, to a partition of its own."""
+    await client.send_and_wait(PAYMENT_AVRO, value, partition=0, timestamp_ms=at_ms)
 
 
 async def next_schema_id(registry: Registry) -> int:
