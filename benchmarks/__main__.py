@@ -8,7 +8,7 @@ from multiprocessing import get_context
 import cyclopts
 from rich.console import Console
 
-from benchmarks import edge, engines, latency, ledger, stages
+from benchmarks import edge, engines, latency, ledger, review_queue, stages
 from benchmarks.results import Result, keep, show
 from benchmarks.servers import quiet
 
@@ -25,6 +25,8 @@ BENCHMARKS: tuple[Callable[[], list[Result]], ...] = (
     stages.two_workers,
     ledger.memory_per_payment,
     ledger.restored_per_second,
+    review_queue.queue_intake,
+    review_queue.queue_pages,
 )
 
 PROFILES: tuple[Callable[[], list[Result]], ...] = (edge.edge_profile,)

@@ -52,7 +52,7 @@ class ListedPayment(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     payee_account_no: AccountNo | None = None
 
 
-class Case(msgspec.Struct, frozen=True, omit_defaults=True):
+class Case(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A rule's window that fired. Times are ms since the epoch.
 
     `payments` are the first 1,000 in order of arrival; `payment_count` and the sums count all. `first_payment_at` is

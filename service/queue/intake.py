@@ -443,8 +443,8 @@ class Intake:
         ids = _json(subjects)
         distinct = {row[0]: row[1:] for row in self._file.execute(_DISTINCT, [ids])}
         states: defaultdict[int, list[CaseState]] = defaultdict(list)
-        for subject, *columns in self._file.execute(_STATES, [ids]):
-            states[subject].append(CaseState._make(columns))
+        for case in map(CaseState._make, self._file.execute(_STATES, [ids])):
+            states[case.subject].append(case)
         rows = []
         for subject, cases in states.items():
             state = fold(cases)

@@ -1,6 +1,6 @@
 """Tables of the review queue's SQLite file. Any change of them is a new LAYOUT: files of another one are made anew."""
 
-LAYOUT = "8"
+LAYOUT = "9"
 
 CASE_SORTS = {
     "total": "total_cents",
@@ -116,9 +116,9 @@ CREATE INDEX cases_by_snooze ON cases (snoozed_until) WHERE snoozed_until IS NOT
 CREATE INDEX subjects_by_change ON subjects (change);
 """
 
-# One index for each order that is often asked for, and in it every column that can be, but for the accounts, which
-# have indexes of their own: where no case or few match, the whole of it is read, and that is quick only as long as no
-# row has to be looked up for it.
+# An index for each order that is often asked for, and in it every column that can be, but for the accounts, which have
+# indexes of their own: where no case or few match, the whole of it is read, and that is quick only as long as no row
+# has to be looked up for it. Cases have one only: it is rewritten with every payment. Their other orders are sorted.
 _CASE_SEARCH = (
     "case_id, status, agreement, changed_at, rule, total_cents, window_start, last_payment_at, payment_count, "
     "fired_at, reviewer"
@@ -130,7 +130,7 @@ _SUBJECT_SEARCH = (
 _INDEXES = "\n".join(
     f"CREATE INDEX {table}_by_{column} ON {table} ({column}, {search});"
     for table, columns, search in (
-        ("cases", ("last_payment_at", "total_cents"), _CASE_SEARCH),
+        ("cases", ("last_payment_at",), _CASE_SEARCH),
         ("subjects", ("last_payment_at", "total_cents", "fired_at"), _SUBJECT_SEARCH),
     )
     for column in columns

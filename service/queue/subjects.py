@@ -56,6 +56,8 @@ def _id(name: str) -> str:
 class CaseState(NamedTuple):
     """A case as far as its subject depends on it; times in ms since the epoch, as everywhere."""
 
+    subject: int
+    """The subject's row id."""
     rule: str
     status: ReviewStatus
     reviewer: str | None

@@ -9,10 +9,10 @@ import * as queue from "./queue.js";
 const dialog = $("#decide");
 const form = $("form", dialog);
 const TITLES = {
-  claim: "Claim", clear: "Clear", escalate: "Escalate", note: "Note", snooze: "Snooze", assign: "Assign", reopen: "Reopen",
+  exempt: "Exempt", claim: "Claim", clear: "Clear", escalate: "Escalate", note: "Note", snooze: "Snooze", assign: "Assign", reopen: "Reopen",
 };
 const FIELDS = {
-  clear: ["outcome", "note"], escalate: ["outcome", "note"], note: ["note"], snooze: ["until", "ceiling", "note"],
+  exempt: ["until", "ceiling", "note"], clear: ["outcome", "note"], escalate: ["outcome", "note"], note: ["note"], snooze: ["until", "ceiling", "note"],
   assign: ["assignee", "note"], claim: [], reopen: ["note"],
 };
 const DAY_MS = 86_400_000;
@@ -59,7 +59,8 @@ function ask(needed) {
     $(`#decide-${part}`).hidden = !needed.includes(part);
     for (const input of dialog.querySelectorAll(`#decide-${part} :is(input, textarea)`)) {
       input.disabled = !needed.includes(part);
-      input.required = needed.includes(part) && part !== "ceiling" && (part !== "note" || decision === "note");
+      const optional = part === "note" ? !["note", "exempt"].includes(decision) : part === "ceiling" && decision !== "exempt";
+      input.required = needed.includes(part) && !optional;
     }
   }
   form.elements.until.min = day(Date.now() + DAY_MS);
@@ -109,7 +110,8 @@ async function send(more) {
   const go = $("#decide-go");
   go.disabled = true;
   try {
-    if (items.length === 1) await one(request, kind, items[0]);
+    if (decision === "exempt") await exempt(items[0], request);
+    else if (items.length === 1) await one(request, kind, items[0]);
     else await many(request, items);
     showRefused(null);
     if (dialog.open) dialog.close();
@@ -126,6 +128,13 @@ async function send(more) {
   } finally {
     go.disabled = false;
   }
+}
+
+async function exempt({ subject }, { reviewer: name, note, until, max_total }) {
+  await api.exempt({ group: subject, reviewer: name, reason: note, until, max_total });
+  document.dispatchEvent(new Event("exempted"));
+  await detail.refresh();
+  say("Exempt");
 }
 
 const idOf = (kind, item) => item[`${kind}_id`];

@@ -5,6 +5,7 @@ import { askReviewer, decide, meet } from "./decide.js";
 import * as detail from "./detail.js";
 import { $, element, say } from "./dom.js";
 import { follow } from "./events.js";
+import { show as showExemptions } from "./exemptions.js";
 import { ruleName } from "./format.js";
 import { listen } from "./keyboard.js";
 import * as queue from "./queue.js";
@@ -111,8 +112,9 @@ document.addEventListener("click", (event) => {
   }
   const line = event.target.closest("#rows tr");
   if (line && !event.target.closest("input, .pick")) return open("subject", line.dataset.id);
-  const button = event.target.closest("[data-decide], [data-bulk], [data-do=close]");
-  if (button?.dataset.decide) decide(button.dataset.decide, detail.current().kind, [detail.current().item]);
+  const button = event.target.closest("[data-decide], [data-bulk], [data-do]");
+  if (button?.dataset.do === "exempt") decide("exempt", "subject", [detail.current().item]);
+  else if (button?.dataset.decide) decide(button.dataset.decide, detail.current().kind, [detail.current().item]);
   else if (button?.dataset.bulk) decide(button.dataset.bulk, "subject", queue.picked());
   else if (button) close();
 });
@@ -144,5 +146,6 @@ rules.append(...RULES.map((rule) => element("option", ruleName(rule), { value: r
 listen({ open, close });
 introduce();
 watch();
+showExemptions();
 arrive();
 follow(told);

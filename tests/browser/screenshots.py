@@ -14,7 +14,7 @@ FOLDER = Path("docs/images")
 
 
 async def take(address: str) -> None:
-    """Queue, case, and comparison."""
+    """Take the queue, a subject, a case and the comparison."""
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
@@ -24,9 +24,14 @@ async def take(address: str) -> None:
         await page.goto("/?status=all")
         await expect(page.locator("#rows tr").nth(3)).to_be_visible()
         await picture(page, "queue")
+        await page.goto("/?status=all&sort=-payment_count")
+        await page.locator("#rows a.open").first.click()
+        await expect(page.locator("#detail img")).to_have_js_property("complete", value=True)
+        await picture(page, "subject")
         await page.goto("/?status=all&rule=structuring&sort=-total")
         await page.locator("#rows a.open").first.click()
-        await expect(page.locator("#case img")).to_have_js_property("complete", value=True)
+        await page.locator("#detail .cases > li > a").first.click()
+        await expect(page.locator("#detail img")).to_have_js_property("complete", value=True)
         await picture(page, "case")
         await page.goto("/comparison.html")
         await expect(page.locator("#state")).not_to_have_text("Asking…")

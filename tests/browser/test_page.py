@@ -11,6 +11,8 @@ from tests.browser.conftest import Visitors
 from tests.integration.serving import case, payor_of_this_test, put_cases
 
 SERIOUS = {"serious", "critical"}
+MORNING_MS = 2000
+"""Of a step on the server, on a machine that other tests share; 200 ms on one that is quiet."""
 
 
 async def with_subjects(kafka: KafkaSettings, number: int = 3, **changes: Any) -> str:
@@ -391,3 +393,62 @@ async def test_a_report_opens_on_a_page_of_its_own(visitors: Visitors, kafka: Ka
     await expect(report.locator("table").first.locator("tbody tr")).to_have_count(3)
     found = await Axe().run(report)
     assert [each["id"] for each in found.response["violations"] if each["impact"] in SERIOUS] == []
+
+
+async def test_an_account_is_exempt_from_its_page_and_the_exemption_is_listed_and_ended(
+    visitors: Visitors, kafka: KafkaSettings
+) -> None:
+    payor = payor_of_this_test()
+    await put_cases(kafka, case(payor))
+    page = await visitors.come(f"/?payor={payor}&status=all")
+    await page.click("#rows a.open")
+    await page.click("[data-do=exempt]")
+    await page.fill("[name=ceiling]", "20000")
+    await page.fill("[name=note]", "payroll")
+    await page.click("#decide-go")
+    await expect(page.locator("#detail h2 .chip")).to_have_text("snoozed")
+    await page.click("#exemptions summary")
+    line = page.locator("#exemptions li", has_text=f"Payor {payor}")
+    await expect(line).to_contain_text("all rules, up to $20,000.00 a case")
+    await line.locator("button").click()
+    await expect(line).to_have_count(0)
+    await expect(page.locator("#detail h2 .chip")).to_have_text("open")
+
+
+async def test_a_reviewers_morning_on_two_thousand_subjects(visitors: Visitors, kafka: KafkaSettings) -> None:
+    bank = await with_subjects(kafka, 2000)
+    slow: list[tuple[str, float]] = []
+
+    def timed(response: Any) -> None:
+        timing = response.request.timing
+        seconds = timing["responseStart"] - timing["requestStart"]
+        if "/review-queue" in response.url and "/events" not in response.url and seconds > MORNING_MS:
+            slow.append((response.url, seconds))
+
+    page = await visitors.come(f"/?payee_bank={bank}")
+    page.on("response", timed)
+    await shown(page, 50)
+    await page.select_option("#sort", "due_at")
+    await shown(page, 50)
+    await expect(page.locator("#sort")).to_have_value("due_at")
+    boxes = page.locator("#rows input")
+    for number in range(10):
+        await boxes.nth(number).check()
+    await page.click("[data-bulk=claim]")
+    await expect(page.locator("#rows .chip.in_review")).to_have_count(10)
+    for number in range(5):
+        await boxes.nth(number).check()
+    await page.click("[data-bulk=clear]")
+    await page.check("[value=false_positive]")
+    await page.fill("[name=note]", "instalments")
+    await page.click("#decide-go")
+    await expect(page.locator("#rows .chip.cleared")).to_have_count(5)
+    await page.locator("#rows tr:nth-child(6) a.open").click()
+    await page.keyboard.press("e")
+    await page.check("[value=confirmed_risk]")
+    await page.click("#decide-go")
+    await expect(page.locator("#detail h2 .chip")).to_have_text("escalated")
+    async with page.expect_popup() as popup:
+        await page.click('#detail [data-of="report"]')
+    await expect((await popup.value).locator("ol")).to_contain_text("escalate")
+    assert slow == []

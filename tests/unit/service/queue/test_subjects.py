@@ -9,7 +9,7 @@ from schemas.case import Group
 from service.queue.decisions import Growth, ReviewStatus
 from service.queue.subjects import CaseState, containers, distinct_payments, fold, subject_of
 
-CASE = CaseState("structuring", "open", None, None, None, None, 10, 20, 20, 3, 1_200_003, 3, 5, 0, "agree", 1)
+CASE = CaseState(1, "structuring", "open", None, None, None, None, 10, 20, 20, 3, 1_200_003, 3, 5, 0, "agree", 1)
 
 
 def state(**changes: Any) -> CaseState:
