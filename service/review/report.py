@@ -25,7 +25,7 @@ DAY_MS = 86_400_000
 
 _PAGE = """<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>{title}</title><link rel="stylesheet" href="/web/report.css"></head>
+<head><meta charset="utf-8"><title>{title}</title><link rel="stylesheet" href="../../../web/report.css"></head>
 <body><main>
 <h1>{title}</h1>
 <p class="soft">Made {made} UTC from the review queue. Times are UTC, amounts US dollars.</p>

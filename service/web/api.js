@@ -39,9 +39,9 @@ export const status = () => ask("status");
 export const comparison = () => ask("comparison");
 export const decide = (kind, id, version, request) =>
   post(`${address(kind, id)}/decisions`, request, { "If-Match": `"${version}"` });
-export const exemptions = () => ask("/review-queue/exemptions");
-export const exempt = (request) => post("/review-queue/exemptions", request);
-export const endExemption = (id, request) => post(`/review-queue/exemptions/${encodeURIComponent(id)}/end`, request);
+export const exemptions = () => ask("review-queue/exemptions");
+export const exempt = (request) => post("review-queue/exemptions", request);
+export const endExemption = (id, request) => post(`review-queue/exemptions/${encodeURIComponent(id)}/end`, request);
 export const decideMany = (subjects, request) => post("review-queue/decisions", { ...request, subjects });
 
 /** A UUID (RFC 9562, version 4); crypto.randomUUID is there on secure origins only. */
