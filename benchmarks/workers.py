@@ -26,7 +26,7 @@ grace = "1h"
 total_above = 10000.00
 """
 ASK_SECONDS = 0.2
-_SAMPLE = re.compile(r'^(\w+)(?:\{(?:.*?\b(?:stage|rule)="(\w+)")?.*\})? (\S+)$', re.MULTILINE)
+_SAMPLE = re.compile(r'^(\w+)(?:\{(?:.*?\b(?:stage|rule)="([\w-]+)")?.*\})? (\S+)$', re.MULTILINE)
 
 
 class NotThrough(UndertenError):
