@@ -30,7 +30,7 @@ from service.idempotency.recovery import RECOVERY, Recovery
 from service.metrics import METRICS
 from service.monitoring.traffic import TRAFFIC, Traffic
 from service.payments.codecs import CODECS, Codecs
-from service.payments.intake import INTAKE, Intake
+from service.payments.intake import INTAKE, PaymentIntake
 from service.payments.rate_limit import RATE_LIMITER
 from service.producer.connection import CONNECTION, ProducerConnection
 from service.producer.payment_producer import PRODUCER, PaymentProducer
@@ -124,7 +124,7 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
 
 
 def _open_intake(app: web.Application) -> None:
-    app[INTAKE] = Intake(
+    app[INTAKE] = PaymentIntake(
         app[SETTINGS].service,
         app[CODECS],
         app[METRICS],

@@ -15,7 +15,7 @@ from service.http.bodies import BODY_BUDGET, JSON, NDJSON, media_type, read_body
 from service.http.problems import Problem, invalid_payment, too_large
 from service.http.request_ids import record_headers
 from service.http.responses import created_response
-from service.payments.intake import INTAKE, Intake
+from service.payments.intake import INTAKE, PaymentIntake
 from service.payments.results import LineProblem, LineReceipt, PaymentReceipt, line_results, undelivered_problem
 from service.payments.samples import sample_payment
 from service.producer.outcomes import Receipt
@@ -69,14 +69,14 @@ _JSON_HEADERS = {"Content-Type": JSON}
 _REPLAYED_HEADERS = {**_JSON_HEADERS, "Idempotency-Replayed": "true"}
 
 
-def _limit_rate(request: web.Request, intake: Intake, payments: int) -> None:
+def _limit_rate(request: web.Request, intake: PaymentIntake, payments: int) -> None:
     """Raises Problem, 429, for more payments than their sender may send."""
     if intake.limiter is not None:
         identity = request.get(IDENTITY)
         intake.limiter.take(identity.name if identity else request.remote or "", payments)
 
 
-async def _produce(request: web.Request, intake: Intake, topic: str, payment: Payment) -> PaymentReceipt:
+async def _produce(request: web.Request, intake: PaymentIntake, topic: str, payment: Payment) -> PaymentReceipt:
     """Put a payment onto Kafka; raises Problem if it cannot be said that it is there."""
     delivery = Delivery(1, record_headers(request), intake.settings.deadline)
     intake.submit(delivery, topic, [0], [payment])
@@ -89,7 +89,7 @@ async def _produce(request: web.Request, intake: Intake, topic: str, payment: Pa
     raise undelivered_problem(outcome)
 
 
-async def _post_batch(request: web.Request, intake: Intake, topic: str) -> web.Response:
+async def _post_batch(request: web.Request, intake: PaymentIntake, topic: str) -> web.Response:
     """Handle NDJSON: every line by itself, answered in order, each with its own status."""
     settings = intake.settings
     budget = request.app[BODY_BUDGET]
@@ -106,7 +106,7 @@ async def _post_batch(request: web.Request, intake: Intake, topic: str) -> web.R
 
 
 async def _produce_lines(
-    request: web.Request, intake: Intake, topic: str, body: bytes
+    request: web.Request, intake: PaymentIntake, topic: str, body: bytes
 ) -> list[LineReceipt | LineProblem]:
     settings = intake.settings
     numbers, lines = _split_lines(body, settings.max_ndjson_lines)
@@ -138,7 +138,7 @@ def _split_lines(body: bytes, max_lines: int) -> tuple[list[int], list[bytes]]:
 
 
 def _submit_chunk(
-    intake: Intake, delivery: Delivery, topic: str, start: int, chunk: Sequence[Payment | Problem]
+    intake: PaymentIntake, delivery: Delivery, topic: str, start: int, chunk: Sequence[Payment | Problem]
 ) -> None:
     """Hand in the payments among lines that begin at this position of the delivery, and reject the others."""
     valid = [(position, line) for position, line in enumerate(chunk, start) if isinstance(line, Payment)]

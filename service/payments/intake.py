@@ -17,7 +17,7 @@ from service.settings import ServiceSettings
 
 
 @dataclass(frozen=True)
-class Intake:
+class PaymentIntake:
     """The parts that a posted payment passes; together, so that a request looks them up once."""
 
     settings: ServiceSettings
@@ -42,4 +42,4 @@ class Intake:
         self.deduplicator.submit(records)
 
 
-INTAKE = web.AppKey("intake", Intake)
+INTAKE = web.AppKey("payment_intake", PaymentIntake)
