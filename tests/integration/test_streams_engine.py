@@ -71,7 +71,13 @@ class Installation:
         self.engine.kill()
 
     async def compared(self) -> tuple[Comparison, EngineStatus]:
-        """The comparison of `fraud compare`, once both have read everything."""
+        """The comparison of `fraud compare`, once the engine runs and both have read everything."""
+        engine = StreamsEngine(self.servers.kafka_settings, APP, load())
+
+        async def engine_runs() -> bool:
+            return (await engine.status()).state == RUNNING
+
+        await until(engine_runs, CAUGHT_UP_SECONDS)
         settings = CompareSettings(kafka=self.servers.kafka_settings, fraud_app=APP)
         comparison, status, caught_up = await compare_when_caught_up(settings, CAUGHT_UP_SECONDS)
         assert caught_up, status
