@@ -32,8 +32,8 @@ def past(folder: Path, seed: int = SEED, payments: int = PAYMENTS) -> tuple[list
     file = folder / "truth.ndjson"
     options = ["--payments", str(payments), "--seed", str(seed), "--truth", str(file)]
     command = [sys.executable, "locust/history.py", *options]
-    made = subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603 - our own program
-    recorded = {payment.id: payment for payment in reversed([decode_line(line) for line in made.splitlines()])}
+    history = subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603 - our own program
+    recorded = {payment.id: payment for payment in reversed([decode_line(line) for line in history.splitlines()])}
     with file.open("rb") as lines:
         return sorted(recorded.values(), key=lambda payment: payment.offset), decode_truth(lines, str(file))
 

@@ -35,7 +35,7 @@ WATCH_SECONDS = 0.2
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class HomeSettings:
-    """Where the local stack lives."""
+    """Folder of the local stack."""
 
     stack_home: Path = Path(".local")
     """Folder of the downloaded parts, all data, and the logs."""
@@ -44,7 +44,7 @@ class HomeSettings:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class StackSettings(HomeSettings, RulesSettings, InstallationSettings, EngineSettings):
-    """Where the parts of the local stack listen; always on this machine alone."""
+    """Addresses of the local stack's parts; always on this machine alone."""
 
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
     """Address of Kafka."""
@@ -78,27 +78,27 @@ class StackSettings(HomeSettings, RulesSettings, InstallationSettings, EngineSet
 
     @property
     def second_engine(self) -> EngineChoice:
-        """What Python is compared with."""
+        """The engine that Python is compared with."""
         return self.engine or ("ksqldb" if self.ksqldb_url else "streams")
 
     @property
     def runs_streams(self) -> bool:
-        """Whether the rules run on Kafka Streams here."""
+        """True if the rules run on Kafka Streams here."""
         return self.only == "all" and self.second_engine == "streams"
 
     @property
     def service_url(self) -> str:
-        """Where the service is."""
+        """Address of the service."""
         scheme = "https" if self.service_tls_certificate else "http"
         return f"{scheme}://{self.service_host}:{self.service_port}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the processes of this project are told by."""
+        """Environment of this project's processes."""
         # What is on this machine is reached without a proxy, whatever the environment says for the rest.
         proxied = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
         direct = ",".join(filter(None, [proxied, "127.0.0.1", "localhost"]))
-        known = {
+        variables = {
             "NO_PROXY": direct,
             "no_proxy": direct,
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap_servers,
@@ -113,7 +113,7 @@ class StackSettings(HomeSettings, RulesSettings, InstallationSettings, EngineSet
             "ENGINE": self.second_engine,
             "QUEUE_VIEW": os.environ.get("QUEUE_VIEW", self.stack_home / "review_queue.sqlite"),
         }
-        return {name: str(value) for name, value in known.items() if value is not None}
+        return {name: str(value) for name, value in variables.items() if value is not None}
 
 
 class Stopped(KeyboardInterrupt):
@@ -171,9 +171,9 @@ def _start(settings: StackSettings, screen: Console, running: ExitStack) -> list
     started(start_registry(home / "registry", port=registry_port, parts=home / "parts", log=logs / "registry.log"))
     if settings.only == "all":
         screen.print("starting fraud and the service")
-        fraud = _ours("fraud", ["fraud", "run"], settings)
+        fraud = _program("fraud", ["fraud", "run"], settings)
         started(fraud)
-        service = _ours("the service", ["service"], settings)
+        service = _program("the service", ["service"], settings)
         started(service)
         detects = f"http://{settings.fraud_metrics_host}:{settings.fraud_metrics_port}/health/ready"
         await_condition("both stages had their tasks", _ok(detects), fraud, READY_SECONDS, children)
@@ -205,24 +205,24 @@ def _start_engine(settings: StackSettings, screen: Console, running: ExitStack) 
 
 
 def _check_ports(settings: StackSettings, kafka_port: int, registry_port: int) -> None:
-    wanted = [
+    ports = [
         ("127.0.0.1", kafka_port, "Kafka", "KAFKA_BOOTSTRAP_SERVERS"),
         ("127.0.0.1", registry_port, "the schema registry", "SCHEMA_REGISTRY_URL"),
     ]
     if settings.only == "all":
-        wanted += [
+        ports += [
             (settings.service_host, settings.service_port, "the service", "SERVICE_PORT"),
             (settings.fraud_metrics_host, settings.fraud_metrics_port, "fraud's metrics", "FRAUD_METRICS_PORT"),
         ]
     first: dict[int, str] = {}
-    for host, port, what, setting in wanted:
+    for host, port, what, setting in ports:
         if port in first:
             raise SettingsError(f"port {port} is for {first[port]} and for {what}; choose another with {setting}")
         first[port] = what
         check_free(port, what, setting, host)
 
 
-def _ours(name: str, module: list[str], settings: StackSettings) -> Child:
+def _program(name: str, module: list[str], settings: StackSettings) -> Child:
     log = settings.stack_home.resolve() / "logs" / f"{module[0]}.log"
     return Child(name, [sys.executable, "-m", *module], log, settings.environment)
 
@@ -278,16 +278,16 @@ def _signals_as_exceptions() -> Iterator[None]:
         os._exit(128 + number)  # do not wait any longer: the kernel ends the children (`compose.tether`)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in before:  # a terminal that closes may say so twice: that is no impatience
-            signal.signal(each, signal.SIG_IGN if each is signal.SIGHUP else kill)
+        for caught in before:  # a terminal that closes may say so twice: that is no impatience
+            signal.signal(caught, signal.SIG_IGN if caught is signal.SIGHUP else kill)
         raise Stopped
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: stay when the terminal is closed
         numbers.append(signal.SIGHUP)
-    before = {each: signal.signal(each, stop) for each in numbers}
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

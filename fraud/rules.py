@@ -86,7 +86,7 @@ class Distinct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
-    """One rule as it stands in the file; the file says what each key means.
+    """A rule as it stands in the file; the file says what each key means.
 
     `amount_from` and `amount_below` are doubles because ksqlDB compares payments with them as doubles. `grace` is None
     where the file leaves it to the default, see `grace_ms`.
@@ -123,7 +123,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return milliseconds(self.advance or self.window)
 
     def grace_ms(self, emit: Emit) -> int:
-        """How long after its end a window takes late payments.
+        """Time after its end in which a window takes late payments.
 
         Without a GRACE clause ksqlDB takes 24 h less the window for EMIT CHANGES, nothing for EMIT FINAL.
         """
@@ -246,13 +246,13 @@ def _rule(entry: dict[str, Any], where: str) -> Rule:
 
 
 def _explained(message: str, entry: dict[str, Any]) -> str:
-    """What msgspec says of a rule, as "key: what is wrong; allowed: what may stand there"."""
+    """Complaint of msgspec about a rule, as "key: what is wrong; allowed: what may stand there"."""
     at = _AT.search(message)
     key = (at and at[1]) or ""
     reason = _AT.sub("", message)
     if unknown := _UNKNOWN.fullmatch(reason):
-        known = [each for each in _ALLOWED if each.rpartition(".")[0] == key]
-        return f"{unknown[1]}: unknown key; allowed: {', '.join(known)}"
+        keys = [path for path in _ALLOWED if path.rpartition(".")[0] == key]
+        return f"{unknown[1]}: unknown key; allowed: {', '.join(keys)}"
     if missing := _MISSING.fullmatch(reason):
         key, reason = f"{key}.{missing[1]}".lstrip("."), "is missing"
     elif "matching regex" in reason:

@@ -43,16 +43,16 @@ def history(seed: int, payments: int, days: range, share: float = 0.03) -> tuple
     """
     ids, rng = Ids(seed), Random(f"history-{seed}")
     patterns = _patterns(seed, payments, days, share, ids)
-    made = [made for pattern in patterns for made in _shifted(pattern, days)]
+    timed = [transfer for pattern in patterns for transfer in _shifted(pattern, days)]
     purchases = Purchases(seed, ids)
-    made += [(purchase_time(rng, days), purchases.next()) for _ in range(payments - len(made))]
-    dated = [Dated(at_ms, payment, _arrival(at_ms, rng)) for at_ms, payment in made]
+    timed += [(purchase_time(rng, days), purchases.next()) for _ in range(payments - len(timed))]
+    dated = [Dated(at_ms, payment, _arrival(at_ms, rng)) for at_ms, payment in timed]
     again = [one for one in dated if rng.random() < REPEATED]
     dated += [_sent_again(one, rng) for one in again]
     dated.sort(key=lambda one: one.arrived_at)
     span = {"from_ms": days.start * DAY_MS, "until_ms": days.stop * DAY_MS}
-    run = {"kind": "run", "run": ids.run, "payments": len(made), **span}
-    times = {payment.id: at_ms for at_ms, payment in made}
+    run = {"kind": "run", "run": ids.run, "payments": len(timed), **span}
+    times = {payment.id: at_ms for at_ms, payment in timed}
     truths = [_truth(pattern, times) for pattern in patterns]
     return dated, [run, *truths]
 

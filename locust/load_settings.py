@@ -11,7 +11,7 @@ from msgspec import Meta
 
 @dataclass(frozen=True, kw_only=True)
 class LoadSettings:
-    """How much is sent, what, and where the truth of it goes."""
+    """Amount and kind of the load, and the file of its truth."""
 
     load_rate: Annotated[float, Meta(gt=0, le=1e6)] = 1000.0
     """Payments a second."""
@@ -36,9 +36,9 @@ class LoadSettings:
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> LoadSettings:
-    """What is set to nothing counts as not set. Raises SystemExit that names what is wrong."""
-    given = {field.name: environment.get(field.name.upper(), "") for field in fields(LoadSettings)}
+    """Settings from the environment; an empty one counts as not set. Raises SystemExit that names what is wrong."""
+    values = {field.name: environment.get(field.name.upper(), "") for field in fields(LoadSettings)}
     try:
-        return msgspec.convert({name: value for name, value in given.items() if value}, LoadSettings, strict=False)
+        return msgspec.convert({name: value for name, value in values.items() if value}, LoadSettings, strict=False)
     except msgspec.ValidationError as error:
         raise SystemExit(f"load: {error}") from None

@@ -19,7 +19,7 @@ def zone(rng: Random) -> int:
 
 
 def is_weekend(day: int) -> bool:
-    """Whether a day, counted from 1 January 1970, a Thursday, is a Saturday or Sunday."""
+    """True of a Saturday or Sunday; days are counted from 1 January 1970, a Thursday."""
     return (day + 3) % 7 >= 5
 
 

@@ -46,7 +46,7 @@ TRUTH = Path(SETTINGS.truth)
 if SETTINGS.load_shape != "none":
 
     class Shape(LoadTestShape):
-        """What locust asks every second."""
+        """The load shape: locust asks it every second."""
 
         def tick(self) -> tuple[int, float] | None:
             """Users, and how many of them may be started in a second; None at the end."""
@@ -81,7 +81,7 @@ class Run:
         return batch
 
     def settle(self, sent: Sent, timestamp: int | None) -> None:
-        """What the service said of a payment: its timestamp, or that it was not taken."""
+        """The service's answer about a payment: its timestamp, or that it was not taken."""
         if timestamp is None:
             self.refused += not sent.again
         else:
@@ -143,7 +143,7 @@ def end(**_: Any) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own."""
+    """True of an address of this machine."""
     name = urlsplit(host).hostname or ""
     try:
         return name == "localhost" or ip_address(name).is_loopback
@@ -152,7 +152,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_repetition(sent: Sent, status: int) -> bool:
-    """Whether the service has refused a payment that was sent again because it has it, from another address."""
+    """True if the service refused a payment sent again because it has it, from another address."""
     return sent.again and status == CONFLICT
 
 
@@ -199,7 +199,7 @@ class Bank(FastHttpUser):
 
     @task
     def second(self) -> None:
-        """What is due in a second."""
+        """The payments due in a second."""
         self.owed += USER_RATE
         due = int(self.owed)
         self.owed -= due
@@ -211,7 +211,7 @@ class Bank(FastHttpUser):
             self.post_batch(sent[at : at + MOST_LINES], SINGLE[self.rounds % len(SINGLE)][0])
 
     def post_one(self, sent: Sent, path: str, kind: str, body: Any) -> None:
-        """One payment."""
+        """A payment."""
         headers = {"Content-Type": kind}
         with self.client.post(path, data=body, headers=headers, catch_response=True) as answer:
             timestamp = _decode(answer.content).timestamp if answer.status_code == 201 else None

@@ -36,7 +36,7 @@ SHARES: Mapping[str, float] = {
     "car": 0.0006,  # bought with three wires
 }
 
-Made = list[tuple[int, int, Payee, int]]
+Transfers = list[tuple[int, int, Payee, int]]
 """Payments as `typologies.pattern` takes them."""
 
 
@@ -62,14 +62,14 @@ class Lookalikes:
         }
 
     def draw(self, kind: str, most: int) -> Pattern:
-        """One of a kind; at most so many payments of it, the first ones."""
-        made = sorted(self._kinds[kind]())[: max(most, 1)]
+        """A pattern of a kind; at most so many payments of it, the first ones."""
+        transfers = sorted(self._kinds[kind]())[: max(most, 1)]
         if self._rng.random() < 0.2:
-            made = [
+            transfers = [
                 (at_ms, payor, Payee(respelled(payee.bank, self._rng), payee.account_no), cents)
-                for at_ms, payor, payee, cents in made
+                for at_ms, payor, payee, cents in transfers
             ]
-        return pattern(kind, False, self._ids, self._rng, made)  # noqa: FBT003
+        return pattern(kind, False, self._ids, self._rng, transfers)  # noqa: FBT003
 
     def _on(self, *, every: int = 1, count: int | None = None) -> list[int]:
         """Business days from some day on, every so many days; all there are, or `count` of them at most."""
@@ -77,24 +77,24 @@ class Lookalikes:
         days = [day if not is_weekend(day) else day + 2 for day in range(first, self._days.stop, every)]
         return [day for day in dict.fromkeys(days) if day < self._days.stop][:count] or [first]
 
-    def _payroll(self) -> Made:
+    def _payroll(self) -> Transfers:
         firm, hours_ahead = self._accounts.new(), zone(self._rng)
         size = min(max(5, int(self._rng.lognormvariate(3.2, 1.0))), 400)
         staff = [(self._accounts.payee(), self._cents(7.5, 0.4, 600, 9_000)) for _ in range(size)]
-        made: Made = []
+        transfers: Transfers = []
         for day in self._on(every=14):
             start = utc_ms(day, self._rng.choice((6, 9, 16)), hours_ahead)
-            made += [(start + self._rng.randrange(20 * MINUTE_MS), firm, payee, net) for payee, net in staff]
-        return made
+            transfers += [(start + self._rng.randrange(20 * MINUTE_MS), firm, payee, net) for payee, net in staff]
+        return transfers
 
-    def _utility(self) -> Made:
+    def _utility(self) -> Transfers:
         utility = self._accounts.payee()
         bills = (self._cents(4.8, 0.8, 20, 5_000) for _ in range(self._rng.randint(500, 4_000)))
         return [(self._any_time(8, 23), self._accounts.new(), utility, bill) for bill in bills]
 
-    def _rents(self) -> Made:
+    def _rents(self) -> Transfers:
         landlord, hours_ahead = self._accounts.payee(), zone(self._rng)
-        made: Made = []
+        transfers: Transfers = []
         [first] = self._on(count=1)
         for _ in range(min(max(1, int(self._rng.lognormvariate(1.8, 1.0))), 120)):
             rent = self._cents(7.35, 0.4, 600, 7_000, step=5)
@@ -103,16 +103,18 @@ class Lookalikes:
             for share, flatmate in zip(shares, household, strict=True):
                 day = min(first + self._rng.randrange(5), self._days.stop - 1)
                 payor = household[0] if self._rng.random() < 0.5 else flatmate
-                made.append((utc_ms(day, self._rng.uniform(7, 23), hours_ahead), payor, landlord, int(rent * share)))
-        return made
+                transfers.append(
+                    (utc_ms(day, self._rng.uniform(7, 23), hours_ahead), payor, landlord, int(rent * share))
+                )
+        return transfers
 
-    def _instalments(self) -> Made:
+    def _instalments(self) -> Transfers:
         payor, payee, hours_ahead = self._accounts.new(), self._accounts.payee(), zone(self._rng)
         rate = self._cents(6.0, 0.8, 50, 4_000)
         days = self._on(every=self._rng.choice((7, 14)))
         return [(utc_ms(day, self._rng.uniform(6, 10), hours_ahead), payor, payee, rate) for day in days]
 
-    def _treasurer(self) -> Made:
+    def _treasurer(self) -> Transfers:
         firm, hours_ahead = self._accounts.new(), zone(self._rng)
         suppliers = [self._accounts.payee() for _ in range(self._rng.randint(10, 40))]
         return [
@@ -126,7 +128,7 @@ class Lookalikes:
             for _ in range(self._rng.randint(1, 8))
         ]
 
-    def _takings(self) -> Made:
+    def _takings(self) -> Transfers:
         restaurant, account, hours_ahead = self._accounts.new(), self._accounts.payee(), zone(self._rng)
         usual = self._rng.uniform(1_000_00, 10_500_00)
         return [
@@ -139,7 +141,7 @@ class Lookalikes:
             for day in self._on()
         ]
 
-    def _tuition(self) -> Made:
+    def _tuition(self) -> Transfers:
         school, hours_ahead = self._accounts.payee(), zone(self._rng)
         fee = self._rng.randrange(30, 120) * 100_00
         [first] = self._on(count=1)
@@ -153,7 +155,7 @@ class Lookalikes:
             for _ in range(self._rng.randint(20, 60))
         ]
 
-    def _renovation(self) -> Made:
+    def _renovation(self) -> Transfers:
         payor, contractor, hours_ahead = self._accounts.new(), self._accounts.payee(), zone(self._rng)
         days = self._on(every=self._rng.randint(3, 10), count=self._rng.randint(2, 5))
         return [
@@ -166,13 +168,13 @@ class Lookalikes:
             for day in days
         ]
 
-    def _own_savings(self) -> Made:
+    def _own_savings(self) -> Transfers:
         payor, account, hours_ahead = self._accounts.new(), self._accounts.payee(), zone(self._rng)
         limit = self._rng.choice((2_000_00, 2_500_00, 3_500_00, 5_000_00, 10_000_00))
         days = self._on(count=self._rng.randint(2, 5))
         return [(utc_ms(day, self._rng.uniform(7, 23), hours_ahead), payor, account, limit) for day in days]
 
-    def _car(self) -> Made:
+    def _car(self) -> Transfers:
         payor, dealer, hours_ahead = self._accounts.new(), self._accounts.payee(), zone(self._rng)
         price = self._rng.randrange(15_000_00, 32_000_00)
         [day] = self._on(count=1)
@@ -195,14 +197,14 @@ class Lookalikes:
 
 
 class Purchases:
-    """What most payments are: amounts are log-normal, half of them below $60, one in two thousand above $10,000."""
+    """Most payments: amounts are log-normal, half of them below $60, one in two thousand above $10,000."""
 
     def __init__(self, seed: int | str, ids: Ids) -> None:
         self._rng = Random(f"purchases-{seed}")
         self._ids = ids
 
     def next(self) -> Payment:
-        """One more."""
+        """Another purchase."""
         rng = self._rng
         dollars = min(max(rng.lognormvariate(4.1, 1.55), 1.0), 250_000.0)
         shop = FIRST_SHOP + int(SHOPS * rng.random() ** 2)

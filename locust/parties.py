@@ -1,4 +1,4 @@
-"""Who takes part in made-up payments: ids, accounts, banks and the ways in which people spell them."""
+"""Parties to made-up payments: ids, accounts, banks and the ways in which people spell them."""
 
 import hashlib
 from random import Random

@@ -58,7 +58,7 @@ class Traffic:
         self._position = 0
         self._planned: dict[str, int] = {}
         self._order = 0
-        self._waiting: list[tuple[int, int, Sent]] = []
+        self._delayed: list[tuple[int, int, Sent]] = []
 
     def take(self, count: int) -> list[Sent]:
         """The next payments."""
@@ -72,8 +72,8 @@ class Traffic:
         for kind, share in self._shares.items():
             if self._planned.get(kind, 0) < share * self._position:
                 self._begin(kind, _first_day(self._lookalikes.draw(kind, MAX_LOOKALIKE)), LOOKALIKE_PAUSE)
-        if self._waiting and self._waiting[0][0] <= self._position:
-            sent = heapq.heappop(self._waiting)[2]
+        if self._delayed and self._delayed[0][0] <= self._position:
+            sent = heapq.heappop(self._delayed)[2]
         else:
             sent = Sent(self._purchases.next())
         if self._rng.random() < REPEATED:
@@ -91,7 +91,7 @@ class Traffic:
 
     def _wait(self, position: int, sent: Sent) -> None:
         self._order += 1
-        heapq.heappush(self._waiting, (position, self._order, sent))
+        heapq.heappush(self._delayed, (position, self._order, sent))
 
 
 def _first_day(pattern: Pattern) -> Pattern:

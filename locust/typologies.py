@@ -87,11 +87,11 @@ def pattern(
     crime: bool,  # noqa: FBT001
     ids: Ids,
     rng: Random,
-    made: list[tuple[int, int, Payee, int]],
+    transfers: list[tuple[int, int, Payee, int]],
     method: str | None = None,
 ) -> Pattern:
     """A pattern of payments given as (ms, payor, payee, cents), in whatever order."""
-    ordered = sorted(made)
+    ordered = sorted(transfers)
     payments = [
         Payment(ids.new(), payee.bank, payee.account_no, cents / 100, method or rng.choice(METHODS), payor)
         for _, payor, payee, cents in ordered
@@ -110,14 +110,14 @@ class Crimes:
         self._round: list[Typology] = []
 
     def next(self) -> Pattern:
-        """One more: of each typology one, in an order that changes from round to round."""
+        """The next pattern: of each typology one, in an order that changes from round to round."""
         if not self._round:
             self._round = list(TYPOLOGIES)
             self._rng.shuffle(self._round)
         return self.draw(self._round.pop())
 
     def draw(self, typology: Typology) -> Pattern:
-        """One of a typology."""
+        """A pattern of a typology."""
         rng = self._rng
         payors = [self._accounts.new() for _ in range(rng.randint(*typology.payors))]
         payees = [self._accounts.payee() for _ in range(rng.randint(*typology.payees))]
@@ -128,8 +128,8 @@ class Crimes:
             spelled = [Payee(respelled(payee.bank, rng), payee.account_no) for payee in _dealt(rng, payees, count)]
         else:
             spelled = _dealt(rng, payees, count)
-        made = list(zip(times, _dealt(rng, payors, count), spelled, amounts, strict=True))
-        return pattern(typology.name, True, self._ids, rng, made)  # noqa: FBT003
+        transfers = list(zip(times, _dealt(rng, payors, count), spelled, amounts, strict=True))
+        return pattern(typology.name, True, self._ids, rng, transfers)  # noqa: FBT003
 
     def _times(self, typology: Typology, count: int) -> list[int]:
         rng = self._rng

@@ -37,7 +37,7 @@ ASK_AGAIN_SECONDS = 0.5
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings(InstallationSettings):
-    """What to evaluate, and where it is."""
+    """Settings of an evaluation: its sources."""
 
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
 
@@ -81,12 +81,12 @@ def evaluate(
     wait
         Seconds to wait until fraud has read every payment.
     """
-    known = settings or EvaluateSettings()
+    source = settings or EvaluateSettings()
     configure_logs(LogSettings(log_level="critical"))
     try:
-        truth = Truth() if unknown else _read_truth(known.truth)
+        truth = Truth() if unknown else _read_truth(source.truth)
         if rows is None:
-            cases = asyncio.run(_queue(known, wait))
+            cases = asyncio.run(_queue(source, wait))
         else:
             with opened(rows) as stream:
                 cases = read_rows(stream, str(rows))
@@ -147,8 +147,8 @@ async def _queue(settings: EvaluateSettings, wait: float) -> Cases:
     until = time.monotonic() + wait
     while lag := await python_lag(settings.kafka, settings.fraud_app):
         if time.monotonic() > until:
-            left = f"fraud has not read everything yet: {lag} records are left; --wait SECONDS waits for it"
-            Console(stderr=True).print(left, highlight=False, markup=False)
+            progress = f"fraud has not read everything yet: {lag} records are left; --wait SECONDS waits for it"
+            Console(stderr=True).print(progress, highlight=False, markup=False)
             break
         await asyncio.sleep(ASK_AGAIN_SECONDS)
     return await read_queue(read_to_end(settings.kafka, [REVIEW_QUEUE]))

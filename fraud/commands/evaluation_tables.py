@@ -1,4 +1,4 @@
-"""What `python -m fraud evaluate` shows a person: tables and short lists."""
+"""Tables and short lists that `python -m fraud evaluate` shows a person."""
 
 from collections.abc import Sequence
 

@@ -63,7 +63,7 @@ def replay(file: File = None, /, *, rules: Path | None = None, emit: Emit = "cha
 
 
 def _size(stream: BinaryIO) -> int | None:
-    """How long a file is; None for a pipe or a terminal."""
+    """Bytes of a file; None for a pipe or a terminal."""
     status = os.fstat(stream.fileno())
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
@@ -94,7 +94,7 @@ def with_progress(lines: Iterable[bytes], size: int, console: Console) -> Iterat
 
 
 def summary(replaying: Replay, rejected: int) -> str:
-    """What was read and what came of it, for a person."""
+    """Summary of a replay, for a person."""
     still_open = replaying.open_windows()
     width = max(len("rule"), *(len(rule.name) for rule in replaying.rules))
     table = [f"{'rule':{width}} {'rows':>10} {'late':>10} {'open windows':>14}"]

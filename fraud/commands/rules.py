@@ -24,12 +24,12 @@ def rules(
     form
         A table for people, or a JSON array for a program: durations in ms, sums in cents, null for no limit.
     """
-    known = load((settings or RulesSettings()).fraud_rules)
+    rules = load((settings or RulesSettings()).fraud_rules)
     if form == "json":
-        print(msgspec.json.format(msgspec.json.encode([meaning(rule) for rule in known])).decode())
+        print(msgspec.json.format(msgspec.json.encode([meaning(rule) for rule in rules])).decode())
         return
     table = Table("rule", "grouped by", "amounts", "window", "grace", "fires")
-    for rule in known:
+    for rule in rules:
         table.add_row(rule.name, ", ".join(rule.group_by), _amounts(rule), _windows(rule), _grace(rule), _fires(rule))
     Console().print(table)
 

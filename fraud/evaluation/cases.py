@@ -30,7 +30,7 @@ class JudgedCase(msgspec.Struct):
 
 
 class Version(NamedTuple):
-    """How many different payments a version listed, and when it was written."""
+    """Number of different payments that a version listed, and its time of writing."""
 
     payments: int
     written_at: int

@@ -96,7 +96,7 @@ class Evaluation(msgspec.Struct):
 
 
 class _Tally:
-    """What is counted while cases go by."""
+    """Counts that grow while cases go by."""
 
     def __init__(self, truth: Truth) -> None:
         self.truth = truth
@@ -202,24 +202,24 @@ def _typologies(tally: _Tally) -> list[TypologyScore]:
 
 
 def _typology(tally: _Tally, crime: bool, typology: str, places: Sequence[int]) -> TypologyScore:  # noqa: FBT001
-    found = [place for place in places if place in tally.found_at]
-    waited = [tally.waited(place) for place in found]
+    hits = [place for place in places if place in tally.found_at]
+    waited = [tally.waited(place) for place in hits]
     return TypologyScore(
         typology,
         crime,
         len(places),
-        share(len(found), len(places) if crime else 0),
-        _in_time(tally, found),
+        share(len(hits), len(places) if crime else 0),
+        _in_time(tally, hits),
         sum(place in tally.with_case for place in places),
         tally.cases_of[typology],
         percentile(waited, 50),
         percentile(waited, 99),
-        dict(sorted(Counter(rule for place in found for rule in tally.found_at[place]).items())),
+        dict(sorted(Counter(rule for place in hits for rule in tally.found_at[place]).items())),
     )
 
 
 def _rules(tally: _Tally) -> list[RuleScore]:
-    found = Counter(rule for by_rule in tally.found_at.values() for rule in by_rule)
+    hits = Counter(rule for by_rule in tally.found_at.values() for rule in by_rule)
     alone = Counter(rule for by_rule in tally.found_at.values() if len(by_rule) == 1 for rule in by_rule)
     return [
         RuleScore(
@@ -227,7 +227,7 @@ def _rules(tally: _Tally) -> list[RuleScore]:
             cases,
             _a_day(cases, tally.truth.payments),
             share(tally.rule_true[rule], cases),
-            found[rule],
+            hits[rule],
             alone[rule],
         )
         for rule, cases in sorted(tally.rule_cases.items())

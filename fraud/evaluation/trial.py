@@ -53,9 +53,9 @@ def _difference(pattern: Pattern) -> Difference:
 
 def _flagged(cases: Cases, others: Cases) -> list[Flagged]:
     """The subjects of `cases` that are not among those of `others`."""
-    known = {case.subject for _, case in others}
+    subjects = {case.subject for _, case in others}
     rules: dict[Subject, list[str]] = {}
     for _, case in cases:
-        if case.subject not in known:
+        if case.subject not in subjects:
             rules.setdefault(case.subject, []).append(case.rule)
     return [Flagged(subject, tuple(sorted(set(names))), len(names)) for subject, names in rules.items()]

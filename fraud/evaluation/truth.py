@@ -46,7 +46,7 @@ class Truth(msgspec.Struct, frozen=True):
 
     @property
     def payments(self) -> int:
-        """How many payments there were; 0 where nobody has counted them."""
+        """Number of payments; 0 where nobody has counted them."""
         return sum(run.payments for run in self.runs)
 
     @property
