@@ -323,6 +323,7 @@ async def test_a_subject_that_grows_after_it_was_escalated_says_so(visitors: Vis
     await put_cases(kafka, case(payor))
     page = await visitors.come(f"/?payor={payor}&status=all")
     await page.click("#rows a.open")
+    await expect(page.locator("#detail h2")).to_contain_text(f"Payor {payor}")
     await page.keyboard.press("e")
     await page.check("[value=confirmed_risk]")
     await page.click("#decide-go")

@@ -25,7 +25,7 @@ async def test_a_clock_far_ahead_is_named_in_the_answer_and_a_clock_set_back_is_
 ) -> None:
     ahead = 0.0
     clock = SimpleNamespace(time=lambda: time.time() + ahead)
-    monkeypatch.setattr("service.producer.payment_producer.time", clock)
+    monkeypatch.setattr("service.producer.records.time", clock)
     async with serving(servers.kafka_settings, servers.registry_settings, tmp_path / "view.sqlite") as client:
         await ready(client)
         before = await end_offsets(servers.kafka_settings, PAYMENT_JSON)
