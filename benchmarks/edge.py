@@ -271,8 +271,8 @@ def edge_profile() -> list[Result]:
         turn = uvloop.run(_posted(edge, posts, CONNECTIONS))
         running.started["service"].stop()
         samples: dict[str, int] = json.loads(file.read_text())
-    total, taken = 1e6 * turn.cpu_seconds / turn.payments, sum(samples.values())
-    shares = sorted(((number / taken, layer) for layer, number in samples.items()), reverse=True)
+    total, samples_total = 1e6 * turn.cpu_seconds / turn.payments, sum(samples.values())
+    shares = sorted(((number / samples_total, layer) for layer, number in samples.items()), reverse=True)
     return [
         Result(f"CPU µs of a single POST, {layer}", total * share, "all layers", total, share, "", reached=True)
         for share, layer in shares

@@ -32,7 +32,7 @@ RESTORED_PER_SECOND = 500_000
 
 
 def day_of_payments(count: int) -> Iterator[RecordedPayment]:
-    """One day of the mix that `locust/history.py` makes up."""
+    """A day of the mix that `locust/history.py` makes up."""
     with tempfile.TemporaryDirectory() as folder:
         truth = Path(folder, "truth.ndjson")
         command = [sys.executable, "locust/history.py", "--payments", str(count), "--days", "1", "--truth", str(truth)]
@@ -78,7 +78,7 @@ def _memory() -> float:
 
 
 def _commit(ledger: Ledger, segments: Segments | None) -> list[tuple[bytes, bytes | None]]:
-    """What a commit does with a ledger; the records for the changelog, if there is one."""
+    """Do with a ledger what a commit does; return the records for the changelog, if there is one."""
     list(ledger.close())
     expired = ledger.expire()
     records = list(segments.write(ledger.added, expired)) if segments else []

@@ -1,4 +1,4 @@
-"""One account, and which records on the topics are about it. Pure: records in, a verdict out.
+"""An account, and the records on the topics that are about it. Pure: records in, a verdict out.
 
 A payment is an account's by its columns; a case by its group, or because it lists one of the account's payments; a
 decision by its group or its case.
@@ -27,17 +27,17 @@ class Account(NamedTuple):
 
     @classmethod
     def of_payor(cls, number: int) -> Self:
-        """Who pays."""
+        """The account as payor."""
         return cls({"payor_account_no": number}, payor_key(number))
 
     @classmethod
     def of_payee(cls, bank: str, number: int) -> Self:
-        """Who is paid."""
+        """The account as payee."""
         columns: dict[str, int | str] = {"payee_bank": fold_bank(bank), "payee_account_no": number}
         return cls(columns, payee_key(bank, number))
 
     def names(self, fields: object) -> bool:
-        """Whether a group, or a payment, is this account's, whichever way its bank is spelled."""
+        """True if a group, or a payment, is this account's, whichever way its bank is spelled."""
         return isinstance(fields, dict) and all(_value(fields, name) == value for name, value in self.columns.items())
 
 
@@ -68,9 +68,9 @@ class Cases:
         """By case id: cases of others, which list payments of the account."""
 
     def take(self, record: ConsumerRecord) -> None:
-        """One record; a null value takes the case away."""
-        for known in (self.own, self.listing, self.open_until):
-            known.pop(record.key, None)
+        """Take in a record; a null value takes the case away."""
+        for records_by_key in (self.own, self.listing, self.open_until):
+            records_by_key.pop(record.key, None)
         try:
             case = decode_case(record.value)
         except CaseError:
@@ -82,5 +82,5 @@ class Cases:
             self.listing[record.key] = record
 
     def __contains__(self, case_id: bytes | None) -> bool:
-        """Whether this is the id of one of them."""
+        """True if this is the id of one of them."""
         return case_id in self.own or case_id in self.listing

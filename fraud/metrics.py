@@ -1,4 +1,4 @@
-"""What operators see of the stages, in Prometheus' format. Figures of tasks are those of tasks that run here."""
+"""Metrics of the stages, in Prometheus' format. Figures of tasks are those of tasks that run here."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

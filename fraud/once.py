@@ -22,7 +22,7 @@ class Repeated(NamedTuple):
 
 
 def repeated(first: bytes, counting: Sequence[RuleWindows], payment: Counted, at_ms: int) -> Repeated:
-    """What to say of a payment that comes again; `counting` are the rules whose filter it passes."""
+    """Record of a payment that comes again; `counting` are the rules whose filter it passes."""
     return Repeated(
         first,
         [
@@ -51,7 +51,7 @@ class TaskWindows:
     def add(
         self, account: object, payment_id: str, payment: Counted, at_ms: int, packed: bytes
     ) -> Repeated | list[tuple[RuleWindows, Sequence[Outcome]]]:
-        """What becomes of an account's payment in the windows of each rule that counts it."""
+        """Outcomes of an account's payment in the windows of each rule that counts it."""
         counting = [windows for windows in self.rules if windows.takes(payment.payment_amount)]
         for windows in counting:
             windows.advance(at_ms)
@@ -64,7 +64,7 @@ class TaskWindows:
         return [(windows, windows.add(payment, at_ms, packed)) for windows in counting]
 
     def _counts(self, first: _First) -> bool:
-        """Whether a window that holds it is open."""
+        """True if a window that holds it is open."""
         return any(windows.takes(first.amount) and windows.holds(first.at_ms) for windows in self.rules)
 
     def _sweep(self) -> None:

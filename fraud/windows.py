@@ -32,7 +32,7 @@ _EXACT_CENTS = 10**14
 
 
 class Counted(Protocol):
-    """What a window looks at of a payment."""
+    """The fields of a payment that a window looks at."""
 
     @property
     def payment_amount(self) -> float:
@@ -40,7 +40,7 @@ class Counted(Protocol):
 
     @property
     def payor_account_no(self) -> int:
-        """Who pays."""
+        """Account that pays."""
 
     @property
     def payee_bank(self) -> str:
@@ -48,7 +48,7 @@ class Counted(Protocol):
 
     @property
     def payee_account_no(self) -> int:
-        """Who is paid, at that bank."""
+        """Account that is paid, at that bank."""
 
 
 class Window(msgspec.Struct, gc=False):
@@ -114,7 +114,7 @@ class RuleWindows:
             self.stream_time = at_ms
 
     def holds(self, at_ms: int) -> bool:
-        """Whether a window that this time falls into is open."""
+        """True if a window that this time falls into is open."""
         return at_ms - at_ms % self._advance + self._size > self.stream_time - self._grace
 
     def add(self, payment: Counted, at_ms: int, packed: bytes) -> Sequence[Outcome]:
@@ -199,7 +199,7 @@ class RuleWindows:
         return {start: bucket[group] for start, bucket in self._open.items() if group in bucket}
 
     def __contains__(self, group: Group) -> bool:
-        """Whether a window of this group is in memory."""
+        """True if a window of this group is in memory."""
         return any(group in bucket for bucket in self._open.values())
 
     def close(self) -> Iterator[tuple[int, Group, Window]]:
@@ -223,7 +223,7 @@ class RuleWindows:
         return start + self._size
 
     def __len__(self) -> int:
-        """How many windows are in memory."""
+        """Number of windows in memory."""
         return sum(map(len, self._open.values()))
 
     def __iter__(self) -> Iterator[tuple[int, Group, Window]]:
@@ -234,7 +234,7 @@ class RuleWindows:
 
 
 def _take(window: Window, amount: float, amount_cents: int, at_ms: int, packed: bytes) -> None:
-    """One more payment: count, exact sum (5), bounds, and the list in order of arrival (7)."""
+    """Add a payment: count, exact sum (5), bounds, and the list in order of arrival (7)."""
     window.payment_count = count = window.payment_count + 1
     window.total_cents += amount_cents
     if amount > window.max_amount:  # noqa: PLR1730
@@ -262,7 +262,7 @@ def key_bytes(group: Group) -> bytes:
 
 
 def _getter(columns: Sequence[Column], *, fold_banks: bool) -> Callable[[Counted], Group]:
-    """What takes a payment's values of some columns, as a tuple."""
+    """A function that takes a payment's values of some columns, as a tuple."""
     values: Callable[[Counted], Group]
     if len(columns) > 1:
         values = attrgetter(*columns)

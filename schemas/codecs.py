@@ -45,7 +45,7 @@ CASE = WriterSchema(schema_text("review_case.schema.json"), "JSON")
 
 
 class PaymentCodec(Protocol):
-    """One format of a payment, as the service writes it and takes it as a binary body."""
+    """A format of a payment, as the service writes it and takes it as a binary body."""
 
     @property
     def media_types(self) -> frozenset[str]:
@@ -151,7 +151,7 @@ _CODECS: dict[SchemaType, Callable[[bytes], PaymentCodec]] = {
 
 
 async def case_header(registry: Registry) -> bytes:
-    """What stands before a case on `review_queue`, its schema registered; raises SchemaClash, RegistryUnavailable."""
+    """Register the schema of cases and return the header of cases; raises SchemaClash, RegistryUnavailable."""
     return wire_format.header(await registry.register(f"{REVIEW_QUEUE}-value", CASE, READERS_GO_ON))
 
 

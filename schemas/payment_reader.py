@@ -30,7 +30,7 @@ class EncodedRecord(Protocol):
 
     @property
     def topic(self) -> str:
-        """One of the raw topics."""
+        """A raw topic."""
 
     @property
     def value(self) -> bytes | None:
@@ -38,7 +38,7 @@ class EncodedRecord(Protocol):
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]:
-        """One of them may name the schema."""
+        """Headers, one of which may name the schema."""
 
 
 class PaymentReader:

@@ -1,4 +1,4 @@
-"""What Prometheus is told. One registry per application: two of them in a test do not disturb each other."""
+"""Metrics for Prometheus. One registry per application: two of them in a test do not disturb each other."""
 
 import os
 from collections import defaultdict

@@ -41,7 +41,7 @@ ASK_AGAIN_SECONDS = 1.0
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class CompareSettings(RulesSettings, InstallationSettings, EngineSettings):
-    """What to compare, and where it is."""
+    """Settings of a comparison: its sources."""
 
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     ksqldb: KsqldbSettings = field(default_factory=KsqldbSettings)
@@ -70,18 +70,18 @@ def compare(
         Seconds to wait for an engine that has not read everything, counted anew whenever there is less left to read; at
         most five times as long altogether.
     """
-    known = settings or CompareSettings()
+    source = settings or CompareSettings()
     configure_logs(LogSettings(log_level="critical"))
     try:
-        comparison, engine, caught_up = asyncio.run(compare_when_caught_up(known, wait))
+        comparison, engine, caught_up = asyncio.run(compare_when_caught_up(source, wait))
     except (KafkaError, BrokerError, EngineNotRunning) as error:
         Console(stderr=True).print(f"could not compare: {error}", markup=False)
         return COULD_NOT
-    found = {"engine": engine.as_json()} | comparison.as_json(caught_up=caught_up)
+    report = {"engine": engine.as_json()} | comparison.as_json(caught_up=caught_up)
     if form == "json":
-        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+        print(msgspec.json.format(msgspec.json.encode(report)).decode())
     else:
-        _show(found)
+        _show(report)
     if not caught_up:
         return COULD_NOT
     return 0 if comparison.agree else DIFFERENT
@@ -113,7 +113,7 @@ async def compare_when_caught_up(settings: CompareSettings, wait: float) -> tupl
 
 
 class Patience:
-    """How long to wait for somebody who is behind: as long as he catches up, but not for ever."""
+    """Patience with an engine that is behind: as long as it catches up, but not for ever."""
 
     def __init__(self, seconds: float, now: float) -> None:
         """`now` in seconds, by any clock."""
@@ -123,7 +123,7 @@ class Patience:
         self._least: int | None = None
 
     def ends(self, behind: int, now: float) -> bool:
-        """Whether it is over, now that so much is left."""
+        """True if it is over, now that so much is left."""
         if self._least is None or behind < self._least:
             self._least = behind
             self._until = now + self._seconds
@@ -146,41 +146,43 @@ async def _behind(settings: CompareSettings, engine: SecondEngine) -> tuple[int,
 async def compare_engines(kafka: KafkaSettings, rules: Sequence[Rule]) -> Comparison:
     """All windows of these rules, as they stand on the topics now; raises KafkaError."""
     comparison, times = Comparison(), StreamTimes(rules)
-    kept = await retention_ms(kafka, [SINK + rule.name for rule in rules])
+    retention = await retention_ms(kafka, [SINK + rule.name for rule in rules])
     now = time.time() * 1000
     with Rows() as rows:
         await times.read(kafka)
         await read_rows(kafka, rules, rows)
         comparison.not_understood = rows.not_understood
-        for where, theirs, ours in aligned(rows.sorted("ksqldb"), rows.sorted("python")):
+        for where, ksqldb, python in aligned(rows.sorted("ksqldb"), rows.sorted("python")):
             # A row is as old as its last payment, which may be the window's first.
-            if theirs is None and where.window_start + kept.get(SINK + where.rule, math.inf) <= now:
+            if ksqldb is None and where.window_start + retention.get(SINK + where.rule, math.inf) <= now:
                 comparison.expired += 1
                 continue
-            found = difference(where, theirs, ours, rows.uncounted("late", where), rows.uncounted("repeated", where))
-            comparison.add(where, found, closed=times.closed(where))
+            late, repeated = rows.uncounted("late", where), rows.uncounted("repeated", where)
+            disagreement = difference(where, ksqldb, python, late, repeated)
+            comparison.add(where, disagreement, closed=times.closed(where))
     return comparison
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(report: dict[str, Any]) -> None:
     screen = Console()
-    engine = found["engine"]
+    engine = report["engine"]
     screen.print(f"{engine['name']} {engine['version'] or ''} against Python")
-    if not found["caught_up"]:
+    if not report["caught_up"]:
         screen.print("not compared: an engine has not read everything yet; --wait SECONDS waits for it")
         return
     table = Table("rule", *(kind.replace("ksqldb", engine["name"]).replace("_", " ") for kind in KINDS))
-    for rule, counts in found["rules"].items():
+    for rule, counts in report["rules"].items():
         table.add_row(rule, *(str(counts[kind]) for kind in KINDS))
     screen.print(table)
-    screen.print(f"{found['settled']} windows are settled, {found['provisional']} still open")
-    if found["expired"]:
-        screen.print(f"{found['expired']} are not compared: {engine['name']}'s topics keep nothing that old")
-    if found["not_understood"]:
-        screen.print(f"{found['not_understood']} records of the topics are no rows, and were left out")
-    for each in found["differences"][:SHOWN]:
-        screen.print(f"{each['kind']}: {each['rule']} {each['group']} from {each['window_start']}", highlight=False)
-        for name, values in each["fields"].items():
+    screen.print(f"{report['settled']} windows are settled, {report['provisional']} still open")
+    if report["expired"]:
+        screen.print(f"{report['expired']} are not compared: {engine['name']}'s topics keep nothing that old")
+    if report["not_understood"]:
+        screen.print(f"{report['not_understood']} records of the topics are no rows, and were left out")
+    for unequal in report["differences"][:SHOWN]:
+        window = f"{unequal['rule']} {unequal['group']} from {unequal['window_start']}"
+        screen.print(f"{unequal['kind']}: {window}", highlight=False)
+        for name, values in unequal["fields"].items():
             screen.print(f"    {name}: {engine['name']} {values['ksqldb']}, Python {values['python']}", highlight=False)
-    if len(found["differences"]) > SHOWN:
-        screen.print(f"... and {len(found['differences']) - SHOWN} more; --format json has them")
+    if len(report["differences"]) > SHOWN:
+        screen.print(f"... and {len(report['differences']) - SHOWN} more; --format json has them")

@@ -23,7 +23,7 @@ Group = dict[str, int | str]
 
 
 class Place(NamedTuple):
-    """Which window: its rule, its start, and its group as JSON with its columns in order of their names."""
+    """A window's place: its rule, its start, and its group as JSON with its columns in order of their names."""
 
     rule: str
     window_start: int
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What an engine found in a window; `payment_ids` in order."""
+    """An engine's row of a window; `payment_ids` in order."""
 
     window_end: int
     payment_count: int
@@ -55,7 +55,7 @@ class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def place(rule: str, window_start: int, group: Mapping[str, int | str]) -> Place:
-    """Where a window belongs, however its engine orders its columns."""
+    """Place of a window, however its engine orders its columns."""
     return Place(rule, window_start, msgspec.json.encode(dict(group), order="sorted").decode())
 
 
@@ -63,41 +63,41 @@ def aligned(
     ksqldb: Iterable[tuple[Place, Row]], python: Iterable[tuple[Place, Row]]
 ) -> Iterator[tuple[Place, Row | None, Row | None]]:
     """Both engines' rows side by side; each has its own in order of place."""
-    theirs, ours = iter(ksqldb), iter(python)
-    left, right = next(theirs, None), next(ours, None)
-    while left or right:
-        if right is None or (left is not None and left[0] < right[0]):
-            assert left is not None
-            yield left[0], left[1], None
-            left = next(theirs, None)
-        elif left is None or right[0] < left[0]:
-            yield right[0], None, right[1]
-            right = next(ours, None)
+    rows_of_ksqldb, rows_of_python = iter(ksqldb), iter(python)
+    first, second = next(rows_of_ksqldb, None), next(rows_of_python, None)
+    while first or second:
+        if second is None or (first is not None and first[0] < second[0]):
+            assert first is not None
+            yield first[0], first[1], None
+            first = next(rows_of_ksqldb, None)
+        elif first is None or second[0] < first[0]:
+            yield second[0], None, second[1]
+            second = next(rows_of_python, None)
         else:
-            yield left[0], left[1], right[1]
-            left, right = next(theirs, None), next(ours, None)
+            yield first[0], first[1], second[1]
+            first, second = next(rows_of_ksqldb, None), next(rows_of_python, None)
 
 
 def difference(
     where: Place, ksqldb: Row | None, python: Row | None, late: int = 0, repeated: int = 0
 ) -> Difference | None:
-    """What the engines do not agree on in a window; None if they do."""
+    """Fields of a window on which the engines do not agree; None if they do."""
     if ksqldb == python:
         return None
     kind: Kind = "different" if ksqldb and python else "only_ksqldb" if ksqldb else "only_python"
-    theirs, ours = _fields(ksqldb), _fields(python)
+    by_ksqldb, by_python = _fields(ksqldb), _fields(python)
     if ksqldb and python and max(ksqldb.payment_count, python.payment_count) > LISTED_MAX:
-        theirs["payment_ids"] = ours["payment_ids"] = ()
+        by_ksqldb["payment_ids"] = by_python["payment_ids"] = ()
     fields = {
-        name: {"ksqldb": theirs.get(name), "python": ours.get(name)}
+        name: {"ksqldb": by_ksqldb.get(name), "python": by_python.get(name)}
         for name in Row.__struct_fields__
-        if theirs.get(name) != ours.get(name)
+        if by_ksqldb.get(name) != by_python.get(name)
     }
     if not fields:
         return None
-    if "payment_ids" in fields and theirs and ours:
-        left, right = set(theirs["payment_ids"]), set(ours["payment_ids"])
-        fields["payment_ids"] = {"ksqldb": sorted(left - right), "python": sorted(right - left)}
+    if "payment_ids" in fields and by_ksqldb and by_python:
+        counted, mirrored = set(by_ksqldb["payment_ids"]), set(by_python["payment_ids"])
+        fields["payment_ids"] = {"ksqldb": sorted(counted - mirrored), "python": sorted(mirrored - counted)}
     group = msgspec.json.decode(where.group)
     kind = "repeated" if repeated else "late" if late else kind
     return Difference(where.rule, group, where.window_start, kind, fields, late, repeated)
@@ -123,17 +123,17 @@ class Comparison:
     differences: list[Difference] = field(default_factory=list)
     most_differences: int = 1000
 
-    def add(self, where: Place, found: Difference | None, *, closed: bool) -> None:
+    def add(self, where: Place, disagreement: Difference | None, *, closed: bool) -> None:
         """Count one window; `closed`: it takes no more payments."""
-        self.rules.setdefault(where.rule, Counter())[found.kind if found else "equal"] += 1
+        self.rules.setdefault(where.rule, Counter())[disagreement.kind if disagreement else "equal"] += 1
         self.settled += closed
         self.provisional += not closed
-        if found is not None and len(self.differences) < self.most_differences:
-            self.differences.append(found)
+        if disagreement is not None and len(self.differences) < self.most_differences:
+            self.differences.append(disagreement)
 
     @property
     def agree(self) -> bool:
-        """Whether every window is equal."""
+        """True if every window is equal."""
         return all(kinds.total() == kinds["equal"] for kinds in self.rules.values())
 
     def as_json(self, *, caught_up: bool) -> dict[str, Any]:

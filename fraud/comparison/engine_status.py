@@ -22,7 +22,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
 
     @property
     def obstacle(self) -> str | None:
-        """What keeps its windows from being compared; None if it runs and has read everything."""
+        """Reason why its windows cannot be compared; None if it runs and has read everything."""
         return self.reason or (f"{self.name} has {self.lag} records to read" if self.lag else None)
 
     def as_json(self) -> dict[str, str | int | None]:

@@ -24,14 +24,14 @@ async def python_lag(kafka: KafkaSettings, app: str) -> int:
 
 
 async def unread_payments(kafka: KafkaSettings, app: str) -> tuple[int, int]:
-    """How many payments were ever posted, and how many of them Python has not read; raises KafkaError.
+    """Payments ever posted, and those of them that Python has not read, as counts; raises KafkaError.
 
     No transaction writes to the raw topics, so their offsets count payments.
     """
     name = consumer_group(app, BY_PAYOR)
     committed = (await consumer_groups(kafka, [name]))[name].offsets
     ends = await end_offsets(kafka, RAW_TOPICS)
-    return sum(ends.values()), sum(max(0, end - committed.get(each, 0)) for each, end in ends.items())
+    return sum(ends.values()), sum(max(0, end - committed.get(partition, 0)) for partition, end in ends.items())
 
 
 async def unread(

@@ -31,7 +31,7 @@ class _Sunk(msgspec.Struct, rename="upper"):
 
 
 class _Window(msgspec.Struct):
-    """What of a payment that was not counted says which window it is."""
+    """The fields of a payment that was not counted that name its window."""
 
     rule: str
     group: dict[str, int | str]
@@ -39,7 +39,7 @@ class _Window(msgspec.Struct):
 
 
 class _Repeated(msgspec.Struct):
-    """What of a repeated payment says which windows did not count it again."""
+    """The fields of a repeated payment that name the windows that did not count it again."""
 
     windows: list[_Window]
 
@@ -73,7 +73,7 @@ def of_python(value: bytes) -> tuple[Place, Row]:
 
 
 def row_of(case: Case) -> Row:
-    """What of a case is compared."""
+    """The fields of a case that are compared."""
     return Row(
         case.window_end,
         case.payment_count,

@@ -55,15 +55,15 @@ class Rows:
         self._folder.cleanup()
 
     def understood(self, read: Callable[[ConsumerRecord], T], records: Iterable[ConsumerRecord]) -> list[T]:
-        """What the records say; those that are no rows are counted, and said in the log."""
-        found = []
+        """Rows of the records; those that are no rows are counted, and said in the log."""
+        rows_read = []
         for record in records:
             try:
-                found.append(read(record))
+                rows_read.append(read(record))
             except RowError as error:
                 self.not_understood += 1
                 log.warning("not understood", topic=record.topic, partition=record.partition, reason=str(error))
-        return found
+        return rows_read
 
     def put(self, engine: Engine, rows: Sequence[tuple[Place, Row | None]]) -> None:
         """Later rows of a window replace earlier ones; None takes it away."""
@@ -73,7 +73,7 @@ class Rows:
         )
 
     def put_uncounted(self, reason: Uncounted, places: Iterable[Place]) -> None:
-        """One payment each that came too late for its window, or that the window had counted already."""
+        """Payments, a record each, that came too late for its window, or that the window had counted already."""
         self._database.executemany(
             f"INSERT INTO {reason} VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET payments = payments + 1", places
         )
@@ -96,11 +96,12 @@ async def read_rows(kafka: KafkaSettings, rules: Sequence[Rule], rows: Rows) -> 
     """Read what both engines have written of these rules, and count what is no row; raises KafkaError."""
     names = {rule.name: rule for rule in rules}
     async for records in read_to_end(kafka, [SINK + name for name in names]):
-        theirs = rows.understood(lambda at: of_ksqldb(names[at.topic.removeprefix(SINK)], at.key, at.value), records)
-        rows.put("ksqldb", theirs)
+        ksqldb = rows.understood(lambda at: of_ksqldb(names[at.topic.removeprefix(SINK)], at.key, at.value), records)
+        rows.put("ksqldb", ksqldb)
     async for records in read_to_end(kafka, [REVIEW_QUEUE]):
-        found = rows.understood(lambda at: of_python(at.value), [each for each in records if each.value is not None])
-        rows.put("python", [(where, row) for where, row in found if where.rule in names])
+        cases = [record for record in records if record.value is not None]
+        python = rows.understood(lambda at: of_python(at.value), cases)
+        rows.put("python", [(where, row) for where, row in python if where.rule in names])
     async for records in read_to_end(kafka, [PAYMENT_LATE]):
         rows.put_uncounted("late", rows.understood(lambda at: place_of_late(at.value), records))
     async for records in read_to_end(kafka, [PAYMENT_REPEATED]):

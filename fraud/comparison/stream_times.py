@@ -34,7 +34,7 @@ class StreamTimes:
                         self._times[rule, record.partition] = state.stream_time
 
     def closed(self, where: Place) -> bool:
-        """Whether a window takes no more payments."""
+        """True if a window takes no more payments."""
         rule = self._rules[where.rule]
         key = group_key(msgspec.json.decode(where.group))
         partition = partition_of(key, self._partitions)

@@ -48,7 +48,7 @@ _REMEDY = (
 
 
 class RuleState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far a rule has come in a task. `definition` is that of the rule as it was then.
+    """A rule's progress in a task. `definition` is that of the rule as it was then.
 
     All payments of `amount_from` and more, below `amount_below`, that were made at `kept_from` or later are in the
     ledger; windows that begin before `since` are left alone.
@@ -63,7 +63,7 @@ class RuleState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a stage's task has besides its payments.
+    """State of a stage's task besides its payments.
 
     `latest_ms` is the largest time of any payment that came, counted or not; `due` are cases to be written: rule,
     group, window start.
@@ -186,11 +186,11 @@ def _cut(payments: list[bytes]) -> Iterator[list[bytes]]:
 
 
 class Restored(NamedTuple):
-    """What came back from a changelog."""
+    """State that came back from a changelog."""
 
     changed: dict[str, int]
     """Rules that are new or defined differently now: since when (ms) they are judged by what the ledger has."""
-    gone: frozenset[str]
+    removed: frozenset[str]
     """Rules that there are no more."""
     older: bool
     """Whether there was state of another format, or of another number of partitions: it is stale."""
@@ -218,7 +218,7 @@ class Restore:
     _unreadable: dict[bytes | None, str] = field(default_factory=dict)
 
     def take(self, key: bytes | None, value: bytes | None) -> None:
-        """One record. That it cannot be read matters only if it is the last one of its key: see `finish`."""
+        """Take in a record. That it cannot be read matters only if it is the last one of its key: see `finish`."""
         self._unreadable.pop(key, None)
         try:
             self._take(key, value)
@@ -256,7 +256,7 @@ class Restore:
 
     @property
     def _valid(self) -> bool:
-        """Whether the state can be gone on with."""
+        """True if the task can go on with the state."""
         progress = self._progress
         return progress is not None and (progress.format, progress.partitions) == (FORMAT, self.partitions)
 
@@ -273,8 +273,8 @@ class Restore:
             due = ()
             stale += [_encode_json(key) for key in self._segments]
             changed = self._begin_anew(latest_ms + 1) if progress else {}
-        gone = states.keys() - {watch.windows.rule.name for watch in self.ledger.watches}
-        return Restored(changed, frozenset(gone), bool(stale), tuple(stale), due)
+        removed = states.keys() - {watch.windows.rule.name for watch in self.ledger.watches}
+        return Restored(changed, frozenset(removed), bool(stale), tuple(stale), due)
 
     def _put_segment(self, key: SegmentKey, value: bytes, segments: Segments) -> int:
         """Its payments onto its shelf, or by today's rules a later one; those that no rule counts, nowhere."""

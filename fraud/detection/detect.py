@@ -115,7 +115,7 @@ class Detect:
 
     @property
     def pending(self) -> bool:
-        """Whether cases of hot windows wait, or of rules that have changed, or state to be deleted."""
+        """True if cases of hot windows wait, or of rules that have changed, or state to be deleted."""
         return bool(self._hot or self._stale or self._overdue is not None)
 
     def restore(self, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
@@ -126,11 +126,11 @@ class Detect:
 
     def _take_up(self, restored: changelog.Restored) -> None:
         self._stale = restored.stale
-        self._begun_anew = restored.older or bool(restored.gone or restored.changed)
+        self._begun_anew = restored.older or bool(restored.removed or restored.changed)
         task_log = log.bind(stage=self._stage, task=self._number)
         if restored.older:
             task_log.warning("state of another version or number of partitions is deleted, and made anew")
-        for rule in sorted(restored.gone):
+        for rule in sorted(restored.removed):
             task_log.warning("rule is gone", rule=rule)
         for rule, since in sorted(restored.changed.items()):
             task_log.warning("rule is new or has changed: it judges what the ledger has", rule=rule, since=_iso(since))
@@ -215,7 +215,7 @@ class Detect:
             self._hot.clear()
 
     def _keep(self) -> Iterator[Output]:
-        """What has changed in the ledger, and how far the task has come."""
+        """Records of what has changed in the ledger, and of how far the task has come."""
         ledger = self._ledger
         expired = ledger.expire()  # before `added` is looked at: what a rule that lags still counts is added anew
         for key, value in self._segments.write(ledger.added, expired):

@@ -41,7 +41,7 @@ Judgement = tuple[RuleWindows, int, Group, Window | None]
 
 
 class Watch:
-    """One rule as the ledger sees it: its windows as far as they run, and what a group needs at least to fire."""
+    """A rule as the ledger sees it: its windows as far as they run, and what a group needs at least to fire."""
 
     def __init__(self, rule: Rule) -> None:
         self.windows = RuleWindows(rule)
@@ -141,7 +141,7 @@ class Ledger:
         return None
 
     def _counts(self, payment: PackedPayment) -> bool:
-        """Whether a window that holds it is open."""
+        """True if a window that holds it is open."""
         watches = self.filter(payment.cents).watches
         return any(watch.windows.holds(payment.at_ms) for watch in watches)
 
@@ -230,7 +230,7 @@ class Ledger:
         return [(shelf, part) for shelf in self.shelves.values() if (part := shelf.parts.get(account)) is not None]
 
     def __len__(self) -> int:
-        """How many payments there are."""
+        """Number of payments."""
         return sum(shelf.count for shelf in self.shelves.values())
 
 
@@ -250,7 +250,7 @@ def _late(windows: RuleWindows, payment: Payment, at_ms: int) -> list[Judgement]
 def _judge(
     watch: Watch, payment: Payment, at_ms: int, packed: bytes, parts: list[tuple[Shelf, Part]]
 ) -> list[Judgement]:
-    """What becomes of a payment in one rule's windows: those that fire, or had closed. The parts have it already."""
+    """Outcomes of a payment in a rule's windows: those that fire, or had closed. The parts have it already."""
     windows = watch.windows
     if watch.running and windows.group_of(payment) in watch.running:
         return _telling(windows, windows.add(payment, at_ms, packed))
@@ -267,7 +267,7 @@ def _telling(windows: RuleWindows, outcomes: Sequence[Outcome]) -> list[Judgemen
 
 
 def _may_fire(watch: Watch, payment: Payment, at_ms: int, parts: list[tuple[Shelf, Part]]) -> bool:
-    """Whether a window that holds this payment could fire by what lies within its reach.
+    """True if a window that holds this payment could fire by what lies within its reach.
 
     Also true where that took so long to see that the next time its windows should run.
     """
@@ -323,7 +323,7 @@ def _judge_account(watch: Watch, parts: list[tuple[Shelf, Part]]) -> Iterator[tu
         if windows.takes(payment.payment_amount):
             by_group.setdefault(windows.group_of(payment), []).append(payment)
     for group, payments in by_group.items():
-        if len(payments) >= watch.least_payments and sum(each.cents for each in payments) > watch.total_above:
+        if len(payments) >= watch.least_payments and sum(payment.cents for payment in payments) > watch.total_above:
             _run(watch, group, payments)
             for start, window in windows.of(group).items():
                 if windows.fires(window):

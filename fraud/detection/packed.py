@@ -74,7 +74,7 @@ _decode = msgspec.msgpack.Decoder(list[PackedPayment]).decode
 
 
 def pack(payment: Payment, at_ms: int, arrival: int, origin: Origin) -> bytes:
-    """One payment, see `PackedPayment`."""
+    """Pack a payment, see `PackedPayment`."""
     return pack_as(pack_id(payment.id), exact_cents(payment.payment_amount), payment, at_ms, arrival, origin)
 
 
@@ -121,7 +121,7 @@ def array_of(count: int, packed: Iterable[bytes]) -> bytes:
 
 
 def unpack_array(array: bytes | bytearray) -> list[PackedPayment]:
-    """What `array_of` made. Raises msgspec.DecodeError, msgspec.ValidationError if it is not that."""
+    """Unpack an array of `array_of`. Raises msgspec.DecodeError, msgspec.ValidationError if it is not that."""
     return _decode(array)
 
 

@@ -27,7 +27,7 @@ Account = int | bytes
 
 
 def account_of(topic: str) -> Callable[[Counted], Account]:
-    """What files payments by the accounts that a topic is keyed by: the payor, or the payee however it is spelled."""
+    """Filing of payments by the accounts that a topic is keyed by: the payor, or the payee however it is spelled."""
     if topic == PAYMENTS:
         return attrgetter("payor_account_no")
     return lambda payment: payee_key(payment.payee_bank, payment.payee_account_no)

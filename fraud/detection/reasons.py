@@ -8,7 +8,7 @@ _UNITS = {"ms": "ms", "s": "s", "m": "min", "h": "h", "d": "days"}
 
 
 def reason(rule: Rule | None, payment_count: int, total_amount: str) -> str:
-    """One sentence, such as "3 payments, each at most $10,000, together $12,000.03 within 24 h".
+    """A sentence such as "3 payments, each at most $10,000, together $12,000.03 within 24 h".
 
     `total_amount` in dollars. Without the rule (it has been taken out of the file since) the numbers stand alone.
     """

@@ -45,7 +45,7 @@ def rejected(record: ConsumerRecord, reason: str, partitions: int) -> Output:
         origin["size"] = len(value or b"")
         key = (key or b"")[:LARGEST_HEADERS]
         value = (value or b"")[: LARGEST_BYTES - len(key)]
-    added = [(name, str(each).encode(errors="backslashreplace")) for name, each in origin.items()]
+    added = [(name, str(value).encode(errors="backslashreplace")) for name, value in origin.items()]
     partition = record.partition % partitions
     return Output(PAYMENT_REJECTED, partition, key, value, int(time.time() * 1000), [*headers, *added])
 

@@ -33,7 +33,7 @@ class Volume:
         """By `payee_account_no`: a msgpack array of payments."""
 
     def put(self, payee: int, packed_id: bytes | str, cents: int, packed: bytes) -> None:
-        """One more payment."""
+        """Add a payment."""
         self.count += 1
         self.cents += cents
         self.ids.add(hash(packed_id))
@@ -62,7 +62,7 @@ class Shelf:
         """Bounds of the payments' times."""
 
     def put(self, account: Account, payee: int, packed_id: bytes | str, cents: int, at_ms: int, packed: bytes) -> Part:
-        """One more payment of an account; what the account has now."""
+        """Add a payment of an account; return what the account has now."""
         self.count += 1
         if at_ms < self.first_ms:
             self.first_ms = at_ms
@@ -105,7 +105,7 @@ def bounds_of(part: Part) -> tuple[int, int]:
 
 
 def bounds_of_payee(part: Part, payee: int, signature: bytes) -> tuple[int, int]:
-    """How many payments to one payee there are at most, and a bound of their sum in cents.
+    """Bounds of the payments to one payee: their number, and their sum in cents.
 
     `signature` is what the packed payments to that payee have and hardly another.
     """

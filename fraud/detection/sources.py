@@ -26,7 +26,7 @@ _read_normalised = json_reader(NormalisedPayment)
 
 
 class Arrival(NamedTuple):
-    """What a record holds: a payment, if it is to be judged here; the raw record that it came in; what to send on."""
+    """Contents of a record: a payment, if it is to be judged here; the raw record that it came in; what to send on."""
 
     payment: Payment | None
     origin: Origin

@@ -1,4 +1,4 @@
-"""Who works on which partitions: the same partition number of every input topic goes to the same worker.
+"""Assignment of partitions to workers: the same partition number of every input topic goes to the same worker.
 
 A task is a partition number over all of its stage's input topics, as in Kafka Streams, and has one transactional id.
 Range assignment gives the same result only while all topics have equally many partitions; this one always does.
@@ -42,7 +42,7 @@ class TaskAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
 
     @classmethod
     def metadata(cls, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
-        """What a member says of itself when it joins."""
+        """A member's metadata when it joins."""
         return ConsumerProtocolMemberMetadata(cls.version, list(topics), b"")
 
     @classmethod

@@ -46,7 +46,7 @@ class Alignment:
         return self.wanting(1)
 
     def buffered(self) -> int:
-        """How many records wait to be taken."""
+        """Number of records that wait to be taken."""
         return sum(map(len, self._buffers.values()))
 
     def take(self, at_end: Container[TopicPartition], most: int) -> list[ConsumerRecord]:
@@ -63,27 +63,27 @@ class Alignment:
         heads = [(buffer[0].timestamp, partition) for partition, buffer in buffers.items() if buffer]
         heapq.heapify(heads)
         until = heads[0][0] + self._drift_ms if heads else 0
-        taken: list[ConsumerRecord] = []
-        while heads and len(taken) < most and heads[0][0] <= until:
+        batch: list[ConsumerRecord] = []
+        while heads and len(batch) < most and heads[0][0] <= until:
             partition = heads[0][1]
             buffer = buffers[partition]
-            taken.append(buffer.popleft())
+            batch.append(buffer.popleft())
             if buffer:
                 heapq.heapreplace(heads, (buffer[0].timestamp, partition))
             elif partition in at_end:
                 heapq.heappop(heads)
             else:
                 break
-        return taken
+        return batch
 
     def _take_of_each(self, most: int) -> list[ConsumerRecord]:
         """Up to an equal share of `most` of each partition, in its own order."""
         share = most // max(1, len(self._buffers))
-        taken: list[ConsumerRecord] = []
+        batch: list[ConsumerRecord] = []
         for buffer in self._buffers.values():
             if len(buffer) <= share:
-                taken.extend(buffer)
+                batch.extend(buffer)
                 buffer.clear()
             else:
-                taken.extend(buffer.popleft() for _ in range(share))
-        return taken
+                batch.extend(buffer.popleft() for _ in range(share))
+        return batch

@@ -1,4 +1,4 @@
-"""What a stage is: a name, its input topics, and what to do with a task's records.
+"""A stage: a name, its input topics, and what to do with a task's records.
 
 A stage knows nothing of Kafka's protocol: records in, records out. The loop around it (`task`, `worker`) makes each
 batch one transaction.
@@ -32,14 +32,14 @@ class Processor(Protocol):
         """Whatever has to be waited for before `process`, such as schemas that are not known yet."""
 
     def process(self, records: Sequence[ConsumerRecord], now: float) -> list[Output]:
-        """What to write for these records. `now` is a monotonic clock's seconds."""
+        """Return what to write for these records. `now` is a monotonic clock's seconds."""
 
     def restore(self, changelog: Iterable[tuple[bytes | None, bytes | None]]) -> None:
         """Take in the task's changelog, a chunk at a time, in order."""
 
     @property
     def pending(self) -> bool:
-        """Whether `process` has something to write even if no record comes. A task opens by writing all of it."""
+        """True if `process` has something to write even if no record comes. A task opens by writing all of it."""
 
     def committed(self) -> None:
         """Count what the last `process` did, once its transaction has ended."""
@@ -54,7 +54,7 @@ Partitions = dict[str, int]
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of a payment's way."""
+    """A step of a payment's way."""
 
     name: str
     group: str

@@ -1,4 +1,4 @@
-"""One task: an input partition number, its state, and the transactions that move it forward.
+"""A task: an input partition number, its state, and the transactions that move it forward.
 
 Exactly once, by three things together (KIP-98):
 
@@ -83,13 +83,13 @@ class Task:
     def _batches(self, outputs: Iterable[Output]) -> dict[tuple[str, int], list[Any]]:
         """The outputs as full batches: a tenth of the cost of sending them one by one."""
         batches: dict[tuple[str, int], list[Any]] = {}
-        for each in outputs:
-            full = batches.get((each.topic, each.partition))
+        for output in outputs:
+            full = batches.get((output.topic, output.partition))
             if full is None:
-                full = batches[each.topic, each.partition] = [self._producer.create_batch()]
-            if not _appended(full[-1], each):
+                full = batches[output.topic, output.partition] = [self._producer.create_batch()]
+            if not _appended(full[-1], output):
                 full.append(self._producer.create_batch())
-                _appended(full[-1], each)
+                _appended(full[-1], output)
         return batches
 
     async def close(self) -> None:
@@ -105,7 +105,7 @@ def _retrieve(delivery: "asyncio.Future[Any]") -> None:
 
 
 def _appended(batch: BatchBuilder, output: Output) -> bool:
-    """Whether there was room for it."""
+    """Append a record; False if there was no room for it."""
     return (
         batch.append(timestamp=output.timestamp, key=output.key, value=output.value, headers=list(output.headers))
         is not None
@@ -113,7 +113,7 @@ def _appended(batch: BatchBuilder, output: Output) -> bool:
 
 
 def positions_after(records: Sequence[ConsumerRecord]) -> dict[TopicPartition, int]:
-    """Where each partition goes on after these records, which are in order within each."""
+    """Positions of each partition after these records, which are in order within each."""
     last = {record.topic: record for record in records}
     return {TopicPartition(topic, record.partition): record.offset + 1 for topic, record in last.items()}
 
@@ -151,8 +151,8 @@ async def open_task(
             metrics.RESTORED.labels(stage.name).inc(restored)
         inputs = [TopicPartition(topic, number) for topic in stage.inputs if number < partitions[topic]]
         beginnings = await consumer.beginning_offsets(inputs)
-        task.positions = {each: await consumer.committed(each) or 0 for each in inputs}
-        task.positions = {each: max(at, beginnings[each]) for each, at in task.positions.items()}
+        task.positions = {partition: await consumer.committed(partition) or 0 for partition in inputs}
+        task.positions = {partition: max(at, beginnings[partition]) for partition, at in task.positions.items()}
     except BaseException:
         await stop_producer(producer)
         raise

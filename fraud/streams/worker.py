@@ -63,7 +63,7 @@ class Worker:
         self._reason = "it has not joined its group yet"
 
     async def missing(self) -> str | None:
-        """What keeps the stage from its work at this moment, Kafka asked; None if nothing does."""
+        """Ask Kafka, and return what keeps the stage from its work at this moment; None if nothing does."""
         return self._reason if self._session is None else await self._session.missing()
 
     async def run(self) -> None:
@@ -170,7 +170,7 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         self._state = _State.ASSIGNED
 
     async def missing(self) -> str | None:
-        """What this session still waits for. Having joined and been given no tasks is well: others have them all."""
+        """Return what this session waits for. Having joined and been given no tasks is well: others have them all."""
         if self._state is not _State.RUNNING:
             joining = self._state is _State.JOINING
             return "it is joining its group" if joining else "its tasks get their state back"
@@ -207,8 +207,8 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _open_tasks(self, assigned: frozenset[TopicPartition]) -> None:
         """Close the tasks that went elsewhere, open those that came, and go on where each was committed."""
         numbers = {partition.partition for partition in assigned}
-        gone = [self._tasks.pop(number) for number in list(self._tasks) if number not in numbers]
-        await asyncio.gather(*(task.close() for task in gone))
+        closing = [self._tasks.pop(number) for number in list(self._tasks) if number not in numbers]
+        await asyncio.gather(*(task.close() for task in closing))
         metrics.LAG.remove_by_labels({"stage": self._stage.name})
         await _all(self._open(number) for number in numbers - self._tasks.keys())
         if self._state is not _State.ASSIGNED or assigned != self._assigned:
@@ -230,20 +230,20 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         """Records in order of time: what comes until the interval is over, or at once what is there already."""
         alignment = self._alignment
         while self._state is _State.RUNNING:
-            if wanted := alignment.wanting(MOST_RECORDS):
+            if hungry := alignment.wanting(MOST_RECORDS):
                 wait_ms = 0 if self._catching_up else max(0, math.ceil(1000 * (until - time.monotonic())))
-                for partition, records in (await self._consumer.getmany(*wanted, timeout_ms=wait_ms)).items():
+                for partition, records in (await self._consumer.getmany(*hungry, timeout_ms=wait_ms)).items():
                     alignment.add(partition, records)
                     self._received_at = time.monotonic()
             if self._catching_up or time.monotonic() >= until or alignment.buffered() >= MOST_RECORDS:
                 at_end = {partition for partition in self._assigned if await self._at_end(partition)}
-                taken = alignment.take(at_end, MOST_RECORDS)
-                self._catching_up = bool(taken) and alignment.buffered() > 0
-                return taken
+                batch = alignment.take(at_end, MOST_RECORDS)
+                self._catching_up = bool(batch) and alignment.buffered() > 0
+                return batch
         return []
 
     async def _at_end(self, partition: TopicPartition) -> bool:
-        """Whether the partition has been read to its end as far as is known; after a while of silence, in any case.
+        """True if the partition has been read to its end as far as is known; after a while of silence, in any case.
 
         What tasks that run here have written to it is known.
         """
@@ -275,10 +275,12 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         """Raise Stalled where nothing came for a while although there is something: consumers do fall silent."""
         if time.monotonic() - self._received_at < STALLED_AFTER_SECONDS:
             return
-        positions = {each: await self._consumer.position(each) for each in self._assigned}
+        positions = {partition: await self._consumer.position(partition) for partition in self._assigned}
         ends = await self._consumer.end_offsets(list(positions))
         behind = {
-            f"{each.topic}-{each.partition}": ends[each] - at for each, at in positions.items() if ends[each] > at
+            f"{partition.topic}-{partition.partition}": ends[partition] - at
+            for partition, at in positions.items()
+            if ends[partition] > at
         }
         if behind:
             raise Stalled(f"nothing received for {STALLED_AFTER_SECONDS:.0f} s, yet there is: {behind}")
@@ -294,15 +296,15 @@ async def _all(awaitables: Iterable[Awaitable[None]]) -> None:
 
 async def _unless(event: asyncio.Event, work: Coroutine[None, None, None]) -> None:
     """Do the work, or cut it short as soon as the event is set: where Kafka is away, opening tasks does not end."""
-    working, waiting = asyncio.create_task(work), asyncio.create_task(event.wait())
+    working, timer = asyncio.create_task(work), asyncio.create_task(event.wait())
     try:
-        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working, timer}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             working.result()
     finally:
         working.cancel()
-        waiting.cancel()
-        await asyncio.gather(working, waiting, return_exceptions=True)
+        timer.cancel()
+        await asyncio.gather(working, timer, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -313,11 +315,11 @@ async def _shortened(limit: asyncio.Timeout, event: asyncio.Event) -> AsyncItera
         await event.wait()
         limit.reschedule(asyncio.get_running_loop().time() + LAST_COMMIT_SECONDS)
 
-    waiting = asyncio.create_task(shorten())
+    timer = asyncio.create_task(shorten())
     try:
         yield
     finally:
-        waiting.cancel()
+        timer.cancel()
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

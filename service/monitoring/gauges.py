@@ -86,5 +86,5 @@ async def _from_view(app: web.Application) -> None:
     overdue = await read_view(app, subject_reads.overdue, due_before)
     app[METRICS].set_subjects(dict.fromkeys(STATUSES, 0) | subjects, overdue)
     if ENGINE_PROGRESS in app:
-        found = await read_view(app, compared, app[RULES])
-        app[METRICS].set_comparison(found["rules"])
+        comparison = await read_view(app, compared, app[RULES])
+        app[METRICS].set_comparison(comparison["rules"])

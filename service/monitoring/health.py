@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can do its work: with Kafka and the registry asked, not remembered.
+"""Liveness, and readiness to work: with Kafka and the registry asked, not remembered.
 
 Anybody may ask. Reasons name brokers, addresses and Kafka's user: they are for who may see the figures.
 """
@@ -24,7 +24,7 @@ UNSAID = "the log says why, and this address to a token with the scope metrics:r
 
 
 class Check(msgspec.Struct, omit_defaults=True):
-    """One thing that the service depends on. Not `required`: payments and the queue go on without it."""
+    """A thing that the service depends on. Not `required`: payments and the queue go on without it."""
 
     ok: bool
     required: bool
@@ -69,7 +69,7 @@ def _without_reason(check: Check) -> Check:
 
 
 def missing_of(checks: dict[str, Check]) -> list[str]:
-    """What the service cannot do its work without, and has not."""
+    """Dependencies that the service cannot do its work without, and has not."""
     return [name for name, check in checks.items() if check.required and not check.ok]
 
 

@@ -1,4 +1,4 @@
-"""How things stand, in a line: for the page's strip."""
+"""Status in a line, for the page's strip."""
 
 from aiohttp import web
 

@@ -1,4 +1,4 @@
-"""How much comes in, and how much of it fraud has not read: what Kafka says, asked once a second at most."""
+"""Payments that come in, and those that fraud has not read: Kafka's counts, asked once a second at most."""
 
 import asyncio
 import time

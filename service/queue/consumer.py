@@ -127,21 +127,23 @@ class QueueReader:
 
     async def _begin(self, consumer: AIOKafkaConsumer) -> None:
         identities = await self._identities(consumer)
-        partitions = [TopicPartition(topic, n) for topic, each in identities.items() for n in range(each.partitions)]
+        partitions = [
+            TopicPartition(topic, n) for topic, identity in identities.items() for n in range(identity.partitions)
+        ]
         self._source = _source(identities)
         read_to = await asyncio.to_thread(self._view.positions, self._source)
         consumer.assign(partitions)
         self._goal = await consumer.end_offsets(partitions)
         beginnings = await consumer.beginning_offsets(partitions)
-        self._read_to = {each: max(read_to.get(each, 0), beginnings[each]) for each in partitions}
+        self._read_to = {at: max(read_to.get(at, 0), beginnings[at]) for at in partitions}
         for partition, offset in self._read_to.items():
             consumer.seek(partition, offset)
 
     async def _identities(self, consumer: AIOKafkaConsumer) -> dict[str, TopicIdentity]:
         """The topics that are there to be read; raises BrokerError where one that must be is not."""
         there = await consumer.topics() if self._sinks else set()
-        wanted = [*TOPICS, *(sink for sink in self._sinks if sink in there)]
-        return {topic: await topic_identity(consumer, topic) for topic in wanted}
+        topics = [*TOPICS, *(sink for sink in self._sinks if sink in there)]
+        return {topic: await topic_identity(consumer, topic) for topic in topics}
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         await self._check(consumer)
@@ -177,7 +179,7 @@ class QueueReader:
             elif rule := self._sinks.get(partition.topic):
                 ksqldb += self._read_ksqldb(rule, batch)
             else:
-                late += [each.key.decode(errors="replace") for each in batch if each.key is not None]
+                late += [record.key.decode(errors="replace") for record in batch if record.key is not None]
         positions = {partition: batch[-1].offset + 1 for partition, batch in batches.items()}
         cases, decisions = records.values()
         self.bad += await asyncio.to_thread(self._view.apply, cases, positions, late, ksqldb, decisions)
@@ -220,15 +222,15 @@ class QueueReader:
             await asyncio.sleep(POLL_MS / 1000)
 
     async def _check(self, consumer: AIOKafkaConsumer) -> None:
-        """How far the consumer is behind the topic's end."""
+        """Records between the consumer and the topic's end."""
         partitions = consumer.assignment()
         ends = await consumer.end_offsets(partitions)
-        positions = {each: await consumer.position(each) for each in partitions}
-        self.lag = sum(max(0, ends[each] - positions[each]) for each in partitions)
+        positions = {at: await consumer.position(at) for at in partitions}
+        self.lag = sum(max(0, ends[at] - positions[at]) for at in partitions)
         self.reason = None
         self._hurry = False
         self._checks += 1
-        if all(positions[each] >= end for each, end in self._goal.items()):
+        if all(positions[at] >= end for at, end in self._goal.items()):
             self.caught_up = True
 
 
@@ -236,6 +238,6 @@ QUEUE_READER = web.AppKey("queue_reader", QueueReader)
 
 
 def _source(identities: Mapping[str, TopicIdentity]) -> dict[str, str]:
-    """What the view is made from: the cluster, and the id of each topic."""
-    [cluster] = {each.cluster_id for each in identities.values()}
-    return {"cluster_id": cluster, **{topic: each.topic_id for topic, each in identities.items()}}
+    """Source of the view: the cluster, and the id of each topic."""
+    [cluster] = {identity.cluster_id for identity in identities.values()}
+    return {"cluster_id": cluster, **{topic: identity.topic_id for topic, identity in identities.items()}}

@@ -148,7 +148,7 @@ class Review(msgspec.Struct, frozen=True):
 
     @property
     def closed(self) -> bool:
-        """Whether it was cleared or escalated."""
+        """True if it was cleared or escalated."""
         return self.status in {"cleared", "escalated"}
 
 

@@ -74,7 +74,7 @@ class EngineProgress:
             return f"{self.engine.name} has not made {', '.join(awaited)} yet"
         # A row is as old as its last payment, which may be the window's first.
         retention = await retention_ms(self._kafka, self._reader.sinks)
-        self._view.expired_until = {sink.removeprefix(SINK): asked_at - kept for sink, kept in retention.items()}
+        self._view.expired_until = {sink.removeprefix(SINK): asked_at - span_ms for sink, span_ms in retention.items()}
         if lag := self._reader.lag:
             return f"the queue has {lag} records to take in"
         await asyncio.sleep(1.5 * HOT_CASES_EVERY_SECONDS)

@@ -95,7 +95,7 @@ class Snooze(NamedTuple):
 
 
 class StoredCase(NamedTuple):
-    """What the file has of a case already."""
+    """The row that the file has of a case already."""
 
     row_id: int
     subject: int
@@ -249,7 +249,7 @@ class Intake:
             return
         stored = self._stored(cases)
         subjects = self._subject_rows({case_id: subject_of(case.group) for case_id, (case, _) in cases.items()})
-        theirs = self._fingerprints(cases) if self._compared else {}
+        prints = self._fingerprints(cases) if self._compared else {}
         next_id = self._next_id("cases")
         inserted, updated, bodies, listed = [], [], [], []
         for case_id, (case, record) in cases.items():
@@ -258,15 +258,17 @@ class Intake:
             next_id += before is None
             subject = subjects[case_id]
             self._subjects.add(subject)
-            figures = self._figures(case, record, theirs.get(case_id), row_id)
+            figures = self._figures(case, record, prints.get(case_id), row_id)
             if before:
                 updated.append(figures)
             else:
                 inserted.append((*_identity(case, subject), *figures))
             bodies.append((row_id, _encode(case.payments)))
             # A list only grows at its end, so what the file has of it need not be put again.
-            known = before.listed if before and before.record and before.listed <= len(case.payments) else 0
-            listed += [(subject, payment.id, _cents(payment.payment_amount)) for payment in case.payments[known:]]
+            listed_before = before.listed if before and before.record and before.listed <= len(case.payments) else 0
+            listed += [
+                (subject, payment.id, _cents(payment.payment_amount)) for payment in case.payments[listed_before:]
+            ]
         self._file.executemany(_INSERT_CASE, inserted)
         self._file.executemany(_UPDATE_CASE, updated)
         self._file.executemany("INSERT OR REPLACE INTO bodies VALUES (?, ?)", bodies)
@@ -274,23 +276,23 @@ class Intake:
         self._file.executemany("DELETE FROM gone WHERE id = ?", [(case_id,) for case_id in cases])
         self.review(self._reviewed({case_id: case for case_id, (case, _) in cases.items()}))
 
-    def _figures(self, case: Case, record: int, theirs: int | None, row_id: int) -> tuple[Any, ...]:
+    def _figures(self, case: Case, record: int, ksqldb_print: int | None, row_id: int) -> tuple[Any, ...]:
         """Values of _FIGURES."""
         fired_at = case.fired_at or case.first_payment_at or case.last_payment_at
         own = fingerprint(row_of(case)) if record else None
         return (
             *(_whole_cents(case.total_amount), case.payment_count, len(case.payments), case.max_amount),
             *(case.first_payment_at, case.last_payment_at, fired_at, case.fired_at is not None),
-            *(record, own, verdict(theirs, own) if self._compared else "only_python"),
+            *(record, own, verdict(ksqldb_print, own) if self._compared else "only_python"),
             *(self._now, self._now, self.next_change(), row_id),
         )
 
     def _delete_python(self, case_ids: Iterable[str]) -> None:
         """Take away what Python had found; what the second engine has of it stays."""
         names = list(case_ids)
-        theirs = self._ksqldb_rows(names) if self._compared else {}
-        self._delete([name for name in names if name not in theirs])
-        self._store({name: (case_of(row), 0) for name, row in theirs.items()})
+        rows = self._ksqldb_rows(names) if self._compared else {}
+        self._delete([name for name in names if name not in rows])
+        self._store({name: (case_of(row), 0) for name, row in rows.items()})
 
     def _judge(self, prints: Mapping[str, int | None]) -> None:
         """Set what the engines' rows of these windows say together; a case that neither has any more goes."""
@@ -306,8 +308,10 @@ class Intake:
         self._file.executemany(
             "UPDATE cases SET agreement = ?, changed_at = ?, updated_at = ?, change = ? WHERE case_id = ?", verdicts
         )
-        self._delete([name for name, theirs in prints.items() if theirs is None and name in rows and name not in own])
-        alone = [name for name, theirs in prints.items() if theirs is not None and name not in own]
+        self._delete(
+            [name for name, ksqldb_print in prints.items() if ksqldb_print is None and name in rows and name not in own]
+        )
+        alone = [name for name, ksqldb_print in prints.items() if ksqldb_print is not None and name not in own]
         self._store({name: (case_of(row), 0) for name, row in self._ksqldb_rows(alone).items()})
 
     def _delete(self, case_ids: Sequence[str]) -> None:
@@ -337,10 +341,10 @@ class Intake:
 
     def _subject_rows(self, subjects: Mapping[str, Subject]) -> dict[str, int]:
         """Row ids of the subjects of cases; those that are new are made."""
-        wanted = {subject.subject_id: subject for subject in subjects.values()}
+        subjects_by_id = {subject.subject_id: subject for subject in subjects.values()}
         sql = f"SELECT subject_id, id FROM subjects WHERE subject_id IN {_IN_JSON}"
-        rows: dict[str, int] = dict(self._file.execute(sql, [_json(wanted)]).fetchall())
-        new = [subject for name, subject in wanted.items() if name not in rows]
+        rows: dict[str, int] = dict(self._file.execute(sql, [_json(subjects_by_id)]).fetchall())
+        new = [subject for name, subject in subjects_by_id.items() if name not in rows]
         first = self._next_id("subjects")
         rows |= {subject.subject_id: first + number for number, subject in enumerate(new)}
         self._file.executemany(

@@ -57,7 +57,7 @@ class ChangeMark(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What has changed since a moment: lines with the number of their change, and whether they match; and ids."""
+    """Changes since a moment: lines with the number of their change, and whether they match; and ids."""
 
     lines: list[tuple[int, bool, JsonObject]]
     gone: list[tuple[int, str]]
@@ -262,13 +262,13 @@ def differences(view: QueueView, most: int) -> list[JsonObject]:
         WHERE {agreement_now(view, "c")} {DISAGREES} AND NOT {_expired(view, "c.")}
         ORDER BY c.rule, c.window_start, c.case_id LIMIT {most:d}
     """
-    found = []
+    verdicts = []
     for *columns, listed, body, record in view.read(sql):
         item = _case(columns)
         ksqldb = _decode_ksqldb(body).row if body else None
         python = _row(item, listed) if record else None
-        found.append(difference_of(_place(item), ksqldb, python, item["late_payments"]))
-    return [unequal for unequal in found if unequal]
+        verdicts.append(difference_of(_place(item), ksqldb, python, item["late_payments"]))
+    return [unequal for unequal in verdicts if unequal]
 
 
 def disagreements(view: QueueView) -> int:

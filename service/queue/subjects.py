@@ -78,7 +78,7 @@ class CaseState(NamedTuple):
 
 
 class SubjectState(NamedTuple):
-    """What the cases of a subject come to."""
+    """Sum of a subject's cases."""
 
     status: ReviewStatus
     reviewer: str | None

@@ -30,11 +30,11 @@ async def show_comparison(request: web.Request) -> web.Response:
         return json_response(
             {"rules": {}, "settled": 0, "provisional": 0, "pending": 0, "expired": 0, "differences": []} | state
         )
-    found = await read_view(app, compared, app[RULES])
+    comparison = await read_view(app, compared, app[RULES])
     state = {"engine": progress.engine.as_json(), "caught_up": progress.caught_up}
     if progress.reason is not None:
         state["reason"] = progress.reason
-    return json_response(found | state)
+    return json_response(comparison | state)
 
 
 def compared(view: QueueView, rules: tuple[Rule, ...]) -> dict[str, Any]:

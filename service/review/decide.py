@@ -51,14 +51,14 @@ class Target(NamedTuple):
 
 
 class CaseTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One of many cases."""
+    """A case among many."""
 
     case_id: str
     version: int | None = None
 
 
 class SubjectTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One of many subjects."""
+    """A subject among many."""
 
     subject_id: str
     version: int | None = None
@@ -155,7 +155,7 @@ async def _decide_subjects(
     flat = [target for several in chosen.values() for target in several]
     outcome = dict(zip((target.case_id for target in flat), await _decide(request, flat, decision), strict=True))
     for subject_id, several in chosen.items():
-        problems[subject_id] = next((found for target in several if (found := outcome[target.case_id])), None)
+        problems[subject_id] = next((problem for target in several if (problem := outcome[target.case_id])), None)
     return [problems[target.subject_id] for target in targets]
 
 

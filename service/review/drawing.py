@@ -10,7 +10,7 @@ import pygal
 from pygal.style import Style
 
 # pygal leaves an importer of the old kind behind, on which whatever is imported next would stumble: hence nothing here.
-sys.meta_path[:] = [each for each in sys.meta_path if type(each).__module__ != pygal.__name__]
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
 
 HOUR = 3600
 LINE = 10_000
@@ -37,9 +37,9 @@ STYLE = Style(
 
 def draw(payments: Sequence[tuple[int, float]]) -> str:
     """SVG of payments, as (ms since the epoch, dollars): what they add up to, each by itself, and the line."""
-    made = sorted(payments)
-    times = [at / 1000 for at, _ in made]
-    sums = list(accumulate(amount for _, amount in made))
+    dated = sorted(payments)
+    times = [at / 1000 for at, _ in dated]
+    sums = list(accumulate(amount for _, amount in dated))
     # Each payment is a step: up to its moment the sum is what it was before.
     before = [0.0, *sums]
     steps = [point for at, low, high in zip(times, before, sums, strict=False) for point in ((at, low), (at, high))]
@@ -68,7 +68,7 @@ def draw(payments: Sequence[tuple[int, float]]) -> str:
     )
     chart.add("together", steps, stroke_style={"width": 2.5})
     chart.add(
-        "each payment", list(zip(times, (amount for _, amount in made), strict=True)), stroke=False, show_dots=True
+        "each payment", list(zip(times, (amount for _, amount in dated), strict=True)), stroke=False, show_dots=True
     )
     chart.add("$10,000", [(ends[0], LINE), (ends[1], LINE)], stroke_style={"width": 1.5, "dasharray": "6, 4"})
     drawn: str = chart.render()

@@ -52,13 +52,13 @@ async def show_report(request: web.Request) -> web.Response:
     return web.Response(text=page, content_type="text/html", charset="utf-8", headers={POLICY: PRINTED})
 
 
-def render(subject: JsonObject, made: datetime) -> str:
-    """Write the page; `made` is the time that it says of itself."""
+def render(subject: JsonObject, printed_at: datetime) -> str:
+    """Write the page; `printed_at` is the time that it says of itself."""
     history = [_plain(decision) for decision in subject["history"]]
     reported_at = max((one["time"] for one in history if _is_report(one)), default=None)
     return _PAGE.format(
         title=_text(_account(subject["subject"])),
-        made=f"{made:%Y-%m-%d %H:%M}",
+        made=f"{printed_at:%Y-%m-%d %H:%M}",
         answers="".join(f"<div><dt>{name}</dt><dd>{_text(answer)}</dd></div>" for name, answer in answers(subject)),
         note=_since_report(subject, reported_at),
         payments="".join(_payment_row(payment, reported_at) for payment in subject["payments"]),
@@ -106,9 +106,9 @@ def _since_report(subject: JsonObject, reported_at: int | None) -> str:
 
 
 def _payment_row(payment: JsonObject, reported_at: int | None) -> str:
-    known = payment.get("timestamp")
+    paid_at = payment.get("timestamp")
     cells = [
-        _time(known) if known is not None else "",
+        _time(paid_at) if paid_at is not None else "",
         str(payment.get("payor_account_no", "")),
         _account({key: payment[key] for key in ("payee_account_no", "payee_bank") if key in payment}),
         _dollars(f"{payment['payment_amount']:.2f}") if payment.get("payment_amount") else "",
@@ -116,7 +116,7 @@ def _payment_row(payment: JsonObject, reported_at: int | None) -> str:
         ", ".join(payment["rules"]),
         payment["id"],
     ]
-    marked = ' class="since"' if reported_at is not None and (known or 0) > reported_at else ""
+    marked = ' class="since"' if reported_at is not None and (paid_at or 0) > reported_at else ""
     return f"<tr{marked}>{''.join(_cell(text, number=place == 3) for place, text in enumerate(cells))}</tr>"
 
 

@@ -241,7 +241,7 @@ def test_a_rule_that_is_gone_is_told_and_what_only_it_counted_goes_with_its_day(
     task.add(NOON, amount=20_000.0)
     task.commit()
     back, restored = restore(task.log, WITHOUT_VELOCITY)
-    assert (restored.gone, restored.changed) == ({"velocity"}, {})
+    assert (restored.removed, restored.changed) == ({"velocity"}, {})
     assert len(back.ledger) == 0
     back.add(NOON + 3 * DAY_MS)
     assert segment_keys(task.log)[0] in {key for key, value in back.commit() if value is None}

@@ -250,7 +250,7 @@ def test_rules_that_change_judge_what_the_ledger_has_and_leave_alone_what_it_may
                 continue
             today, changed_at = tomorrow, offset
             watches = [watch for watch in ledger.watches if watch.windows.rule.name in found.changed]
-            said = [each for each in said if each[0] not in found.changed | dict.fromkeys(found.gone)]
+            said = [each for each in said if each[0] not in found.changed | dict.fromkeys(found.removed)]
             said += [told(*judgement) for judgement in ledger.judge(watches)]
             kept.write(ledger, segments, stage)
         answer = ledger.add(account(payment), payment, at, Origin("payment_json", 0, offset))
