@@ -12,7 +12,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
 _END = b"\r\n\r\n"
 
 
-class Refused(UndertenError):
+class RequestRefused(UndertenError):
     """An answer that is no success: what was measured would be something else."""
 
 
@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
         if length is None or len(self._received) < head + len(_END) + int(length[1]):
             return
         if not self._received.startswith(b"HTTP/1.1 2"):
-            self._end(Refused(self._received[:300].decode(errors="replace")))
+            self._end(RequestRefused(self._received[:300].decode(errors="replace")))
         elif time.monotonic() >= self._until:
             self._end()
         else:
@@ -52,12 +52,12 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End, whoever closed it."""
         if not self.end.done():
-            self.end.set_exception(exc or Refused("the connection was closed"))
+            self.end.set_exception(exc or RequestRefused("the connection was closed"))
 
     def _send(self) -> None:
         following = next(self._requests, None)
         if following is None:
-            self._end(Refused("there were too few requests for that time"))
+            self._end(RequestRefused("there were too few requests for that time"))
         else:
             self._transport.write(following)
 
@@ -76,7 +76,7 @@ def request(path: str, content_type: str, body: bytes) -> bytes:
 
 
 async def answered(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> int:
-    """Count the answers from 127.0.0.1:`port` in that time, each request sent once; raises Refused, OSError."""
+    """Count the answers from 127.0.0.1:`port` in that time, each request sent once; raises RequestRefused, OSError."""
     loop, unsent = asyncio.get_running_loop(), iter(requests)
     began = time.monotonic()
     protocols = [

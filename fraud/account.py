@@ -54,7 +54,7 @@ def json_of(record: ConsumerRecord) -> dict[str, Any] | None:
         return None
 
 
-class Cases:
+class AccountCases:
     """The last version of each case that is an account's; fed with `review_queue` in order."""
 
     def __init__(self, account: Account, payment_ids: Iterable[str]) -> None:

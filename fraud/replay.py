@@ -25,7 +25,7 @@ from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE
 from schemas.payment import dollars
 
 
-class Row(msgspec.Struct, frozen=True, gc=False):
+class ReplayRow(msgspec.Struct, frozen=True, gc=False):
     """A line out: a window as it stood when it was emitted. `payment_ids` are in order of arrival, at most 1,000."""
 
     rule: str
@@ -58,7 +58,7 @@ class Replay:
         self.rows: Counter[str] = Counter()
         self._tasks: dict[tuple[str, int | None], TaskWindows] = {}
 
-    def add(self, payment: RecordedPayment) -> Iterator[Row]:
+    def add(self, payment: RecordedPayment) -> Iterator[ReplayRow]:
         """The rows that a payment brings about, rules in their order."""
         origin = Origin(payment.topic, payment.partition, payment.offset)
         packed = pack(payment, payment.timestamp, self.payments, origin)
@@ -78,7 +78,7 @@ class Replay:
             if rule.name in judged:
                 yield from self._rows(*judged[rule.name])
 
-    def _rows(self, windows: RuleWindows, outcomes: Sequence[Outcome]) -> Iterator[Row]:
+    def _rows(self, windows: RuleWindows, outcomes: Sequence[Outcome]) -> Iterator[ReplayRow]:
         """The rows of one rule: for each window that fires, or (EMIT FINAL) that has closed and fires."""
         for start, group, window in outcomes:
             if window is None:
@@ -89,9 +89,9 @@ class Replay:
             if self.emit == "final" and windows.fires(window):
                 yield self._row(windows.rule, start, group, window)
 
-    def _row(self, rule: Rule, start: int, group: Group, window: Window) -> Row:
+    def _row(self, rule: Rule, start: int, group: Group, window: Window) -> ReplayRow:
         self.rows[rule.name] += 1
-        return Row(
+        return ReplayRow(
             rule=rule.name,
             group=dict(zip(rule.group_by, group, strict=True)),
             window_start=start,

@@ -19,7 +19,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 from shapes import users_at
-from traffic import Sent, Traffic
+from traffic import LoadTraffic, Sent
 from typologies import Pattern
 
 from locust import FastHttpUser, LoadTestShape, constant_pacing, events, task
@@ -63,7 +63,7 @@ class Run:
 
     def __init__(self, process: int | None = None) -> None:
         seed = SEED if process is None else f"{SEED}-{process}"
-        self.traffic = Traffic(seed, SETTINGS.load_share, pause=max(1, int(SETTINGS.load_rate / 2)))
+        self.traffic = LoadTraffic(seed, SETTINGS.load_share, pause=max(1, int(SETTINGS.load_rate / 2)))
         self.acknowledged = 0
         self.refused = 0
         self.began_at = time.monotonic()
@@ -156,15 +156,15 @@ def is_repetition(sent: Sent, status: int) -> bool:
     return sent.again and status == CONFLICT
 
 
-class Receipt(msgspec.Struct):
+class PostReceipt(msgspec.Struct):
     """The part of an answer that says when a payment was taken; a line of a batch has a status of its own."""
 
     timestamp: int | None = None
     status: int = 201
 
 
-_decode = msgspec.json.Decoder(Receipt).decode
-_decode_lines = msgspec.json.Decoder(Receipt).decode_lines
+_decode = msgspec.json.Decoder(PostReceipt).decode
+_decode_lines = msgspec.json.Decoder(PostReceipt).decode_lines
 
 SINGLE = (
     ("/payment_json", "application/json", encode_json),
@@ -228,7 +228,7 @@ class Bank(FastHttpUser):
         name = f"{path} batch"
         with self.client.post(path, data=body, name=name, headers=headers, catch_response=True) as answer:
             whole = answer.status_code == 200
-            receipts = _decode_lines(answer.content) if whole else [Receipt(None, answer.status_code)] * len(batch)
+            receipts = _decode_lines(answer.content) if whole else [PostReceipt(None, answer.status_code)] * len(batch)
             refused = sum(
                 receipt.status != 201 and not is_repetition(sent, receipt.status)
                 for sent, receipt in zip(batch, receipts, strict=True)

@@ -1,6 +1,6 @@
 """Payments as a bank sees them, and among them patterns whose truth is known: pure, and the same for the same seed.
 
-traffic = Traffic(seed=7)
+traffic = LoadTraffic(seed=7)
 for sent in traffic.take(1000):
     sent.payment                               # to be sent
     if sent.pattern is not None: ...           # one of a pattern's, at place `sent.place` in it
@@ -38,7 +38,7 @@ class Sent:
     again: bool = False
 
 
-class Traffic:
+class LoadTraffic:
     """An endless stream: purchases, and patterns woven into it.
 
     `share` is how much of the stream belongs to crimes, 0 to 1. `pause` is the longest pause between two payments of a

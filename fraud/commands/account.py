@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 from cyclopts import Parameter
 
-from fraud.account import Account, Cases, json_of
+from fraud.account import Account, AccountCases, json_of
 from fraud.redrive import place_of_mark
 from schemas.errors import BrokerError, PaymentError, SettingsError
 from schemas.kafka.reading import read_to_end
@@ -174,8 +174,8 @@ async def _erase(kafka: KafkaSettings, account: Account, *, really: bool) -> Non
     print(NOT_ERASED, end="")
 
 
-async def _cases(kafka: KafkaSettings, account: Account, payment_ids: Iterable[str]) -> Cases:
-    cases = Cases(account, payment_ids)
+async def _cases(kafka: KafkaSettings, account: Account, payment_ids: Iterable[str]) -> AccountCases:
+    cases = AccountCases(account, payment_ids)
     async for record in _records(kafka, REVIEW_QUEUE):
         cases.take(record)
     return cases

@@ -18,9 +18,9 @@ from fraud.comparison.lag import python_lag
 from fraud.evaluation.cases import Cases
 from fraud.evaluation.score import evaluate as score
 from fraud.evaluation.trial import compare
-from fraud.evaluation.truth import Run, Truth, decode_truth
+from fraud.evaluation.truth import LoadRun, Truth, decode_truth
 from fraud.recorded import File, opened, read_lines, read_payments
-from fraud.replay import Replay, Row
+from fraud.replay import Replay, ReplayRow
 from fraud.rules import load
 from fraud.settings import InstallationSettings
 from schemas.case import CaseError, case_id, decode_case
@@ -98,7 +98,7 @@ def evaluate(
         _print(evaluation) if form == "json" else show_evaluation(evaluation)
     else:
         shipped, count = replay_shipped(payments)
-        trial = compare(truth if truth.runs else Truth(truth.patterns, (Run("", count),)), cases, shipped)
+        trial = compare(truth if truth.runs else Truth(truth.patterns, (LoadRun("", count),)), cases, shipped)
         _print(trial) if form == "json" else show_trial(trial)
     return 0
 
@@ -114,7 +114,7 @@ def _print(answer: msgspec.Struct) -> None:
 
 def read_rows(lines: Iterable[bytes], file: str) -> Cases:
     """The cases that a replay's rows make up; raises SettingsError that names the line."""
-    decode = msgspec.json.Decoder(Row).decode
+    decode = msgspec.json.Decoder(ReplayRow).decode
     cases = Cases()
     for number, line in enumerate(lines, 1):
         if line.isspace():
@@ -137,7 +137,7 @@ def replay_shipped(file: Path) -> tuple[Cases, int]:
     return cases, replaying.payments
 
 
-def _add_row(cases: Cases, row: Row) -> None:
+def _add_row(cases: Cases, row: ReplayRow) -> None:
     name = case_id(row.rule, row.window_start, tuple(row.group.values()))
     cases.add(name, row.rule, row.group, row.payment_ids, row.row_timestamp)
 

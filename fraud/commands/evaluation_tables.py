@@ -7,7 +7,7 @@ from rich.table import Table
 
 from fraud.evaluation.score import PER, Evaluation
 from fraud.evaluation.shares import Share
-from fraud.evaluation.trial import Difference, Flagged, Trial
+from fraud.evaluation.trial import CrimeDifference, Flagged, Trial
 
 MAX_SHOWN = 10
 """Entries of a list; JSON has all of them."""
@@ -100,7 +100,7 @@ def _rules(evaluation: Evaluation) -> Table:
     return table
 
 
-def _list_differences(screen: Console, word: str, differences: Sequence[Difference]) -> None:
+def _list_differences(screen: Console, word: str, differences: Sequence[CrimeDifference]) -> None:
     screen.print(f"{word}: {len(differences)} crimes")
     for one in differences[:MAX_SHOWN]:
         payors = ", ".join(map(str, one.payors[:3]))

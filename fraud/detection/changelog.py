@@ -62,7 +62,7 @@ class RuleState(msgspec.Struct, frozen=True, omit_defaults=True):
     amount_below: float | None = None
 
 
-class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+class RuleProgress(msgspec.Struct, frozen=True, omit_defaults=True):
     """State of a stage's task besides its payments.
 
     `latest_ms` is the largest time of any payment that came, counted or not; `due` are cases to be written: rule,
@@ -78,7 +78,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _encode_json = msgspec.json.Encoder().encode
-_decode_progress = msgspec.json.Decoder(Progress).decode
+_decode_progress = msgspec.json.Decoder(RuleProgress).decode
 _decode_key = msgspec.json.Decoder(list[str | int | list[str | int]]).decode
 
 
@@ -90,7 +90,7 @@ class SegmentKey(NamedTuple):
     number: int
 
 
-def decode_progress(value: bytes) -> Progress:
+def decode_progress(value: bytes) -> RuleProgress:
     """Raises ChangelogError."""
     try:
         return _decode_progress(value)
@@ -128,7 +128,7 @@ def rule_state(watch: Watch) -> RuleState:
 def progress(stage: str, ledger: Ledger, partitions: int, due: Iterable[tuple[str, Group, int]]) -> tuple[bytes, bytes]:
     """The record of how far a stage's task has come, see `Progress`."""
     rules = {watch.windows.rule.name: rule_state(watch) for watch in ledger.watches}
-    return _encode_json((stage,)), _encode_json(Progress(FORMAT, partitions, ledger.latest_ms, rules, list(due)))
+    return _encode_json((stage,)), _encode_json(RuleProgress(FORMAT, partitions, ledger.latest_ms, rules, list(due)))
 
 
 class Segments:
@@ -212,7 +212,7 @@ class Restore:
     account_of: Callable[[Counted], Account]
     partitions: int
     unseen_until_ms: int = -1
-    _progress: Progress | None = None
+    _progress: RuleProgress | None = None
     _segments: dict[SegmentKey, bytes] = field(default_factory=dict)
     _format_1: set[bytes] = field(default_factory=set)
     _unreadable: dict[bytes | None, str] = field(default_factory=dict)

@@ -64,7 +64,7 @@ class Watch:
         return encode(payment.payee_account_no)
 
 
-class Filter(NamedTuple):
+class AmountFilter(NamedTuple):
     """The rules that count payments of some amount."""
 
     watches: tuple[Watch, ...]
@@ -91,12 +91,12 @@ class Ledger:
         self._bounds = sorted(map(exact_cents, bounds))
         self._filters = [self._filter(least) for least in (0.0, *sorted(bounds))]
 
-    def _filter(self, amount: float) -> Filter:
+    def _filter(self, amount: float) -> AmountFilter:
         watches = tuple(watch for watch in self.watches if watch.windows.takes(amount))
         mask = sum(1 << number for number, watch in enumerate(self.watches) if watch in watches)
-        return Filter(watches, mask, max((watch.span_ms for watch in watches), default=0))
+        return AmountFilter(watches, mask, max((watch.span_ms for watch in watches), default=0))
 
-    def filter(self, cents: int) -> Filter:
+    def filter(self, cents: int) -> AmountFilter:
         """The rules that count a payment of so many cents."""
         return self._filters[bisect_right(self._bounds, cents)]
 

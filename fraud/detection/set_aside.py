@@ -34,7 +34,7 @@ class RepeatedWindow(msgspec.Struct, frozen=True):
     window_start: int
 
 
-class Place(msgspec.Struct, frozen=True):
+class TopicPosition(msgspec.Struct, frozen=True):
     """A record on a raw topic. Partition and offset are -1 where an earlier version did not keep them."""
 
     topic: str
@@ -51,8 +51,8 @@ class RepeatedPayment(msgspec.Struct, frozen=True):
 
     id: str
     differs: tuple[str, ...]
-    at: Place
-    first: Place
+    at: TopicPosition
+    first: TopicPosition
     windows: tuple[RepeatedWindow, ...]
     payment: NormalisedPayment
 
@@ -96,8 +96,8 @@ def repeated_payment(repeated: Repeated, payment: Payment, origin: Origin, at_ms
     return RepeatedPayment(
         id=payment.id,
         differs=tuple(name for name in FIELDS if getattr(first, name) != getattr(payment, name)),
-        at=Place(*origin, at_ms),
-        first=Place(*first.origin, first.at_ms),
+        at=TopicPosition(*origin, at_ms),
+        first=TopicPosition(*first.origin, first.at_ms),
         windows=tuple(
             RepeatedWindow(
                 case_id(windows.rule.name, start, group), windows.rule.name, _by_column(windows, group), start

@@ -7,7 +7,7 @@ import msgspec
 
 from fraud.evaluation.cases import Cases, JudgedCase, Subject
 from fraud.evaluation.shares import Share, percentile, share
-from fraud.evaluation.truth import Pattern, Payee, Truth
+from fraud.evaluation.truth import PayeeAccount, TruePattern, Truth
 
 HELD = 0.8
 """A pattern is found by a case that holds at least so much of its payments."""
@@ -70,7 +70,7 @@ class Missed(msgspec.Struct, frozen=True):
 
     typology: str
     payors: tuple[int, ...]
-    payees: tuple[Payee, ...]
+    payees: tuple[PayeeAccount, ...]
     payment_ids: tuple[str, ...]
     held: float
 
@@ -172,7 +172,7 @@ def evaluate(truth: Truth, cases: Cases) -> Evaluation:
     )
 
 
-def _is_complete_crime(pattern: Pattern) -> bool:
+def _is_complete_crime(pattern: TruePattern) -> bool:
     return pattern.crime and pattern.completed_at is not None
 
 

@@ -4,10 +4,10 @@ import msgspec
 
 from fraud.evaluation.cases import Cases, Subject
 from fraud.evaluation.score import Evaluation, evaluate
-from fraud.evaluation.truth import Pattern, Truth
+from fraud.evaluation.truth import TruePattern, Truth
 
 
-class Difference(msgspec.Struct, frozen=True):
+class CrimeDifference(msgspec.Struct, frozen=True):
     """A crime that the rules of one side alone find."""
 
     typology: str
@@ -28,8 +28,8 @@ class Trial(msgspec.Struct):
 
     trial: Evaluation
     shipped: Evaluation
-    won: list[Difference]
-    lost: list[Difference]
+    won: list[CrimeDifference]
+    lost: list[CrimeDifference]
     subjects_more: list[Flagged]
     subjects_fewer: list[Flagged]
 
@@ -47,8 +47,8 @@ def compare(truth: Truth, cases: Cases, shipped_cases: Cases) -> Trial:
     )
 
 
-def _difference(pattern: Pattern) -> Difference:
-    return Difference(pattern.typology, pattern.payors, pattern.payment_ids)
+def _difference(pattern: TruePattern) -> CrimeDifference:
+    return CrimeDifference(pattern.typology, pattern.payors, pattern.payment_ids)
 
 
 def _flagged(cases: Cases, others: Cases) -> list[Flagged]:

@@ -9,14 +9,14 @@ from msgspec import Meta
 from schemas.errors import SettingsError
 
 
-class Payee(msgspec.Struct, frozen=True):
+class PayeeAccount(msgspec.Struct, frozen=True):
     """An account at a bank."""
 
     bank: str
     account_no: int
 
 
-class Pattern(msgspec.Struct, frozen=True, tag_field="kind", tag="pattern"):
+class TruePattern(msgspec.Struct, frozen=True, tag_field="kind", tag="pattern"):
     """Payments that belong together: a crime, or innocence that looks like one.
 
     `completed_at` is when the last one was made, ms since the epoch; None where some of them were never sent.
@@ -27,11 +27,11 @@ class Pattern(msgspec.Struct, frozen=True, tag_field="kind", tag="pattern"):
     payment_ids: Annotated[tuple[str, ...], Meta(min_length=1)]
     completed_at: int | None = None
     payors: tuple[int, ...] = ()
-    payees: tuple[Payee, ...] = ()
+    payees: tuple[PayeeAccount, ...] = ()
     run: str = ""
 
 
-class Run(msgspec.Struct, frozen=True, tag_field="kind", tag="run"):
+class LoadRun(msgspec.Struct, frozen=True, tag_field="kind", tag="run"):
     """Payments that were made up together: the ids of all of them, ordinary ones too, begin with `run`."""
 
     run: str
@@ -41,8 +41,8 @@ class Run(msgspec.Struct, frozen=True, tag_field="kind", tag="run"):
 class Truth(msgspec.Struct, frozen=True):
     """All that is known. Without a run nothing is known of other payments, and every case is judged."""
 
-    patterns: tuple[Pattern, ...] = ()
-    runs: tuple[Run, ...] = ()
+    patterns: tuple[TruePattern, ...] = ()
+    runs: tuple[LoadRun, ...] = ()
 
     @property
     def payments(self) -> int:
@@ -58,9 +58,9 @@ class Truth(msgspec.Struct, frozen=True):
 
 def decode_truth(lines: Iterable[bytes], file: str) -> Truth:
     """The truth in a file; `file` is what errors call it. Raises SettingsError that names the line."""
-    decode = msgspec.json.Decoder(Pattern | Run).decode
-    patterns: list[Pattern] = []
-    runs: list[Run] = []
+    decode = msgspec.json.Decoder(TruePattern | LoadRun).decode
+    patterns: list[TruePattern] = []
+    runs: list[LoadRun] = []
     for number, line in enumerate(lines, 1):
         if line.isspace():
             continue
@@ -68,7 +68,7 @@ def decode_truth(lines: Iterable[bytes], file: str) -> Truth:
             entry = decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise SettingsError(f"{file}: line {number}: {error}") from None
-        if isinstance(entry, Run):
+        if isinstance(entry, LoadRun):
             runs.append(entry)
         else:
             patterns.append(entry)

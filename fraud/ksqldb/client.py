@@ -44,7 +44,7 @@ class Info(msgspec.Struct, rename="camel"):
     server_status: str = "RUNNING"
 
 
-class Source(msgspec.Struct):
+class SourceTopic(msgspec.Struct):
     """A stream or table: its name in capitals, and STREAM or TABLE."""
 
     name: str
@@ -107,11 +107,11 @@ class _Server(msgspec.Struct):
 
 
 class _Streams(msgspec.Struct):
-    streams: list[Source]
+    streams: list[SourceTopic]
 
 
 class _Tables(msgspec.Struct):
-    tables: list[Source]
+    tables: list[SourceTopic]
 
 
 class _Queries(msgspec.Struct):

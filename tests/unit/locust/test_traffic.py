@@ -9,7 +9,7 @@ from local_time import DAY_MS
 from lookalikes import SHARES, Lookalikes
 from parties import FIRST_SUSPECT, Ids
 from shapes import users_at
-from traffic import Traffic
+from traffic import LoadTraffic
 from typologies import TYPOLOGIES, Pattern
 
 from fraud.bank_names import fold_bank
@@ -48,7 +48,7 @@ def test_a_payroll_goes_to_many_and_a_restaurant_deposits_day_after_day() -> Non
 
 
 def test_the_same_seed_makes_the_same_traffic_however_it_is_taken() -> None:
-    one, other, third = Traffic(7), Traffic(7), Traffic(8)
+    one, other, third = LoadTraffic(7), LoadTraffic(7), LoadTraffic(8)
     taken = one.take(3000)
     again = [sent for _ in range(30) for sent in other.take(100)]
     assert [(sent.payment, sent.place) for sent in taken] == [(sent.payment, sent.place) for sent in again]
@@ -56,12 +56,12 @@ def test_the_same_seed_makes_the_same_traffic_however_it_is_taken() -> None:
 
 
 def test_processes_of_one_load_have_streams_of_their_own() -> None:
-    one, other = Traffic("7-0").take(500), Traffic("7-1").take(500)
+    one, other = LoadTraffic("7-0").take(500), LoadTraffic("7-1").take(500)
     assert {sent.payment.id for sent in one}.isdisjoint({sent.payment.id for sent in other})
 
 
 def test_ids_begin_alike_within_a_run_and_few_come_twice() -> None:
-    ids = [sent.payment.id for sent in Traffic(7).take(20_000)]
+    ids = [sent.payment.id for sent in LoadTraffic(7).take(20_000)]
     assert {each[:8] for each in ids} == {Ids(7).run}
     assert Ids(7).run != Ids(8).run
     assert 20 < len(ids) - len(set(ids)) < 120
@@ -69,7 +69,7 @@ def test_ids_begin_alike_within_a_run_and_few_come_twice() -> None:
 
 def test_as_much_of_the_traffic_belongs_to_crimes_as_was_asked_for() -> None:
     for share in (0.0, 0.03, 0.5):
-        taken = Traffic(3, share, pause=20).take(5000)
+        taken = LoadTraffic(3, share, pause=20).take(5000)
         assert sum(sent.pattern is not None and sent.pattern.crime for sent in taken) / 5000 == pytest.approx(
             share, abs=0.02
         )
@@ -77,7 +77,7 @@ def test_as_much_of_the_traffic_belongs_to_crimes_as_was_asked_for() -> None:
 
 def test_payments_of_a_pattern_come_in_order_each_once() -> None:
     places: dict[Pattern, list[int]] = defaultdict(list)
-    for sent in Traffic(4, 0.3, pause=50).take(5000):
+    for sent in LoadTraffic(4, 0.3, pause=50).take(5000):
         if sent.pattern is not None:
             assert not sent.again
             places[sent.pattern].append(sent.place)

@@ -4,7 +4,7 @@ import pytest
 
 from fraud.evaluation.cases import Cases
 from fraud.evaluation.score import PURCHASES, Evaluation, RuleScore, TypologyScore, evaluate
-from fraud.evaluation.truth import Pattern, Run, Truth
+from fraud.evaluation.truth import LoadRun, TruePattern, Truth
 
 RUN = "aaaaaaaa"
 HOUR = 3_600_000
@@ -14,16 +14,16 @@ def ids(text: str) -> tuple[str, ...]:
     return tuple(f"{RUN}-{each}" for each in text.split())
 
 
-def crime(typology: str, payments: str, completed_at: int | None = 1000) -> Pattern:
-    return Pattern(typology, crime=True, payment_ids=ids(payments), completed_at=completed_at, payors=(7,), run=RUN)
+def crime(typology: str, payments: str, completed_at: int | None = 1000) -> TruePattern:
+    return TruePattern(typology, crime=True, payment_ids=ids(payments), completed_at=completed_at, payors=(7,), run=RUN)
 
 
-def innocent(typology: str, payments: str) -> Pattern:
-    return Pattern(typology, crime=False, payment_ids=ids(payments), completed_at=1000, run=RUN)
+def innocent(typology: str, payments: str) -> TruePattern:
+    return TruePattern(typology, crime=False, payment_ids=ids(payments), completed_at=1000, run=RUN)
 
 
-def truth(*patterns: Pattern, payments: int = 1000) -> Truth:
-    return Truth(patterns, (Run(RUN, payments),))
+def truth(*patterns: TruePattern, payments: int = 1000) -> Truth:
+    return Truth(patterns, (LoadRun(RUN, payments),))
 
 
 def cases(*rows: tuple[str, str, int]) -> Cases:
@@ -128,7 +128,7 @@ def test_cases_of_other_payments_are_left_alone_unless_no_run_is_named() -> None
     known = cases(("big", "1", 900))
     known.add("x", "big", {"payor_account_no": 99}, ["bbbbbbbb-1"], 900)
     assert evaluate(truth(crime("split", "1")), known).total.cases == 1
-    nameless = Pattern("split", crime=True, payment_ids=ids("1"), completed_at=1)
+    nameless = TruePattern("split", crime=True, payment_ids=ids("1"), completed_at=1)
     assert evaluate(Truth((nameless,)), known).total.cases == 2
     assert evaluate(Truth(), known).total.cases == 2
 

@@ -2,14 +2,14 @@
 
 from fraud.evaluation.cases import Cases
 from fraud.evaluation.trial import compare
-from fraud.evaluation.truth import Pattern, Run, Truth
+from fraud.evaluation.truth import LoadRun, TruePattern, Truth
 
 TRUTH = Truth(
     tuple(
-        Pattern("split", crime=True, payment_ids=(f"aa-{at}",), completed_at=1, payors=(at,), run="aa")
+        TruePattern("split", crime=True, payment_ids=(f"aa-{at}",), completed_at=1, payors=(at,), run="aa")
         for at in range(3)
     ),
-    (Run("aa", 10),),
+    (LoadRun("aa", 10),),
 )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fraud.evaluation.truth import Payee, decode_truth
+from fraud.evaluation.truth import PayeeAccount, decode_truth
 from schemas.errors import SettingsError
 
 PATTERN = (
@@ -16,7 +16,7 @@ def test_patterns_and_runs_stand_in_one_file() -> None:
     assert (truth.payments, truth.heads) == (70, ("aa",))
     [pattern] = truth.patterns
     assert (pattern.typology, pattern.crime, pattern.payors, pattern.completed_at) == ("ring", True, (1, 2), 5)
-    assert pattern.payees == (Payee("A", 3),)
+    assert pattern.payees == (PayeeAccount("A", 3),)
 
 
 def test_processes_of_one_load_have_a_run_each() -> None:
