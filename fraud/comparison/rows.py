@@ -38,10 +38,14 @@ class _Window(msgspec.Struct):
     window_start: Time
 
 
+class _RepeatedWindow(_Window):
+    case_id: str
+
+
 class _Repeated(msgspec.Struct):
     """The fields of a repeated payment that name the windows that did not count it again."""
 
-    windows: list[_Window]
+    windows: list[_RepeatedWindow]
 
 
 _decode_columns = msgspec.json.Decoder(dict[str, int | str] | int | str).decode
@@ -94,11 +98,19 @@ def place_of_late(value: bytes | None) -> Place:
 
 def places_of_repeated(value: bytes | None) -> list[Place]:
     """The windows that a record of `payment_repeated` was not counted in again; raises RowError."""
+    return [place(window.rule, window.window_start, window.group) for window in _windows_of_repeated(value)]
+
+
+def cases_of_repeated(value: bytes | None) -> list[str]:
+    """The case ids of these windows; raises RowError."""
+    return [window.case_id for window in _windows_of_repeated(value)]
+
+
+def _windows_of_repeated(value: bytes | None) -> list[_RepeatedWindow]:
     try:
-        windows = _decode_repeated(value or b"").windows
+        return _decode_repeated(value or b"").windows
     except _NO_ROW as error:
         raise RowError(f"not a repeated payment: {error!r}") from None
-    return [place(window.rule, window.window_start, window.group) for window in windows]
 
 
 def _place(rule: Rule, key: bytes) -> Place:

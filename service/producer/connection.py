@@ -20,7 +20,7 @@ from schemas.kafka.connect import start_client, started
 from schemas.kafka.provisioning import TopicSettings, create_topics
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.stop import abandon_producer, stop_producer
-from schemas.kafka.topics import PAYMENT_LATE, RAW_TOPICS, REVIEW_DECISIONS, REVIEW_QUEUE
+from schemas.kafka.topics import PAYMENT_LATE, PAYMENT_REPEATED, RAW_TOPICS, REVIEW_DECISIONS, REVIEW_QUEUE
 
 CONNECT_SECONDS = 10.0
 FAILED = (TimeoutError, KafkaError, RuntimeError)
@@ -113,7 +113,9 @@ class ProducerConnection:
         async with asyncio.timeout(CONNECT_SECONDS):
             if self.replaced == 0:
                 await create_topics(
-                    self._kafka, self._topics, (*RAW_TOPICS, REVIEW_QUEUE, PAYMENT_LATE, REVIEW_DECISIONS)
+                    self._kafka,
+                    self._topics,
+                    (*RAW_TOPICS, REVIEW_QUEUE, PAYMENT_LATE, PAYMENT_REPEATED, REVIEW_DECISIONS),
                 )
             max_batch_bytes = await self._allowed_batch_bytes()
         # aiokafka's own request timeout says when a silent connection is given up; sends are retried, never expire.

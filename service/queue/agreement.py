@@ -85,9 +85,11 @@ def case_of(ksqldb: KsqldbRow) -> Case:
     )
 
 
-def difference_of(window: Place, ksqldb: Row | None, python: Row | None, late: int) -> dict[str, Any] | None:
+def difference_of(
+    window: Place, ksqldb: Row | None, python: Row | None, late: int, repeated: int
+) -> dict[str, Any] | None:
     """The difference as GET /comparison has it; None where there is none."""
-    unequal = difference(window, ksqldb, python, late)
+    unequal = difference(window, ksqldb, python, late, repeated)
     return msgspec.to_builtins(unequal) if unequal else None
 
 

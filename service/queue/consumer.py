@@ -1,9 +1,11 @@
-"""Reads `review_queue`, `review_decisions`, `payment_late`, and the sink topics of a second engine, into the view."""
+"""Reads cases, decisions, what was late or repeated, and the sink topics of a second engine, into the view."""
 
 import asyncio
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import TypeVar
 
 import stamina
 import structlog
@@ -12,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
-from fraud.comparison.rows import SINK, RowError
+from fraud.comparison.rows import SINK, RowError, cases_of_repeated
 from fraud.rules import Rule
 from schemas.errors import BrokerError, reason_of
 from schemas.kafka.connect import started
@@ -20,13 +22,13 @@ from schemas.kafka.failures import reason_to_retry
 from schemas.kafka.reading import refresh_metadata
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topic_identity import TopicIdentity, topic_identity
-from schemas.kafka.topics import PAYMENT_LATE, REVIEW_DECISIONS, REVIEW_QUEUE
+from schemas.kafka.topics import PAYMENT_LATE, PAYMENT_REPEATED, REVIEW_DECISIONS, REVIEW_QUEUE
 from service.queue.agreement import KsqldbRow, read_ksqldb
 from service.queue.database import Damaged
 from service.queue.intake import TopicRecord
 from service.queue.view import QueueView
 
-TOPICS = (REVIEW_QUEUE, REVIEW_DECISIONS, PAYMENT_LATE)
+TOPICS = (REVIEW_QUEUE, REVIEW_DECISIONS, PAYMENT_LATE, PAYMENT_REPEATED)
 POLL_MS = 500
 MAX_RECORDS = 10_000
 """In a batch: behind a backlog, a subject is folded once a batch."""
@@ -38,6 +40,8 @@ PASSING = (Damaged, sqlite3.OperationalError)
 """What is tried again beside Kafka's errors: the file is made anew, the disk is full."""
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 class Silent(BrokerError):
@@ -172,27 +176,34 @@ class QueueReader:
     async def _apply(self, batches: dict[TopicPartition, list]) -> None:  # type: ignore[type-arg]
         records: dict[str, list[TopicRecord]] = {REVIEW_QUEUE: [], REVIEW_DECISIONS: []}
         late: list[str] = []
+        repeated: list[str] = []
         ksqldb: list[KsqldbRow] = []
         for partition, batch in batches.items():
             if partition.topic in records:
                 records[partition.topic] += [TopicRecord(at.partition, at.offset, at.key, at.value) for at in batch]
             elif rule := self._sinks.get(partition.topic):
                 ksqldb += self._read_ksqldb(rule, batch)
+            elif partition.topic == PAYMENT_REPEATED:
+                repeated += chain.from_iterable(self._understood(batch, lambda record: cases_of_repeated(record.value)))
             else:
                 late += [record.key.decode(errors="replace") for record in batch if record.key is not None]
         positions = {partition: batch[-1].offset + 1 for partition, batch in batches.items()}
         cases, decisions = records.values()
-        self.bad += await asyncio.to_thread(self._view.apply, cases, positions, late, ksqldb, decisions)
+        self.bad += await asyncio.to_thread(self._view.apply, cases, positions, late, ksqldb, decisions, repeated)
         self.applied += len(cases)
         self._read_to |= positions
         self._moved.set()
         self._moved = asyncio.Event()
 
     def _read_ksqldb(self, rule: Rule, batch: list[ConsumerRecord]) -> Iterator[KsqldbRow]:
+        return self._understood(batch, lambda at: read_ksqldb(rule, at.key, at.value, at.timestamp))
+
+    def _understood(self, batch: list[ConsumerRecord], read: Callable[[ConsumerRecord], T]) -> Iterator[T]:
+        """Read records; those that make no sense are counted, and the first is named in the log."""
         bad = []
         for record in batch:
             try:
-                yield read_ksqldb(rule, record.key, record.value, record.timestamp)
+                yield read(record)
             except RowError as error:
                 bad.append(f"{record.topic}, partition {record.partition}, offset {record.offset}: {error}")
         if bad:

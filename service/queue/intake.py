@@ -8,7 +8,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from aiokafka import TopicPartition
@@ -75,6 +75,10 @@ WHERE id = ?
 _IN_JSON = "(SELECT value FROM json_each(?))"
 MAX_FOLDED = 2_000
 """Subjects whose cases are in memory at once."""
+
+
+Uncounted = Literal["late", "repeated"]
+"""Reasons why a window did not count a payment: each has a table."""
 
 
 class TopicRecord(NamedTuple):
@@ -179,10 +183,10 @@ class Intake:
         if self._compared:
             self._judge(prints)
 
-    def apply_late(self, case_ids: Iterable[str]) -> None:
-        """Count payments that came too late for the windows of these cases, one for each id."""
+    def apply_uncounted(self, reason: Uncounted, case_ids: Iterable[str]) -> None:
+        """Count payments that the windows of these cases did not count, one for each id."""
         self._file.executemany(
-            "INSERT INTO late VALUES (?, 1) ON CONFLICT DO UPDATE SET payments = payments + 1",
+            f"INSERT INTO {reason} VALUES (?, 1) ON CONFLICT DO UPDATE SET payments = payments + 1",
             [(case_id,) for case_id in case_ids],
         )
 

@@ -1,6 +1,6 @@
 """Tables of the review queue's SQLite file. Any change of them is a new LAYOUT: files of another one are made anew."""
 
-LAYOUT = "9"
+LAYOUT = "10"
 
 CASE_SORTS = {
     "total": "total_cents",
@@ -30,6 +30,8 @@ CREATE TABLE positions (
 ) WITHOUT ROWID;
 -- Payments that came too late for the window of a case, which may come to fire later, or never.
 CREATE TABLE late (case_id TEXT PRIMARY KEY, payments INTEGER NOT NULL) WITHOUT ROWID;
+-- Payments that came again, and that the window of a case did not count again.
+CREATE TABLE repeated (case_id TEXT PRIMARY KEY, payments INTEGER NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE subjects (
     id INTEGER PRIMARY KEY,

@@ -246,10 +246,13 @@ def last_change(view: QueueView) -> ChangeMark:
 
 
 def judged(view: QueueView, rule: str, open_after: int) -> dict[str, tuple[int, int]]:
-    """Count a rule's windows by agreement (and "late", "expired"); and how many of them end at or before a time."""
+    """Count a rule's windows by agreement, or as repeated, late, expired; and those that end at or before a time."""
     now = agreement_now(view)
-    is_late = f"{now} NOT IN ('agree', 'pending') AND case_id IN (SELECT case_id FROM late)"
-    kind = f"CASE WHEN {_expired(view)} THEN 'expired' WHEN {is_late} THEN 'late' ELSE {now} END"
+    uncounted = " ".join(
+        f"WHEN {now} NOT IN ('agree', 'pending') AND case_id IN (SELECT case_id FROM {reason}) THEN '{reason}'"
+        for reason in ("repeated", "late")
+    )
+    kind = f"CASE WHEN {_expired(view)} THEN 'expired' {uncounted} ELSE {now} END"
     sql = f"SELECT {kind}, count(*), sum(window_end <= ?) FROM cases WHERE rule = ? GROUP BY 1"
     return {kind: (count, settled) for kind, count, settled in view.read(sql, [open_after, rule])}
 
@@ -257,17 +260,18 @@ def judged(view: QueueView, rule: str, open_after: int) -> dict[str, tuple[int, 
 def differences(view: QueueView, most: int) -> list[JsonObject]:
     """Return the first windows on which the engines do not agree, in order of rule and window."""
     sql = f"""
-        SELECT {_columns(view)}, b.payments, k.body, c.record {_FROM} JOIN bodies b ON b.id = c.id
+        SELECT {_columns(view)}, b.payments, k.body, c.record,
+            coalesce((SELECT payments FROM repeated WHERE case_id = c.case_id), 0) {_FROM} JOIN bodies b ON b.id = c.id
         LEFT JOIN ksqldb k ON k.case_id = c.case_id
         WHERE {agreement_now(view, "c")} {DISAGREES} AND NOT {_expired(view, "c.")}
         ORDER BY c.rule, c.window_start, c.case_id LIMIT {most:d}
     """
     verdicts = []
-    for *columns, listed, body, record in view.read(sql):
+    for *columns, listed, body, record, repeated in view.read(sql):
         item = _case(columns)
         ksqldb = _decode_ksqldb(body).row if body else None
         python = _row(item, listed) if record else None
-        verdicts.append(difference_of(_place(item), ksqldb, python, item["late_payments"]))
+        verdicts.append(difference_of(_place(item), ksqldb, python, item["late_payments"], repeated))
     return [unequal for unequal in verdicts if unequal]
 
 

@@ -73,16 +73,18 @@ class QueueView(ViewFile):
         late: Sequence[str] = (),
         ksqldb: Sequence[KsqldbRow] = (),
         decisions: Sequence[TopicRecord] = (),
+        repeated: Sequence[str] = (),
     ) -> int:
         """Take in records and remember the positions after them, all or nothing; returns how many made no sense.
 
-        `late` are case ids, one for each payment that came too late for that case's window.
+        `late` and `repeated` are case ids, one for each payment that came too late for that case's window, or again.
         """
         with self._intake() as intake:
             intake.apply_ksqldb(ksqldb)
             intake.apply_cases(cases)
             intake.apply_decisions(decisions)
-            intake.apply_late(late)
+            intake.apply_uncounted("late", late)
+            intake.apply_uncounted("repeated", repeated)
             intake.put_positions(positions)
         if intake.bad:
             log.warning("not understood", count=len(intake.bad), first=intake.bad[0])

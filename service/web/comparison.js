@@ -8,7 +8,7 @@ import { watch } from "./status_bar.js";
 
 const EVERY_MS = 3000;
 const MAX_SHOWN = 200;
-const KINDS = ["equal", "different", "only_python", "only_ksqldb", "late"];
+const KINDS = ["equal", "different", "only_python", "only_ksqldb", "late", "repeated"];
 const PAYMENTS = "payment_ids";
 
 const kindName = (kind) => (kind === "only_ksqldb" ? `only ${engineName()}` : kind.replace("_", " "));
