@@ -18,6 +18,8 @@ from fraud.windows import LISTED_MAX
 
 Kind = Literal["equal", "only_ksqldb", "only_python", "different", "late", "repeated"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Uncounted = Literal["late", "repeated"]
+"""Reasons why a window did not count a payment."""
 
 Group = dict[str, int | str]
 

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from aiokafka.structs import ConsumerRecord
 
-from fraud.comparison.compare import Place, Row
+from fraud.comparison.compare import Place, Row, Uncounted
 from fraud.comparison.rows import SINK, RowError, of_ksqldb, of_python, place_of_late, places_of_repeated
 from fraud.rules import Rule
 from schemas.kafka.reading import read_to_end
@@ -22,7 +22,6 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 Engine = Literal["ksqldb", "python"]
-Uncounted = Literal["late", "repeated"]
 """Reasons for which a window of Python's does not count a payment that the second engine's may."""
 
 _LAYOUT = """

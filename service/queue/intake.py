@@ -8,11 +8,12 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka import TopicPartition
 
+from fraud.comparison.compare import Uncounted
 from fraud.comparison.rows import row_of
 from schemas.case import Case, CaseError, Group, decode_case
 from schemas.payment import dollars
@@ -75,10 +76,6 @@ WHERE id = ?
 _IN_JSON = "(SELECT value FROM json_each(?))"
 MAX_FOLDED = 2_000
 """Subjects whose cases are in memory at once."""
-
-
-Uncounted = Literal["late", "repeated"]
-"""Reasons why a window did not count a payment: each has a table."""
 
 
 class TopicRecord(NamedTuple):
