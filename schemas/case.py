@@ -36,10 +36,10 @@ class Group(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class ListedPayment(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A payment of a case; `topic` is the one that it came in on, `timestamp` ms since the epoch.
+    """A payment of a case; `topic`, `partition` and `offset` say where it came in, `timestamp` is ms since the epoch.
 
-    Of a window that only the second engine has found nothing but the ids are known, and in records written before cases
-    named both sides of a payment, those are absent.
+    Of a window that only the second engine has found nothing but the ids are known, and records of earlier versions
+    lack what came later: both sides of a payment, its partition and offset.
     """
 
     id: str
@@ -50,6 +50,8 @@ class ListedPayment(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     payor_account_no: AccountNo | None = None
     payee_bank: str | None = None
     payee_account_no: AccountNo | None = None
+    partition: Count | None = None
+    offset: Count | None = None
 
 
 class Case(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

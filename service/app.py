@@ -14,7 +14,7 @@ from service.metrics import METRICS, Metrics
 from service.monitoring import gauges, health, scrape, status
 from service.payments import handlers
 from service.payments.rate_limit import RATE_LIMITER, RateLimiter
-from service.review import cases, chart, comparison, decide, events, exempt, export, report
+from service.review import cases, chart, comparison, decide, events, exempt, export, payment_record, report
 from service.settings import SETTINGS, Settings
 
 
@@ -59,6 +59,7 @@ def routes_by_scope() -> dict[Scope | None, list[web.RouteDef]]:
             web.get("/review-queue/subjects/{subject_id}/report", report.show_report, allow_head=False),
             web.get("/review-queue/exemptions", exempt.list_exemptions),
             web.get("/review-queue/{case_id}", cases.show_case),
+            web.get("/review-queue/{case_id}/payments/{payment_id}", payment_record.show_payment),
             web.get("/review-queue/{case_id}/chart.svg", chart.show_case_chart, allow_head=False),
             web.get("/comparison", comparison.show_comparison),
             web.get("/status", status.show_status),

@@ -41,6 +41,7 @@ from service.queue.engine_progress import ENGINE_PROGRESS, EngineProgress
 from service.queue.shared_ends import SharedEnds
 from service.queue.view import QUEUE_VIEW, QueueView
 from service.review.events import STOPPING
+from service.review.payment_record import PAYMENT_RECORDS, PaymentRecords
 from service.settings import RULES, SETTINGS
 
 log = structlog.get_logger(__name__)
@@ -159,6 +160,9 @@ async def _reading_into(view: QueueView, app: web.Application) -> AsyncIterator[
     shared = SharedEnds(settings.service.decisions_folder) if settings.service.shares_port else None
     app[DECISION_LOG] = DecisionLog(app[CONNECTION], reader, settings.service.deadline, shared)
     app[TRAFFIC] = Traffic(settings.kafka, installation)
+    app[PAYMENT_RECORDS] = PaymentRecords(
+        settings.kafka, PaymentReader(app[CODECS].registry), settings.service.deadline
+    )
     async with AsyncExitStack() as running:
         running.push_async_callback(asyncio.to_thread, view.close)
         if shared:

@@ -142,6 +142,8 @@ def listed(packed: Sequence[bytes]) -> tuple[ListedPayment, ...]:
             payment.payor_account_no,
             payment.payee_bank,
             payment.payee_account_no,
+            payment.partition,
+            payment.offset,
         )
         for payment in unpack(packed)
     )

@@ -105,6 +105,31 @@ async def offset_bounds(kafka: KafkaSettings, topics: Iterable[str]) -> dict[Top
         return {partition: (beginnings[partition], end) for partition, end in ends.items()}
 
 
+async def record_at(kafka: KafkaSettings, topic: str, partition: int, offset: int) -> ConsumerRecord | None:
+    """The record at this place, or None where the topic has none there any more; raises KafkaError.
+
+    It waits for as long as Kafka is silent: the caller sets the time.
+    """
+    place = TopicPartition(topic, partition)
+    async with started(_reader(kafka), kafka) as consumer:
+        bounds = await _bounds(consumer, place)
+        if bounds is None or not bounds[0] <= offset < bounds[1]:
+            return None
+        consumer.assign([place])
+        consumer.seek(place, offset)
+        record = await consumer.getone(place)
+        return record if record.offset == offset else None
+
+
+async def _bounds(consumer: AIOKafkaConsumer, place: TopicPartition) -> tuple[int, int] | None:
+    """The first offset that a partition has, and its end; None where there is no such partition."""
+    # Who asks for a topic by name makes it, on a broker that makes topics by themselves.
+    if place.topic not in await consumer.topics() or place not in (ends := await _ends(consumer, [place.topic])):
+        return None
+    beginnings = await consumer.beginning_offsets([place])
+    return beginnings[place], ends[place]
+
+
 async def refresh_metadata(consumer: AIOKafkaConsumer) -> None:
     """Ask for the topics and their partitions anew: nothing public of aiokafka (0.14) waits for that, or forces it."""
     await consumer._client.force_metadata_update()

@@ -27,7 +27,7 @@ SUBJECT_COLUMNS = (
 )
 PAYMENT_COLUMNS = (
     *("timestamp", "id", "payment_amount", "payment_method", "payor_account_no", "payee_bank", "payee_account_no"),
-    *("rules", "topic"),
+    *("rules", "topic", "partition", "offset"),
 )
 TIMES = frozenset(
     {

@@ -1,6 +1,6 @@
 // One case: why it is here, what both engines say, what was decided, and what belongs to it.
 
-import { banner, drawChart, drawFacts, drawHistory, growthText } from "./parts.js";
+import { banner, drawChart, drawFacts, drawHistory, growthText, place } from "./parts.js";
 import { $, element, fill, heads, row } from "./dom.js";
 import { engineName } from "./engine.js";
 import {
@@ -69,7 +69,7 @@ function drawPayments(table, item) {
       parties({ ...group, ...payment }),
       payment.payment_amount === undefined ? "" : dollars(payment.payment_amount),
       visible(payment.payment_method ?? ""),
-      (payment.topic ?? "").replace("payment_", ""),
+      place(payment, item.case_id),
       element("code", payment.id),
       ...engines.map((ids) => (ids.has(payment.id) ? "counted" : "not counted")),
     ]);
@@ -78,7 +78,7 @@ function drawPayments(table, item) {
   }));
   const names = engines.length ? ["Python", engineName()] : [];
   const time = `Time, ${zone(payments[0]?.timestamp)}`;
-  table.replaceChildren(heads([time, "Payor → payee", "Amount", "Method", "Came as", "Id", ...names]), body);
+  table.replaceChildren(heads([time, "Payor → payee", "Amount", "Method", "On Kafka", "Id", ...names]), body);
 }
 
 function relatedLine(other) {

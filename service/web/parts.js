@@ -43,6 +43,16 @@ export function drawFacts(list, facts) {
   }));
 }
 
+/** Where a payment stands on Kafka: its topic, partition and offset, and a link to the record, if the case says them. */
+export function place({ id, topic, partition, offset }, caseId) {
+  const format = (topic ?? "").replace("payment_", "");
+  if (offset === undefined || partition === undefined) return format;
+  const address = `review-queue/${encodeURIComponent(caseId)}/payments/${encodeURIComponent(id)}`;
+  const link = element("a", `${format} ${partition}:${offset}`, { href: address, target: "_blank", rel: "noopener" });
+  link.title = `${topic}, partition ${partition}, offset ${offset}: the record as it stands`;
+  return link;
+}
+
 export function banner(part, text) {
   const found = fill(panel, part, text ?? "");
   found.hidden = !text;

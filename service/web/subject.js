@@ -1,6 +1,6 @@
 // One subject: its payments once, who paid whom, its cases, what was decided, and who is related.
 
-import { banner, drawChart, drawFacts, drawHistory, growthText } from "./parts.js";
+import { banner, drawChart, drawFacts, drawHistory, growthText, place } from "./parts.js";
 import { $, element, fill, heads, row } from "./dom.js";
 import {
   account, agreementName, ago, count, dollars, due, local, parties, payee, payor, ruleName, several, statusName, utc,
@@ -23,7 +23,7 @@ function paymentRow(payment, subject) {
     payment.payment_amount === undefined ? "" : dollars(payment.payment_amount),
     visible(payment.payment_method ?? ""),
     payment.rules.map(ruleName).join(", "),
-    (payment.topic ?? "").replace("payment_", ""),
+    place(payment, payment.cases[0]),
     element("code", payment.id),
   ]);
 }
@@ -34,7 +34,7 @@ function drawPayments(within, { payments, subject }) {
   const shown = payments.slice(0, MAX_PAYMENTS);
   body.append(...shown.map((payment) => paymentRow(payment, subject)));
   const side = "payor_account_no" in subject ? "Payee" : "Payor";
-  table.replaceChildren(heads([`Time, ${zone(payments[0]?.timestamp)}`, side, "Amount", "Method", "Counted by", "Came as", "Id"]), body);
+  table.replaceChildren(heads([`Time, ${zone(payments[0]?.timestamp)}`, side, "Amount", "Method", "Counted by", "On Kafka", "Id"]), body);
   const all = $('[data-of="all-payments"]', within);
   all.hidden = payments.length <= MAX_PAYMENTS;
   all.textContent = `Show all ${count(payments.length)}`;

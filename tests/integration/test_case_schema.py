@@ -7,7 +7,7 @@ from uuid import uuid4
 from schemas.codecs import CASE, schema_text
 from schemas.registry import READERS_GO_ON, Registry, RegistrySettings, WriterSchema
 
-LATER_MEMBERS = {"payor_account_no", "payee_bank", "payee_account_no"}
+LATER_MEMBERS = {"payor_account_no", "payee_bank", "payee_account_no", "partition", "offset"}
 """Members of a case's payments that the first version's schema did not have."""
 
 

@@ -29,7 +29,8 @@ OLD: dict[str, Any] = {
 }
 """A case as it was written before payments named their sides."""
 SIDES = {"payor_account_no": 100, "payee_bank": "First National", "payee_account_no": 200}
-NEW = OLD | {"payments": [OLD["payments"][0] | SIDES], "fired_at": MIDNIGHT + 2000}
+PLACE = {"partition": 3, "offset": 12}
+NEW = OLD | {"payments": [OLD["payments"][0] | SIDES | PLACE], "fired_at": MIDNIGHT + 2000}
 
 
 @pytest.mark.parametrize("fields", [OLD, NEW])

@@ -21,6 +21,7 @@ RULES: dict[str, Rule] = {rule.name: rule for rule in load()}
 
 
 SIDES = {"payor_account_no": 100, "payee_bank": "First National", "payee_account_no": 200}
+PLACE = {"partition": ORIGIN.partition, "offset": ORIGIN.offset}
 
 
 def structuring(payments: list[Payment]) -> Case:
@@ -58,6 +59,7 @@ def test_a_case_as_it_stands_on_the_topic() -> None:
                 "timestamp": MIDNIGHT + 2000,
                 "topic": "payment_json",
                 **SIDES,
+                **PLACE,
             },
             {
                 "id": "00000000-0000-0000-0000-000000000002",
@@ -66,6 +68,7 @@ def test_a_case_as_it_stands_on_the_topic() -> None:
                 "timestamp": MIDNIGHT + 1000,
                 "topic": "payment_json",
                 **SIDES,
+                **PLACE,
             },
         ],
     }

@@ -39,7 +39,7 @@ def test_what_only_looks_like_a_uuid_comes_back_the_same(payment_id: str) -> Non
 )
 def test_a_packed_payment_comes_back_the_same(payment_id: str, amount: float, topic: str, at_ms: int) -> None:
     packed = pack(Payment(payment_id, "Bank", 1, amount, "Überweisung", 2), at_ms, 0, Origin(topic, 3, 4))
-    back = ListedPayment(payment_id, amount, "Überweisung", at_ms, topic, 2, "Bank", 1)
+    back = ListedPayment(payment_id, amount, "Überweisung", at_ms, topic, 2, "Bank", 1, 3, 4)
     assert listed([packed, packed]) == (back, back)
     assert [payment.origin for payment in unpack([packed])] == [Origin(topic, 3, 4)]
     assert packed.endswith(payee_bytes("Bank", 1))
