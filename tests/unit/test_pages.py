@@ -141,8 +141,10 @@ KEPT = {"compact": "compacted", "-1": "for ever"}
 def test_each_topic_is_in_the_table_with_how_long_it_is_kept(topic: str) -> None:
     [row] = [row for row in table_rows(PAGES["topics"]) if f"`{topic}`" in row.split("|")[1]]
     config = CONFIGS[topic]
-    kept = config.get("retention.ms", config["cleanup.policy"])
-    assert row.split("|")[4].strip() == KEPT.get(kept, f"{int(kept) // 86_400_000} days" if kept.isdigit() else "")
+    retention = config.get("retention.ms", config["cleanup.policy"])
+    assert row.split("|")[4].strip() == KEPT.get(
+        retention, f"{int(retention) // 86_400_000} days" if retention.isdigit() else ""
+    )
 
 
 def test_each_address_is_in_the_table() -> None:

@@ -37,10 +37,10 @@ def on_rejected(record: Consumed, reason: str = "no payment") -> Any:
     )
 
 
-def known(record: Consumed, reason: str = "no payment") -> RejectedRecord:
-    found = rejected_record(on_rejected(record, reason))
-    assert found is not None
-    return found
+def rejection(record: Consumed, reason: str = "no payment") -> RejectedRecord:
+    parsed = rejected_record(on_rejected(record, reason))
+    assert parsed is not None
+    return parsed
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def known(record: Consumed, reason: str = "no payment") -> RejectedRecord:
 )
 def test_a_rejected_record_is_known_again_as_it_came(headers: list[tuple[str, bytes]]) -> None:
     record = Consumed(headers=headers)
-    again = known(record, "schema id 7 is unknown")
+    again = rejection(record, "schema id 7 is unknown")
     assert again.place == (4, 9)
     assert again.reason == "schema id 7 is unknown"
     assert (again.topic, again.partition, again.offset, again.timestamp) == ("payment_avro", 4, 77, 1_000)
@@ -57,17 +57,17 @@ def test_a_rejected_record_is_known_again_as_it_came(headers: list[tuple[str, by
 
 
 def test_a_record_of_which_only_the_beginning_was_kept_says_so() -> None:
-    assert not known(Consumed(value=bytes(LARGEST_BYTES + 1))).is_whole
+    assert not rejection(Consumed(value=bytes(LARGEST_BYTES + 1))).is_whole
 
 
 def test_a_record_without_a_value_was_one() -> None:
-    assert known(Consumed(value=None)).value is None
+    assert rejection(Consumed(value=None)).value is None
 
 
 def test_a_mark_is_that_of_its_record_and_no_rejected_record() -> None:
-    partition, offset = known(Consumed()).place
+    partition, offset = rejection(Consumed()).place
     mark: Any = SimpleNamespace(
-        partition=4, offset=10, timestamp=0, key=b"", value=None, headers=(known(Consumed()).mark,)
+        partition=4, offset=10, timestamp=0, key=b"", value=None, headers=(rejection(Consumed()).mark,)
     )
     assert place_of_mark(mark) == (partition, offset)
     assert rejected_record(mark) is None
@@ -92,4 +92,4 @@ def test_what_was_rejected_of_another_topic_is_left_alone(topic: str) -> None:
     ],
 )
 def test_records_are_selected_by_reason_topic_and_time(selection: Selection, *, is_taken: bool) -> None:
-    assert selection.takes(known(Consumed(), "schema id 7 is unknown to the registry")) is is_taken
+    assert selection.takes(rejection(Consumed(), "schema id 7 is unknown to the registry")) is is_taken

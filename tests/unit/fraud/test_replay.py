@@ -63,7 +63,7 @@ def replayed(
 ) -> tuple[Replay, list[tuple[str, int]]]:
     """What was counted, and per row its rule and count of payments."""
     replaying = Replay(parse(rules, "test.toml"), emit)
-    return replaying, [(row.rule, row.payment_count) for each in lines for row in replaying.add(decode_line(each))]
+    return replaying, [(row.rule, row.payment_count) for line in lines for row in replaying.add(decode_line(line))]
 
 
 # Payments that come again
@@ -140,15 +140,21 @@ def test_the_last_row_of_every_window_is_ksqldbs_when_payments_come_from_three_t
     """
     rules = parse((golden.HERE / "three-formats.rules.toml").read_text(encoding="utf-8"), "three-formats")
     replaying = Replay(rules, "changes")
-    ours = {}
-    for each in golden.lines("three-formats.payments"):
-        for row in replaying.add(decode_line(each)):
+    python_rows = {}
+    for line in golden.lines("three-formats.payments"):
+        for row in replaying.add(decode_line(line)):
             key = row.rule, tuple(row.group.values()), row.window_start
-            ours[key] = row.payment_count, row.total_amount, row.max_amount, sorted(row.payment_ids), row.window_end
-    theirs = golden.last_rows_of_three_formats()
+            python_rows[key] = (
+                row.payment_count,
+                row.total_amount,
+                row.max_amount,
+                sorted(row.payment_ids),
+                row.window_end,
+            )
+    ksqldb_rows = golden.last_rows_of_three_formats()
     assert replaying.late_payments == 0
-    assert {key: ours.get(key) for key in theirs} == theirs
-    assert {key[0] for key in ours.keys() - theirs.keys()} == {"velocity"}
+    assert {key: python_rows.get(key) for key in ksqldb_rows} == ksqldb_rows
+    assert {key[0] for key in python_rows.keys() - ksqldb_rows.keys()} == {"velocity"}
 
 
 def test_final_emits_a_window_once_it_has_closed_and_not_before() -> None:

@@ -33,7 +33,7 @@ def error(file_text: str) -> str:
 
 
 def test_the_eight_shipped_rules() -> None:
-    assert [each.name for each in load()] == [
+    assert [rule.name for rule in load()] == [
         "structuring",
         "structuring_rolling",
         "structuring_weeks",
@@ -63,7 +63,7 @@ def test_structuring_rolling_takes_exactly_ten_thousand() -> None:
 def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(text(), encoding="utf-8")
-    assert [each.name for each in load(file)] == ["near"]
+    assert [rule.name for rule in load(file)] == ["near"]
 
 
 def test_durations_stay_as_they_were_written() -> None:

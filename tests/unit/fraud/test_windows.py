@@ -34,12 +34,12 @@ def payment(amount: float = 5000.0, payor: int = 1, bank: str = "First", payee: 
     return Payment(str(UUID(int=next(_ids))), bank, payee, amount, "ACH", payor)
 
 
-def add(windows: RuleWindows, at: int, made: Payment | None = None) -> Sequence[Outcome]:
-    made = made or payment()
-    return windows.add(made, at, pack(made, at, 0, ORIGIN))
+def add(windows: RuleWindows, at: int, arrival: Payment | None = None) -> Sequence[Outcome]:
+    arrival = arrival or payment()
+    return windows.add(arrival, at, pack(arrival, at, 0, ORIGIN))
 
 
-def taken(outcomes: Sequence[Outcome]) -> list[int]:
+def counted_in(outcomes: Sequence[Outcome]) -> list[int]:
     return [start for start, _, window in outcomes if window is not None]
 
 
@@ -66,7 +66,7 @@ def test_a_payment_that_is_filtered_out_does_not_move_stream_time() -> None:
     add(windows, NOON)
     add(windows, NOON + 5 * HOUR, payment(10000.0))
     assert windows.stream_time == NOON
-    assert taken(add(windows, NOON + 1)) == [NOON]
+    assert counted_in(add(windows, NOON + 1)) == [NOON]
 
 
 # 2. Stream time
@@ -89,7 +89,7 @@ def test_a_late_payment_of_one_group_is_late_because_of_another_group() -> None:
 def test_tasks_and_rules_have_a_stream_time_each() -> None:
     one, other = RuleWindows(rule()), RuleWindows(rule())
     add(one, NOON + 9 * HOUR)
-    assert taken(add(other, NOON)) == [NOON]
+    assert counted_in(add(other, NOON)) == [NOON]
 
 
 # 3. Windows
@@ -99,7 +99,7 @@ def test_tasks_and_rules_have_a_stream_time_each() -> None:
     ("at", "start"), [(NOON, NOON), (NOON + HOUR - 1, NOON), (NOON + HOUR, NOON + HOUR), (0, 0), (HOUR - 1, 0)]
 )
 def test_a_tumbling_window_begins_with_its_start_and_ends_before_its_end(at: int, start: int) -> None:
-    assert taken(add(RuleWindows(rule()), at)) == [start]
+    assert counted_in(add(RuleWindows(rule()), at)) == [start]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_tumbling_window_begins_with_its_start_and_ends_before_its_end(at: int
 def test_hopping_windows_are_all_that_hold_the_time_from_zero_on_earliest_first(
     advance: str, at: int, starts: list[int]
 ) -> None:
-    assert taken(add(RuleWindows(rule(advance=f'"{advance}"')), at)) == starts
+    assert counted_in(add(RuleWindows(rule(advance=f'"{advance}"')), at)) == starts
 
 
 def test_the_end_of_a_window() -> None:
@@ -132,7 +132,7 @@ def test_a_window_closes_when_stream_time_reaches_its_end_and_grace(grace_ms: in
     windows = RuleWindows(rule(grace=f'"{grace_ms}ms"'))
     add(windows, NOON)
     add(windows, NOON + HOUR + grace_ms - 1)
-    assert taken(add(windows, NOON)) == [NOON]
+    assert counted_in(add(windows, NOON)) == [NOON]
     assert not list(windows.close())
     add(windows, NOON + HOUR + grace_ms)
     assert late(add(windows, NOON)) == [NOON]
@@ -143,7 +143,7 @@ def test_a_payment_too_late_for_one_window_may_still_enter_a_later_one() -> None
     windows = RuleWindows(rule(advance='"30m"'))
     add(windows, NOON + HOUR)
     outcomes = add(windows, NOON + HOUR // 2)
-    assert (late(outcomes), taken(outcomes)) == ([NOON], [NOON + HOUR // 2])
+    assert (late(outcomes), counted_in(outcomes)) == ([NOON], [NOON + HOUR // 2])
 
 
 PAYEE = '["payee_bank", "payee_account_no"]'
@@ -185,7 +185,7 @@ def test_without_grace_changes_wait_a_day_less_the_window_and_final_does_not() -
     changes, final = RuleWindows(hourly), RuleWindows(hourly, "final")
     for windows in (changes, final):
         add(windows, NOON + 24 * HOUR - 1)
-    assert taken(add(changes, NOON)) == [NOON]
+    assert counted_in(add(changes, NOON)) == [NOON]
     assert late(add(final, NOON)) == [NOON]
 
 
@@ -276,18 +276,18 @@ def test_a_payee_is_bank_and_account_together() -> None:
 
 def test_distinct_values_are_kept_only_until_there_are_enough() -> None:
     windows = RuleWindows(rule(min_distinct='{ of = ["payee_account_no"], count = 3 }'))
-    kept = []
+    sizes = []
     for payee in (1, 1, 2, 3, 4):
         add(windows, NOON, payment(payee=payee))
-        kept.append(len(only(windows).distinct or ()))
-    assert kept == [1, 1, 2, 0, 0]
+        sizes.append(len(only(windows).distinct or ()))
+    assert sizes == [1, 1, 2, 0, 0]
     assert windows.fires(only(windows))
 
 
 def test_groups_are_told_apart_by_every_column() -> None:
     windows = RuleWindows(rule(group_by='["payor_account_no", "payee_bank", "payee_account_no"]'))
-    for made in (payment(), payment(payor=9), payment(bank="Other"), payment(payee=9), payment()):
-        add(windows, NOON, made)
+    for arrival in (payment(), payment(payor=9), payment(bank="Other"), payment(payee=9), payment()):
+        add(windows, NOON, arrival)
     assert sorted((group, window.payment_count) for _, group, window in windows) == [
         ((1, "First", 2), 2),
         ((1, "First", 9), 1),
@@ -305,7 +305,7 @@ def test_first_and_last_are_by_event_time_and_the_list_is_by_arrival() -> None:
         add(windows, at, payment(at - NOON))
     window = only(windows)
     assert (window.first_at, window.last_at) == (NOON + 2, NOON + 9)
-    assert [each.at_ms - NOON for each in unpack(window.payments)] == [5, 9, 2, 7]
+    assert [listed_payment.at_ms - NOON for listed_payment in unpack(window.payments)] == [5, 9, 2, 7]
     assert window.max_amount == 9.0
 
 
@@ -318,7 +318,7 @@ def test_a_thousand_payments_are_listed_and_all_are_counted() -> None:
     assert window.total_cents == 100 * sum(range(1, 1051))
     assert window.max_amount == 1050.0
     listed = unpack(window.payments)
-    assert [each.payment_amount for each in listed] == [float(number) for number in range(1, 1001)]
+    assert [listed_payment.payment_amount for listed_payment in listed] == [float(number) for number in range(1, 1001)]
 
 
 def test_a_window_says_with_which_payment_it_first_fired_in_order_of_arrival() -> None:
@@ -390,7 +390,7 @@ def test_a_groups_windows_are_there_until_they_are_taken_as_closed() -> None:
 def test_windows_that_begin_before_their_payments_are_all_there_are_left_alone() -> None:
     windows = RuleWindows(rule(advance='"30m"'))
     windows.since = NOON
-    assert taken(add(windows, NOON + 1)) == [NOON]
+    assert counted_in(add(windows, NOON + 1)) == [NOON]
     add(windows, NOON + 5 * HOUR)
     assert late(add(windows, NOON + 1)) == [NOON]
 
@@ -409,7 +409,7 @@ def test_the_first_open_window_is_the_first_that_takes_a_payment(at: int, grace:
 def test_a_time_is_held_while_a_window_takes_it(back: int) -> None:
     windows = RuleWindows(rule(grace='"1h"', advance='"20m"'))
     add(windows, NOON)
-    assert windows.holds(NOON - back) == bool(taken(add(windows, NOON - back)))
+    assert windows.holds(NOON - back) == bool(counted_in(add(windows, NOON - back)))
 
 
 # Cost
@@ -422,11 +422,11 @@ def structuring() -> Rule:
 def test_a_payment_into_a_window_of_100000_costs_at_most_twice_that_into_a_new_one() -> None:
     def seconds(payors: int) -> float:
         windows = RuleWindows(structuring())
-        made = [payment(payor=place % payors) for place in range(100_000)]
-        packed = [pack(each, NOON, 0, ORIGIN) for each in made]
+        arrivals = [payment(payor=place % payors) for place in range(100_000)]
+        packed = [pack(arrival, NOON, 0, ORIGIN) for arrival in arrivals]
         began = time.process_time()
-        for each, as_packed in zip(made, packed, strict=True):
-            windows.add(each, NOON, as_packed)
+        for arrival, as_packed in zip(arrivals, packed, strict=True):
+            windows.add(arrival, NOON, as_packed)
         return time.process_time() - began
 
     hot = min(seconds(payors=1) for _ in range(3))
@@ -439,9 +439,9 @@ def test_a_payment_into_a_window_of_100000_costs_at_most_twice_that_into_a_new_o
 RECORDED = [(name, *key) for name in ("a", "b") for key in golden.recorded(name)]
 
 
-def emitted(windows: RuleWindows, made: golden.GoldenPayment) -> list[tuple[int, Group, Window]]:
+def emitted(windows: RuleWindows, arrival: golden.GoldenPayment) -> list[tuple[int, Group, Window]]:
     """The rows that a payment brings about."""
-    outcomes = add(windows, made.timestamp, made)
+    outcomes = add(windows, arrival.timestamp, arrival)
     closed = list(windows.close())
     candidates = outcomes if windows.emit == "changes" else closed
     return [(start, group, window) for start, group, window in candidates if window and windows.fires(window)]
@@ -456,7 +456,7 @@ def row(windows: RuleWindows, start: int, group: Group, window: Window) -> dict[
         "payment_count": window.payment_count,
         "total_amount": dollars(window.total_cents),
         "max_amount": window.max_amount,
-        "payment_ids": [each.id for each in unpack(window.payments)],
+        "payment_ids": [listed_payment.id for listed_payment in unpack(window.payments)],
         "row_timestamp": window.last_at,
     }
 
@@ -467,7 +467,9 @@ def test_the_recording_covers_38_combinations() -> None:
 
 @pytest.mark.parametrize(("name", "window", "emit", "rule_name"), RECORDED)
 def test_every_row_is_that_of_ksqldb_in_the_same_order(name: str, window: str, emit: Emit, rule_name: str) -> None:
-    (the_rule,) = (each for each in parse(golden.rules_toml(window), "golden") if each.name == rule_name)
+    (the_rule,) = (
+        golden_rule for golden_rule in parse(golden.rules_toml(window), "golden") if golden_rule.name == rule_name
+    )
     windows = RuleWindows(the_rule, emit)
-    rows = [row(windows, *place) for made in golden.payments(name) for place in emitted(windows, made)]
+    rows = [row(windows, *place) for arrival in golden.payments(name) for place in emitted(windows, arrival)]
     assert rows == golden.recorded(name)[window, emit, rule_name]

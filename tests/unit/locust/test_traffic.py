@@ -49,10 +49,10 @@ def test_a_payroll_goes_to_many_and_a_restaurant_deposits_day_after_day() -> Non
 
 def test_the_same_seed_makes_the_same_traffic_however_it_is_taken() -> None:
     one, other, third = LoadTraffic(7), LoadTraffic(7), LoadTraffic(8)
-    taken = one.take(3000)
+    first = one.take(3000)
     again = [sent for _ in range(30) for sent in other.take(100)]
-    assert [(sent.payment, sent.place) for sent in taken] == [(sent.payment, sent.place) for sent in again]
-    assert {sent.payment.id for sent in taken}.isdisjoint({sent.payment.id for sent in third.take(3000)})
+    assert [(sent.payment, sent.place) for sent in first] == [(sent.payment, sent.place) for sent in again]
+    assert {sent.payment.id for sent in first}.isdisjoint({sent.payment.id for sent in third.take(3000)})
 
 
 def test_processes_of_one_load_have_streams_of_their_own() -> None:
@@ -62,15 +62,15 @@ def test_processes_of_one_load_have_streams_of_their_own() -> None:
 
 def test_ids_begin_alike_within_a_run_and_few_come_twice() -> None:
     ids = [sent.payment.id for sent in LoadTraffic(7).take(20_000)]
-    assert {each[:8] for each in ids} == {Ids(7).run}
+    assert {payment_id[:8] for payment_id in ids} == {Ids(7).run}
     assert Ids(7).run != Ids(8).run
     assert 20 < len(ids) - len(set(ids)) < 120
 
 
 def test_as_much_of_the_traffic_belongs_to_crimes_as_was_asked_for() -> None:
     for share in (0.0, 0.03, 0.5):
-        taken = LoadTraffic(3, share, pause=20).take(5000)
-        assert sum(sent.pattern is not None and sent.pattern.crime for sent in taken) / 5000 == pytest.approx(
+        traffic = LoadTraffic(3, share, pause=20).take(5000)
+        assert sum(sent.pattern is not None and sent.pattern.crime for sent in traffic) / 5000 == pytest.approx(
             share, abs=0.02
         )
 
@@ -81,7 +81,7 @@ def test_payments_of_a_pattern_come_in_order_each_once() -> None:
         if sent.pattern is not None:
             assert not sent.again
             places[sent.pattern].append(sent.place)
-    assert all(found == list(range(len(found))) for found in places.values())
+    assert all(numbers == list(range(len(numbers))) for numbers in places.values())
 
 
 # History

@@ -79,20 +79,20 @@ DEEP = [opening * 100_000 for opening in (b"[", b'{"a":', b'{"id":[', b"\x91", b
 def like(content: dict[str, Any]) -> st.SearchStrategy[bytes]:
     """JSON of this content with some members changed, or gone; lone surrogates, NaN and huge numbers among them."""
     changes = st.dictionaries(st.sampled_from([*content, "more"]), values, max_size=3)
-    gone = st.sets(st.sampled_from([*content]), max_size=1)
+    missing = st.sets(st.sampled_from([*content]), max_size=1)
     return st.builds(
         lambda changed, left_out: json.dumps(
             {name: value for name, value in {**content, **changed}.items() if name not in left_out}
         ).encode(),
         changes,
-        gone,
+        missing,
     )
 
 
 def broken(whole: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
     """The bytes cut short, or with others among them."""
     return st.builds(
-        lambda text, at, more, left: text[: at % (len(text) + 1)] + more + text[at % (len(text) + 1) + left :],
+        lambda text, at, more, rest: text[: at % (len(text) + 1)] + more + text[at % (len(text) + 1) + rest :],
         whole,
         st.integers(0, 10_000),
         st.binary(max_size=12)
@@ -135,9 +135,9 @@ def test_what_one_format_takes_as_a_payment_the_others_take(changed: dict[str, A
         # Where the binary formats can say it at all, they are refused for it, too.
         with suppress(TypeError, ValueError, AttributeError, OverflowError):
             message = payment_pb2.Payment(**fields)
-            said = {name: getattr(message, name) for name in FIELDS}
-            as_it_is = said == fields and not any(isinstance(value, bool) for value in fields.values())  # True is 1.0
-            assert not as_it_is or refused(message.SerializeToString())
+            decoded = {name: getattr(message, name) for name in FIELDS}
+            is_same = decoded == fields and not any(isinstance(value, bool) for value in fields.values())  # True is 1.0
+            assert not is_same or refused(message.SerializeToString())
     else:
         for codec in CODECS.values():
             again = codec.decode_body(codec.encode(posted))
@@ -197,7 +197,7 @@ def read(writers: Writers, topic: str, value: bytes | None) -> None:
 def test_any_record_of_any_schema_is_a_payment_or_a_payment_error(
     topic: str, schema_id: int, value: bytes, *, framed: bool
 ) -> None:
-    writers = Writers(*(SCHEMAS[each] for each in (PAYMENT_JSON, PAYMENT_AVRO, PAYMENT_PROTOBUF)))
+    writers = Writers(*(SCHEMAS[raw_topic] for raw_topic in (PAYMENT_JSON, PAYMENT_AVRO, PAYMENT_PROTOBUF)))
     read(writers, topic, wire_format.header(schema_id) + value if framed else value)
 
 
@@ -205,7 +205,7 @@ def record(*fields: Any, name: str = "Payment") -> dict[str, Any]:
     return {
         "type": "record",
         "name": name,
-        "fields": [{"name": f"f{n}", "type": each} for n, each in enumerate(fields)],
+        "fields": [{"name": f"f{n}", "type": field_type} for n, field_type in enumerate(fields)],
     }
 
 
@@ -408,10 +408,10 @@ def test_any_record_is_taken_into_the_view_or_counted_as_bad(topic: str, tmp_pat
     @fuzzed
     @given(st.lists(st.tuples(st.none() | any_bytes, st.none() | any_bytes | like(case()) | like(DECISION))))
     def take(records: list[tuple[bytes | None, bytes | None]]) -> None:
-        taken = [TopicRecord(0, offset, *each) for offset, each in enumerate(records)]
+        batch = [TopicRecord(0, offset, *content) for offset, content in enumerate(records)]
         with soon():
             view.compared_until = 0
-            assert view.apply(taken, {TopicPartition(topic, 0): 1}, decisions=taken) <= 2 * len(taken)
+            assert view.apply(batch, {TopicPartition(topic, 0): 1}, decisions=batch) <= 2 * len(batch)
 
     try:
         take()

@@ -83,7 +83,7 @@ def commands(app: cyclopts.App, *names: str) -> list[tuple[str, ...]]:
     """Every command of a program, with the words that lead to it."""
     below = [name for name in app if not name.startswith("-")]
     own = [names] if app.default_command else []
-    return own + [each for name in below for each in commands(app[name], *names, name)]
+    return own + [command for name in below for command in commands(app[name], *names, name)]
 
 
 @pytest.mark.parametrize("app", [service, fraud, compose], ids=["service", "fraud", "compose"])

@@ -35,9 +35,9 @@ def test_an_error_is_logged_without_what_its_variables_held(
         fail("ydobon-dlot"[::-1])  # the line itself may be shown
     except ValueError:
         structlog.get_logger("test").exception("unexpected")
-    said = capsys.readouterr().err
-    assert "ValueError" in said
-    assert "told-nobody" not in said
+    output = capsys.readouterr().err
+    assert "ValueError" in output
+    assert "told-nobody" not in output
 
 
 @pytest.mark.usefixtures("restored")
@@ -51,12 +51,12 @@ def test_a_message_of_aiokafka_is_told_once_in_a_while_and_ours_each_time(monkey
     monkeypatch.setattr("schemas.logs.time", SimpleNamespace(monotonic=lambda: now))
     seldom = SeldomRepeated()
 
-    def told(name: str, *values: object) -> bool:
+    def passes(name: str, *values: object) -> bool:
         return seldom.filter(logging.LogRecord(name, logging.ERROR, "", 0, "node %s: %s", values, None))
 
-    assert told("aiokafka", 1, "refused")
-    assert not told("aiokafka", 2, "refused")
-    assert told("service.producer.partition_queue", 1, "refused")
-    assert told("service.producer.partition_queue", 1, "refused")
+    assert passes("aiokafka", 1, "refused")
+    assert not passes("aiokafka", 2, "refused")
+    assert passes("service.producer.partition_queue", 1, "refused")
+    assert passes("service.producer.partition_queue", 1, "refused")
     now = 11.0
-    assert told("aiokafka", 2, "refused")
+    assert passes("aiokafka", 2, "refused")

@@ -136,10 +136,10 @@ def test_dollars_and_cents_are_the_same_sum(amount_in_cents: int) -> None:
 
 def test_the_json_schema_names_the_same_fields_and_limits_as_the_type() -> None:
     file = json.loads(schema_text("payment.schema.json"))
-    ours = msgspec.json.schema(Payment)["$defs"]["Payment"]
-    assert file["required"] == ours["required"] == list(FIELDS)
+    derived = msgspec.json.schema(Payment)["$defs"]["Payment"]
+    assert file["required"] == derived["required"] == list(FIELDS)
     limits = ("minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength")
     for field in FIELDS:
         assert {name: file["properties"][field].get(name) for name in limits} == {
-            name: ours["properties"][field].get(name) for name in limits
+            name: derived["properties"][field].get(name) for name in limits
         }

@@ -167,7 +167,7 @@ def test_an_avro_decimal_is_read_exactly(kind: str, amount: str, *, nullable: bo
 
 def test_a_decimal_that_is_named_elsewhere_is_one() -> None:
     schema = avro_schema(spare=DECIMALS["fixed"])
-    fields = {each["name"]: each for each in schema["fields"]}
+    fields = {field["name"]: field for field in schema["fields"]}
     schema["fields"] = [fields.pop("spare"), *fields.values()]
     fields["payment_amount"]["type"] = "Amount"
     assert read_avro(schema, spare=Decimal("1.00"), payment_amount=Decimal("9999.99")) == PAYMENT
@@ -236,11 +236,11 @@ def test_a_schema_that_a_header_names_is_read(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "known",
+    "import_path",
     ["confluent/meta.proto", "confluent/type/decimal.proto", "google/type/money.proto", "google/protobuf/any.proto"],
 )
-def test_imports_that_registries_have_built_in_are_known(known: str) -> None:
-    schema = PROTO.replace("message", f'import "{known}";\nmessage')
+def test_imports_that_registries_have_built_in_are_known(import_path: str) -> None:
+    schema = PROTO.replace("message", f'import "{import_path}";\nmessage')
     assert read_proto(schema, TEXTS + ACCOUNTS + AMOUNT) == PAYMENT
 
 

@@ -19,7 +19,7 @@ async def answering() -> AsyncIterator[Callable[[int, bytes], Registry]]:
 
     async def say(request: web.Request) -> web.Response:
         status, body = answer[-1]
-        asked.append(request.path)
+        requests.append(request.path)
         return web.Response(status=status, body=body)
 
     app = web.Application()
@@ -28,13 +28,13 @@ async def answering() -> AsyncIterator[Callable[[int, bytes], Registry]]:
 
         def make(status: int, body: bytes) -> Registry:
             answer.append((status, body))
-            asked.clear()
+            requests.clear()
             return Registry(RegistrySettings(schema_registry_url=f"http://127.0.0.1:{server.port}"))
 
         yield make
 
 
-asked: list[str] = []
+requests: list[str] = []
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ async def test_a_schema_of_no_use_is_an_error_of_the_record_and_asked_for_once(
     for _ in range(3):
         with pytest.raises(SchemaError, match=reason):
             await registry.writer(7)
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ async def subjects(request: web.Request) -> web.Response:
 
 
 @pytest.fixture
-async def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any]]:
+async def registry_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any]]:
     """Settings that lead there."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -43,28 +43,30 @@ async def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await server.close()
 
 
-async def test_a_registry_of_an_own_authority_is_reached_with_a_password(known: dict[str, Any]) -> None:
-    await Registry(RegistrySettings(**known)).ping()
+async def test_a_registry_of_an_own_authority_is_reached_with_a_password(registry_options: dict[str, Any]) -> None:
+    await Registry(RegistrySettings(**registry_options)).ping()
 
 
-async def test_a_wrong_password_is_said_and_not_shown(known: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wrong_password_is_said_and_not_shown(
+    registry_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SCHEMA_REGISTRY_PASSWORD", "wrong 9d81")
     with pytest.raises(RegistryUnavailable, match=r"401.*SCHEMA_REGISTRY_PASSWORD") as refused:
-        await Registry(RegistrySettings(**known)).ping()
+        await Registry(RegistrySettings(**registry_options)).ping()
     assert "9d81" not in str(refused.value)
 
 
-async def test_another_authority_is_said(known: dict[str, Any], tmp_path: Path) -> None:
+async def test_another_authority_is_said(registry_options: dict[str, Any], tmp_path: Path) -> None:
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(other)
     for file in (other, None):
         with pytest.raises(RegistryUnavailable, match="set SCHEMA_REGISTRY_CA_FILE"):
-            await Registry(RegistrySettings(**{**known, "schema_registry_ca_file": file})).ping()
+            await Registry(RegistrySettings(**{**registry_options, "schema_registry_ca_file": file})).ping()
 
 
-async def test_a_file_that_is_no_authority_is_said(known: dict[str, Any]) -> None:
+async def test_a_file_that_is_no_authority_is_said(registry_options: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=r"SCHEMA_REGISTRY_CA_FILE: README\.md"):
-        Registry(RegistrySettings(**{**known, "schema_registry_ca_file": Path("README.md")}))
+        Registry(RegistrySettings(**{**registry_options, "schema_registry_ca_file": Path("README.md")}))
 
 
 def test_an_address_holds_no_password() -> None:

@@ -75,8 +75,8 @@ def test_every_error_is_a_problem(document: dict[str, Any]) -> None:
 def described_parameters(document: dict[str, Any], path: str) -> dict[str, Any]:
     listed = document["paths"][path]["get"]["parameters"]
     shared = document["components"]["parameters"]
-    parameters = [shared[each["$ref"].rpartition("/")[2]] if "$ref" in each else each for each in listed]
-    return {each["name"]: each["schema"] for each in parameters}
+    parameters = [shared[entry["$ref"].rpartition("/")[2]] if "$ref" in entry else entry for entry in listed]
+    return {entry["name"]: entry["schema"] for entry in parameters}
 
 
 def test_the_query_parameters_are_those_that_are_understood(document: dict[str, Any]) -> None:

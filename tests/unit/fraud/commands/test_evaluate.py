@@ -51,11 +51,11 @@ async def test_the_queue_is_read_with_and_without_its_header_and_what_was_taken_
         yield [record("a", CASE, 5), record("b", CASE, 6, wire_format.header(7))]
         yield [record("b", CASE, 8, wire_format.header(7)), record("a", None, 9)]
 
-    found = dict(await read_queue(batches()))
-    assert {name: (case.rule, case.subject, case.payment_ids) for name, case in found.items()} == {
+    cases_by_id = dict(await read_queue(batches()))
+    assert {name: (case.rule, case.subject, case.payment_ids) for name, case in cases_by_id.items()} == {
         "b": ("big", ("payor", 1), ("1",))
     }
-    assert [version.written_at for version in found["b"].versions] == [6, 8]
+    assert [version.written_at for version in cases_by_id["b"].versions] == [6, 8]
 
 
 async def test_records_of_the_queue_that_are_no_cases_are_left_out_and_counted(
@@ -74,14 +74,14 @@ async def test_records_of_the_queue_that_are_no_cases_are_left_out_and_counted(
 
 def test_rows_of_one_window_are_one_case() -> None:
     lines = [ROW, {**ROW, "row_timestamp": 7, "payment_ids": ["1", "2"]}, {**ROW, "window_start": 10}]
-    found = [case for _, case in read_rows([json.dumps(each).encode() for each in lines], "rows")]
-    assert [(case.payment_ids, len(case.versions)) for case in found] == [(("1", "2"), 2), (("1",), 1)]
+    cases_of_rows = [case for _, case in read_rows([json.dumps(row).encode() for row in lines], "rows")]
+    assert [(case.payment_ids, len(case.versions)) for case in cases_of_rows] == [(("1", "2"), 2), (("1",), 1)]
     with pytest.raises(SettingsError, match="rows: line 1"):
         read_rows([b"{}"], "rows")
 
 
-def run(*arguments: str, given: bytes = b"") -> bytes:
-    return subprocess.run([sys.executable, *arguments], input=given, capture_output=True, check=True).stdout
+def run(*arguments: str, standard_input: bytes = b"") -> bytes:
+    return subprocess.run([sys.executable, *arguments], input=standard_input, capture_output=True, check=True).stdout
 
 
 def test_blunter_rules_beside_the_shipped_ones_show_what_is_lost_and_which_accounts_are_spared(tmp_path: Path) -> None:
@@ -91,14 +91,14 @@ def test_blunter_rules_beside_the_shipped_ones_show_what_is_lost_and_which_accou
     past.write_bytes(run("locust/history.py", "--payments", "6000", "--seed", "4", "--truth", str(truth)))
     rows = run("-m", "fraud", "replay", "--rules", str(rules), str(past))
     evaluate = ["-m", "fraud", "evaluate", "--rows", "-", "--payments", str(past), "--truth", str(truth)]
-    trial = json.loads(run(*evaluate, "--format=json", given=rows))
+    trial = json.loads(run(*evaluate, "--format=json", standard_input=rows))
     assert {one["typology"] for one in trial["lost"]} == {"burst"}
     assert trial["won"] == []
     assert trial["subjects_more"] == []
     assert {rule for one in trial["subjects_fewer"] for rule in one["rules"]} == {"velocity"}
     assert trial["trial"]["total"]["recall"]["value"] < trial["shipped"]["total"]["recall"]["value"]
     assert trial["shipped"]["total"]["payments"] == 6000
-    shown = run(*evaluate, given=rows).decode()
+    shown = run(*evaluate, standard_input=rows).decode()
     assert f"lost: {len(trial['lost'])} crimes\n  burst of " in shown
     assert "the shipped rules alone make cases of" in shown
 
@@ -130,7 +130,7 @@ def test_a_table_has_a_line_for_each_typology_and_rule(tmp_path: Path, capsys: p
 def test_the_truth_may_come_from_another_container_by_standard_input(tmp_path: Path) -> None:
     rows = tmp_path / "rows.ndjson"
     rows.write_bytes(b"")
-    output = run("-m", "fraud", "evaluate", "--rows", str(rows), "--truth=-", "--format=json", given=PATTERN)
+    output = run("-m", "fraud", "evaluate", "--rows", str(rows), "--truth=-", "--format=json", standard_input=PATTERN)
     assert json.loads(output)["total"]["recall"]["value"] == 0.0
 
 

@@ -32,20 +32,20 @@ def test_columns_in_another_order_are_the_same_window() -> None:
     ],
 )
 def test_each_kind_of_difference_has_its_name(ksqldb: Row | None, python: Row | None, late: int, kind: str) -> None:
-    found = difference(HERE, ksqldb, python, late)
-    assert found is not None
-    assert (found.kind, found.late) == (kind, late)
+    divergence = difference(HERE, ksqldb, python, late)
+    assert divergence is not None
+    assert (divergence.kind, divergence.late) == (kind, late)
 
 
 def test_a_difference_names_the_fields_with_both_values() -> None:
     other = msgspec.structs.replace(ROW, total_amount=Decimal("10000.02"), payment_ids=("a", "c"))
-    found = difference(HERE, ROW, other)
-    assert found is not None
-    assert found.fields == {
+    divergence = difference(HERE, ROW, other)
+    assert divergence is not None
+    assert divergence.fields == {
         "total_amount": {"ksqldb": "10000.01", "python": "10000.02"},
         "payment_ids": {"ksqldb": ["b"], "python": ["c"]},
     }
-    assert found.group == {"payor_account_no": 1, "payee_bank": "B", "payee_account_no": 2}
+    assert divergence.group == {"payor_account_no": 1, "payee_bank": "B", "payee_account_no": 2}
 
 
 def long_row(ids: range, *, count: int = 1500) -> Row:
@@ -58,27 +58,27 @@ def test_of_a_window_with_more_payments_than_are_listed_the_ids_are_not_compared
 
 
 def test_a_list_that_is_too_short_is_a_difference() -> None:
-    found = difference(HERE, msgspec.structs.replace(ROW, payment_ids=("a",)), ROW)
-    assert found is not None
-    assert found.fields == {"payment_ids": {"ksqldb": [], "python": ["b"]}}
+    divergence = difference(HERE, msgspec.structs.replace(ROW, payment_ids=("a",)), ROW)
+    assert divergence is not None
+    assert divergence.fields == {"payment_ids": {"ksqldb": [], "python": ["b"]}}
 
 
 def test_of_such_a_window_everything_else_is() -> None:
-    found = difference(HERE, long_row(range(1000)), long_row(range(500, 1500), count=1501))
-    assert found is not None
-    assert found.fields == {"payment_count": {"ksqldb": 1500, "python": 1501}}
+    divergence = difference(HERE, long_row(range(1000)), long_row(range(500, 1500), count=1501))
+    assert divergence is not None
+    assert divergence.fields == {"payment_count": {"ksqldb": 1500, "python": 1501}}
 
 
 @given(st.sets(st.integers(0, 50)), st.sets(st.integers(0, 50)))
-def test_every_window_of_either_engine_is_there_once(theirs: set[int], ours: set[int]) -> None:
+def test_every_window_of_either_engine_is_there_once(ksqldb: set[int], python: set[int]) -> None:
     def rows(starts: set[int]) -> list[tuple[Place, Row]]:
         return [(Place("r", start, "{}"), ROW) for start in sorted(starts)]
 
-    found = [
-        (where.window_start, left is not None, right is not None)
-        for where, left, right in aligned(rows(theirs), rows(ours))
+    pairs = [
+        (where.window_start, ksqldb_row is not None, python_row is not None)
+        for where, ksqldb_row, python_row in aligned(rows(ksqldb), rows(python))
     ]
-    assert found == [(start, start in theirs, start in ours) for start in sorted(theirs | ours)]
+    assert pairs == [(start, start in ksqldb, start in python) for start in sorted(ksqldb | python)]
 
 
 def test_the_counts_of_a_comparison_add_up() -> None:
@@ -87,8 +87,8 @@ def test_the_counts_of_a_comparison_add_up() -> None:
     comparison.add(HERE, difference(HERE, ROW, None), closed=False)
     comparison.add(HERE, difference(HERE, None, ROW), closed=False)
     assert not comparison.agree
-    found = comparison.as_json(caught_up=True)
-    assert found["rules"] == {
+    document = comparison.as_json(caught_up=True)
+    assert document["rules"] == {
         "structuring": {**dict.fromkeys(KINDS, 0), "equal": 1, "only_ksqldb": 1, "only_python": 1}
     }
-    assert (found["settled"], found["provisional"], len(found["differences"])) == (1, 2, 1)
+    assert (document["settled"], document["provisional"], len(document["differences"])) == (1, 2, 1)

@@ -86,13 +86,13 @@ def test_more_payments_are_the_same_case() -> None:
 def test_a_case_of_any_rule_names_its_own_columns() -> None:
     for rule in RULES.values():
         windows = RuleWindows(rule)
-        made = payment(1, 9500.0)
-        outcomes = windows.add(made, MIDNIGHT, pack(made, MIDNIGHT, 0, ORIGIN))
+        first = payment(1, 9500.0)
+        outcomes = windows.add(first, MIDNIGHT, pack(first, MIDNIGHT, 0, ORIGIN))
         start, group, window = outcomes[-1]
         assert window is not None
-        found = case(rule, start, group, window)
-        assert set(msgspec.to_builtins(found.group)) == set(rule.group_by)
-        assert found.window_end - found.window_start == rule.size_ms
+        first_case = case(rule, start, group, window)
+        assert set(msgspec.to_builtins(first_case.group)) == set(rule.group_by)
+        assert first_case.window_end - first_case.window_start == rule.size_ms
 
 
 @pytest.mark.parametrize("method", ["\U0001f4b8" * 35, "\x01" * 34 + "x", '"' * 35])
@@ -102,13 +102,13 @@ def test_a_case_of_more_than_a_thousand_payments_stays_below_900_kilobytes(metho
         for number in range(1200)
     ]
     windows = RuleWindows(RULES["velocity"])
-    for each in payments:
-        windows.add(each, MIDNIGHT, pack(each, MIDNIGHT, 0, ORIGIN))
+    for arrival in payments:
+        windows.add(arrival, MIDNIGHT, pack(arrival, MIDNIGHT, 0, ORIGIN))
     place = next(iter(windows))
-    found = case(windows.rule, *place)
-    assert (found.payment_count, len(found.payments)) == (1200, 1000)
-    assert found.total_amount == "1199999999999988.00"
-    assert len(case_json(found)) < 900_000
+    long_case = case(windows.rule, *place)
+    assert (long_case.payment_count, len(long_case.payments)) == (1200, 1000)
+    assert long_case.total_amount == "1199999999999988.00"
+    assert len(case_json(long_case)) < 900_000
 
 
 def test_a_case_names_the_banks_of_its_payments_as_long_as_there_is_room() -> None:

@@ -93,7 +93,7 @@ def contents(task: Task) -> tuple[list[PackedPayment], dict[str, tuple[int, int]
     """All that a ledger has: payments in order of arrival, stream times and since when rules judge, the latest time."""
     payments = [payment for shelf in task.ledger.shelves.values() for _, payment in shelf]
     windows = [watch.windows for watch in task.ledger.watches]
-    times = {each.rule.name: (each.stream_time, each.since) for each in windows}
+    times = {watched.rule.name: (watched.stream_time, watched.since) for watched in windows}
     return sorted(payments, key=lambda payment: payment.arrival), times, task.ledger.latest_ms
 
 
@@ -101,18 +101,18 @@ def segment_keys(log: Log) -> list[bytes]:
     return [key for key, value in log if value is not None and len(json.loads(key)) == 3]
 
 
-WHOLE_AND_COMPACTED = pytest.mark.parametrize("kept", [list, compacted])
+WHOLE_AND_COMPACTED = pytest.mark.parametrize("compaction", [list, compacted])
 
 
 @WHOLE_AND_COMPACTED
-def test_a_ledger_comes_back_as_it_was_and_goes_on_with_the_next_arrival(kept: Callable[[Log], Log]) -> None:
+def test_a_ledger_comes_back_as_it_was_and_goes_on_with_the_next_arrival(compaction: Callable[[Log], Log]) -> None:
     task = Task()
     for number in range(50):
         task.add(NOON + number * 60_000, payor=number % 7)
         if number % 3 == 0:
             task.commit()
     task.commit()
-    back, restored = restore(kept(task.log))
+    back, restored = restore(compaction(task.log))
     assert contents(back) == contents(task)
     assert back.ledger.arrivals == task.ledger.arrivals == 50
     assert restored == Restored({}, frozenset(), older=False, stale=(), due=())

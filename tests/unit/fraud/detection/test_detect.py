@@ -93,7 +93,7 @@ def test_a_late_payment_names_its_request() -> None:
 @pytest.mark.parametrize("at_ms", [-1, NOON * 1000])
 def test_a_time_that_is_none_in_ms_is_set_aside_and_moves_no_window(at_ms: int) -> None:
     detection = task()
-    topics = [each.topic for each in detection.process([record(6000, None, at_ms)], 0)]
+    topics = [output.topic for output in detection.process([record(6000, None, at_ms)], 0)]
     assert topics == [PAYMENT_REJECTED, FRAUD_STATE]
     assert of(PAYMENT_LATE, detection.process([record(6000, None)], 1)) == []
 
@@ -175,14 +175,14 @@ def test_a_new_rule_judges_all_accounts_at_once_in_bounded_batches_and_says_so_b
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(detect, "MAX_OUTPUTS", 4)
-    kept = task().process([record(6000, None, payor=payor) for payor in range(5) for _ in range(2)], 0)
-    successor = restored([*STRUCTURING, *STRICTER], kept)
+    changelog = task().process([record(6000, None, payor=payor) for payor in range(5) for _ in range(2)], 0)
+    successor = restored([*STRUCTURING, *STRICTER], changelog)
     written: list[Output] = []
     while successor.pending:
         written += (batch := successor.process([], 0))
-        dead_and_restored = restored([*STRUCTURING, *STRICTER], [*kept, *written])
-        done = any(output.topic == FRAUD_STATE for output in batch)
-        assert dead_and_restored.pending is not done
+        dead_and_restored = restored([*STRUCTURING, *STRICTER], [*changelog, *written])
+        is_last = any(output.topic == FRAUD_STATE for output in batch)
+        assert dead_and_restored.pending is not is_last
     cases = [json.loads((output.value or b"")[5:]) for output in written if output.topic == REVIEW_QUEUE]
     assert {case["rule"] for case in cases} == {"stricter"}
     assert sorted(case["group"]["payor_account_no"] for case in cases) == [0, 1, 2, 3, 4]
@@ -195,5 +195,5 @@ def test_state_that_cannot_be_read_ends_it_with_the_partition() -> None:
 
 def test_a_task_without_records_writes_nothing() -> None:
     assert task().process([], 100) == []
-    kept = task().process([record(6000, None)], 0)
-    assert restored(STRUCTURING, kept).process([], 100) == []
+    changelog = task().process([record(6000, None)], 0)
+    assert restored(STRUCTURING, changelog).process([], 100) == []

@@ -91,7 +91,7 @@ def rule_sets(draw: Callable[[Any], Any]) -> tuple[tuple[Rule, ...], bool]:
 @st.composite
 def payments(draw: Callable[[Any], Any]) -> list[tuple[Payment, int]]:
     """Payments of few accounts, in bursts, mostly forward in time, some late, some with an id that was there."""
-    made: list[tuple[Payment, int]] = []
+    arrivals: list[tuple[Payment, int]] = []
     at = NOON
     for _ in range(draw(st.integers(1, 12))):
         at += draw(st.sampled_from([0, 1, 60_000, HOUR, 5 * HOUR, DAY_MS, 3 * DAY_MS]))
@@ -102,16 +102,16 @@ def payments(draw: Callable[[Any], Any]) -> list[tuple[Payment, int]]:
         amounts = draw(st.lists(st.sampled_from(AMOUNTS), min_size=1, max_size=8))
         again = draw(st.integers(0, 9)) == 0
         for number, amount in enumerate(amounts):
-            text = made[-1][0].id if again and made else str(UUID(int=len(made) + 1))
+            text = arrivals[-1][0].id if again and arrivals else str(UUID(int=len(arrivals) + 1))
             to = payee + number if draw(st.integers(0, 3)) == 0 else payee
-            made.append((Payment(text, bank, to, amount, "ACH", payor), at - late + number * step))
-    return made
+            arrivals.append((Payment(text, bank, to, amount, "ACH", payor), at - late + number * step))
+    return arrivals
 
 
-Told = tuple[str, int, tuple[Any, ...], Any]
+WindowVersion = tuple[str, int, tuple[Any, ...], Any]
 
 
-def told(windows: Any, start: int, group: Any, window: Any) -> Told:
+def window_version(windows: Any, start: int, group: Any, window: Any) -> WindowVersion:
     """A window without what does not matter: the numbers by which its payments have arrived."""
     if window is None:
         return windows.rule.name, start, group, None
@@ -120,33 +120,33 @@ def told(windows: Any, start: int, group: Any, window: Any) -> Told:
 
 
 def by_windows(
-    rules: Sequence[Rule], made: list[tuple[Payment, int]], account: Callable[[Payment], Any]
-) -> list[list[Told]]:
+    rules: Sequence[Rule], arrivals: list[tuple[Payment, int]], account: Callable[[Payment], Any]
+) -> list[list[WindowVersion]]:
     """What the windows say to each payment: those that fire, and those that it was late for."""
-    task, said = TaskWindows(rules), []
-    for offset, (payment, at) in enumerate(made):
+    task, answers = TaskWindows(rules), []
+    for offset, (payment, at) in enumerate(arrivals):
         packed = pack(payment, at, 0, Origin("payment_json", 0, offset))
-        answer = task.add(account(payment), payment.id, payment, at, packed)
-        if isinstance(answer, Repeated):
-            said.append([repeat(answer)])
+        verdict = task.add(account(payment), payment.id, payment, at, packed)
+        if isinstance(verdict, Repeated):
+            answers.append([repeat(verdict)])
         else:
-            said.append(
+            answers.append(
                 [
-                    told(windows, start, group, window)
-                    for windows, outcomes in answer
+                    window_version(windows, start, group, window)
+                    for windows, outcomes in verdict
                     for start, group, window in outcomes
                     if window is None or windows.fires(window)
                 ]
             )
-    return said
+    return answers
 
 
-def repeat(answer: Repeated) -> Told:
-    places = [(windows.rule.name, start, group) for windows, start, group in answer.windows]
-    return "repeated", unpack([answer.first])[0].offset, tuple(places), None
+def repeat(repeated: Repeated) -> WindowVersion:
+    places = [(windows.rule.name, start, group) for windows, start, group in repeated.windows]
+    return "repeated", unpack([repeated.first])[0].offset, tuple(places), None
 
 
-class Kept:
+class CompactedLog:
     """A changelog's records, compacted."""
 
     def __init__(self) -> None:
@@ -171,25 +171,25 @@ class Kept:
 
 
 def by_ledger(
-    rules: Sequence[Rule], made: list[tuple[Payment, int]], stage: str, batches: Sequence[int]
-) -> list[list[Told]]:
+    rules: Sequence[Rule], arrivals: list[tuple[Payment, int]], stage: str, batches: Sequence[int]
+) -> list[list[WindowVersion]]:
     """What a ledger says, committed after each of these numbers of payments; after a negative one, restored."""
-    ledger, segments, kept, said = Ledger(rules), Segments(stage), Kept(), []
+    ledger, segments, changelog, answers = Ledger(rules), Segments(stage), CompactedLog(), []
     account = account_of(stage)
     commits = {sum(map(abs, batches[: place + 1])): batch for place, batch in enumerate(batches)}
-    for offset, (payment, at) in enumerate(made):
-        answer = ledger.add(account(payment), payment, at, Origin("payment_json", 0, offset))
-        if isinstance(answer, Repeated):
-            said.append([repeat(answer)])
+    for offset, (payment, at) in enumerate(arrivals):
+        verdict = ledger.add(account(payment), payment, at, Origin("payment_json", 0, offset))
+        if isinstance(verdict, Repeated):
+            answers.append([repeat(verdict)])
         else:
-            said.append([told(*judgement) for judgement in answer])
+            answers.append([window_version(*judgement) for judgement in verdict])
         if batch := commits.get(offset + 1):
             list(ledger.close())
-            kept.write(ledger, segments, stage)
+            changelog.write(ledger, segments, stage)
             if batch < 0:
-                ledger, segments, found = kept.restored(rules, stage)
-                assert found == Restored({}, frozenset(), older=False, stale=(), due=())
-    return said
+                ledger, segments, restored = changelog.restored(rules, stage)
+                assert restored == Restored({}, frozenset(), older=False, stale=(), due=())
+    return answers
 
 
 SOME = st.lists(st.integers(-9, 9).filter(bool), max_size=30)
@@ -199,7 +199,7 @@ SOME = st.lists(st.integers(-9, 9).filter(bool), max_size=30)
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_a_ledger_says_of_every_payment_what_the_windows_say(
     rule_set: tuple[tuple[Rule, ...], bool],
-    made: list[tuple[Payment, int]],
+    arrivals: list[tuple[Payment, int]],
     batches: list[int],
     limits: tuple[int, int],
 ) -> None:
@@ -208,15 +208,15 @@ def test_a_ledger_says_of_every_payment_what_the_windows_say(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledgers, "RUNNING_PAYMENTS", limits[0])
         patch.setattr(shelves, "VOLUME_PAYMENTS", limits[1])
-        assert by_ledger(rules, made, stage, batches) == by_windows(rules, made, account_of(stage))
+        assert by_ledger(rules, arrivals, stage, batches) == by_windows(rules, arrivals, account_of(stage))
 
 
 Window = tuple[str, int, tuple[Any, ...]]
 
 
-def last_told(said: Sequence[Told]) -> dict[Window, Any]:
+def last_versions(versions: Sequence[WindowVersion]) -> dict[Window, Any]:
     """Each window as it fired last."""
-    return {(rule, start, group): window for rule, start, group, window in said if window is not None}
+    return {(rule, start, group): window for rule, start, group, window in versions if window is not None}
 
 
 @given(rule_sets(), st.data(), payments(), st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=4))
@@ -224,7 +224,7 @@ def last_told(said: Sequence[Told]) -> dict[Window, Any]:
 def test_rules_that_change_judge_what_the_ledger_has_and_leave_alone_what_it_may_lack(
     rule_set: tuple[tuple[Rule, ...], bool],
     data: st.DataObject,
-    made: list[tuple[Payment, int]],
+    arrivals: list[tuple[Payment, int]],
     changes: list[tuple[int, bool]],
 ) -> None:
     """`changes`: after how many payments rules change, and whether the task dies before it writes anything more."""
@@ -232,42 +232,45 @@ def test_rules_that_change_judge_what_the_ledger_has_and_leave_alone_what_it_may
     stage = BY_PAYOR if by_payor else BY_PAYEE
     groups = BY_PAYOR_GROUPS if by_payor else BY_PAYEE_GROUPS
     others = parse("\n".join(toml(data.draw(rule_keys(groups, name))) for name in ("r0", "r1", "other")), "rules.toml")
-    made = [
-        (msgspec.structs.replace(payment, id=str(UUID(int=number))), at) for number, (payment, at) in enumerate(made)
+    arrivals = [
+        (msgspec.structs.replace(payment, id=str(UUID(int=number))), at)
+        for number, (payment, at) in enumerate(arrivals)
     ]
-    account, kept, said = account_of(stage), Kept(), []
+    account, changelog, versions = account_of(stage), CompactedLog(), []
     ledger, segments = Ledger(rules), Segments(stage)
     today, changed_at = rules, 0
-    for offset, (payment, at) in enumerate(made):
+    for offset, (payment, at) in enumerate(arrivals):
         for _, dies in (change for change in changes if change[0] == offset):
             list(ledger.close())
-            kept.write(ledger, segments, stage)
+            changelog.write(ledger, segments, stage)
             tomorrow = others if today is rules else rules
-            ledger, segments, found = kept.restored(tomorrow, stage)
+            ledger, segments, restored = changelog.restored(tomorrow, stage)
             if dies:
-                ledger, segments, found = kept.restored(today, stage)
-                assert not found.changed
+                ledger, segments, restored = changelog.restored(today, stage)
+                assert not restored.changed
                 continue
             today, changed_at = tomorrow, offset
-            watches = [watch for watch in ledger.watches if watch.windows.rule.name in found.changed]
-            said = [each for each in said if each[0] not in found.changed | dict.fromkeys(found.removed)]
-            said += [told(*judgement) for judgement in ledger.judge(watches)]
-            kept.write(ledger, segments, stage)
+            watches = [watch for watch in ledger.watches if watch.windows.rule.name in restored.changed]
+            versions = [
+                version for version in versions if version[0] not in restored.changed | dict.fromkeys(restored.removed)
+            ]
+            versions += [window_version(*judgement) for judgement in ledger.judge(watches)]
+            changelog.write(ledger, segments, stage)
         answer = ledger.add(account(payment), payment, at, Origin("payment_json", 0, offset))
         assert not isinstance(answer, Repeated)
-        said += [told(*judgement) for judgement in answer]
-    ledger_says, windows_say = last_told(said), {}
+        versions += [window_version(*judgement) for judgement in answer]
+    ledger_says, windows_say = last_versions(versions), {}
     task = TaskWindows(today)
     closed_until = {windows.rule.name: -1 for windows in task}
-    for offset, (payment, at) in enumerate(made):
+    for offset, (payment, at) in enumerate(arrivals):
         if offset == changed_at:
             closed_until = {windows.rule.name: windows.closed_until for windows in task}
         packed = pack(payment, at, 0, Origin("payment_json", 0, offset))
         answers = task.add(account(payment), payment.id, payment, at, packed)
         assert not isinstance(answers, Repeated)
-        windows_say |= last_told(
+        windows_say |= last_versions(
             [
-                told(windows, *outcome)
+                window_version(windows, *outcome)
                 for windows, outcomes in answers
                 for outcome in outcomes
                 if outcome[2] and windows.fires(outcome[2])

@@ -11,7 +11,7 @@ HOUR = 3_600_000
 
 
 def ids(text: str) -> tuple[str, ...]:
-    return tuple(f"{RUN}-{each}" for each in text.split())
+    return tuple(f"{RUN}-{number}" for number in text.split())
 
 
 def crime(typology: str, payments: str, completed_at: int | None = 1000) -> TruePattern:
@@ -28,28 +28,28 @@ def truth(*patterns: TruePattern, payments: int = 1000) -> Truth:
 
 def cases(*rows: tuple[str, str, int]) -> Cases:
     """A case each, of (rule, ids separated by blanks, time); each is about an account of its own."""
-    known = Cases()
+    queue = Cases()
     for number, (rule, payments, at_ms) in enumerate(rows):
-        known.add(str(number), rule, {"payor_account_no": number}, ids(payments), at_ms)
-    return known
+        queue.add(str(number), rule, {"payor_account_no": number}, ids(payments), at_ms)
+    return queue
 
 
 def typology(evaluation: Evaluation, name: str) -> TypologyScore:
-    [score] = [each for each in evaluation.typologies if each.typology == name]
+    [score] = [line for line in evaluation.typologies if line.typology == name]
     return score
 
 
 def rule(evaluation: Evaluation, name: str) -> RuleScore:
-    [score] = [each for each in evaluation.rules if each.rule == name]
+    [score] = [line for line in evaluation.rules if line.rule == name]
     return score
 
 
 def test_a_crime_is_found_by_a_case_that_holds_four_fifths_of_its_payments() -> None:
-    found = evaluate(truth(crime("split", "1 2 3 4 5")), cases(("big", "1 2 3 4 9", 900)))
+    evaluation = evaluate(truth(crime("split", "1 2 3 4 5")), cases(("big", "1 2 3 4 9", 900)))
     missed = evaluate(truth(crime("split", "1 2 3 4 5")), cases(("big", "1 2 3", 900), ("big", "3 4 5", 900)))
-    assert (typology(found, "split").recall.hits, typology(missed, "split").recall.hits) == (1, 0)
+    assert (typology(evaluation, "split").recall.hits, typology(missed, "split").recall.hits) == (1, 0)
     assert [(one.typology, one.held) for one in missed.missed] == [("split", 0.6)]
-    assert found.missed == []
+    assert evaluation.missed == []
 
 
 def test_cases_of_several_rules_find_a_crime_once_and_each_rule_is_named() -> None:
@@ -89,13 +89,13 @@ def test_a_crime_is_found_in_time_if_the_case_stood_there_within_an_hour() -> No
 
 
 def test_the_delay_is_to_the_first_version_that_holds_enough_of_the_earliest_case() -> None:
-    known = Cases()
+    queue = Cases()
     group = {"payor_account_no": 1}
-    known.add("a", "big", group, ids("1 2 3"), 400)
-    known.add("a", "big", group, ids("1 2 3 4"), 1_200)
-    known.add("a", "big", group, ids("1 2 3 4 5"), 9_000)
-    known.add("b", "big", group, ids("1 2 3 4 5"), 5_000)
-    assert typology(evaluate(truth(crime("split", "1 2 3 4 5")), known), "split").p50_ms == 200
+    queue.add("a", "big", group, ids("1 2 3"), 400)
+    queue.add("a", "big", group, ids("1 2 3 4"), 1_200)
+    queue.add("a", "big", group, ids("1 2 3 4 5"), 9_000)
+    queue.add("b", "big", group, ids("1 2 3 4 5"), 5_000)
+    assert typology(evaluate(truth(crime("split", "1 2 3 4 5")), queue), "split").p50_ms == 200
 
 
 def test_a_payment_that_a_case_lists_twice_counts_once() -> None:
@@ -105,32 +105,32 @@ def test_a_payment_that_a_case_lists_twice_counts_once() -> None:
 
 
 def test_cases_a_day_are_those_of_a_bank_with_a_hundred_thousand_payments_a_day() -> None:
-    known = cases(("big", "1", 1), ("big", "2", 1), ("wide", "3", 1))
-    known.add("again", "big", {"payor_account_no": 1}, ids("2"), 1)
-    evaluation = evaluate(truth(payments=50_000), known)
+    queue = cases(("big", "1", 1), ("big", "2", 1), ("wide", "3", 1))
+    queue.add("again", "big", {"payor_account_no": 1}, ids("2"), 1)
+    evaluation = evaluate(truth(payments=50_000), queue)
     assert (evaluation.total.cases, evaluation.total.cases_a_day) == (4, 8.0)
     assert (evaluation.total.subjects, evaluation.total.subjects_a_day) == (3, 6.0)
     assert rule(evaluation, "big").cases_a_day == 6.0
-    assert evaluate(Truth(), known).total.cases_a_day is None
+    assert evaluate(Truth(), queue).total.cases_a_day is None
 
 
 def test_a_payee_is_one_subject_for_all_rules_that_look_at_payees_and_a_payor_for_the_others() -> None:
-    known = Cases()
+    queue = Cases()
     payee = {"payee_bank": "A", "payee_account_no": 1}
-    known.add("1", "fan_in", payee, ids("1"), 1)
-    known.add("2", "fan_in_few", payee, ids("1"), 1)
-    known.add("3", "pair", {"payor_account_no": 1, **payee}, ids("1"), 1)
-    known.add("4", "fan_out", {"payor_account_no": 1}, ids("1"), 1)
-    assert evaluate(truth(crime("split", "1")), known).total.subjects == 2
+    queue.add("1", "fan_in", payee, ids("1"), 1)
+    queue.add("2", "fan_in_few", payee, ids("1"), 1)
+    queue.add("3", "pair", {"payor_account_no": 1, **payee}, ids("1"), 1)
+    queue.add("4", "fan_out", {"payor_account_no": 1}, ids("1"), 1)
+    assert evaluate(truth(crime("split", "1")), queue).total.subjects == 2
 
 
 def test_cases_of_other_payments_are_left_alone_unless_no_run_is_named() -> None:
-    known = cases(("big", "1", 900))
-    known.add("x", "big", {"payor_account_no": 99}, ["bbbbbbbb-1"], 900)
-    assert evaluate(truth(crime("split", "1")), known).total.cases == 1
+    queue = cases(("big", "1", 900))
+    queue.add("x", "big", {"payor_account_no": 99}, ["bbbbbbbb-1"], 900)
+    assert evaluate(truth(crime("split", "1")), queue).total.cases == 1
     nameless = TruePattern("split", crime=True, payment_ids=ids("1"), completed_at=1)
-    assert evaluate(Truth((nameless,)), known).total.cases == 2
-    assert evaluate(Truth(), known).total.cases == 2
+    assert evaluate(Truth((nameless,)), queue).total.cases == 2
+    assert evaluate(Truth(), queue).total.cases == 2
 
 
 def test_typologies_stand_in_order_crimes_first() -> None:

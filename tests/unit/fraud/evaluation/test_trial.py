@@ -14,10 +14,10 @@ TRUTH = Truth(
 
 
 def cases(*numbers: int) -> Cases:
-    known = Cases()
+    queue = Cases()
     for number in numbers:
-        known.add(str(number), "big", {"payor_account_no": number}, [f"aa-{number}"], 1)
-    return known
+        queue.add(str(number), "big", {"payor_account_no": number}, [f"aa-{number}"], 1)
+    return queue
 
 
 def test_crimes_that_one_side_alone_finds_are_won_or_lost() -> None:

@@ -31,7 +31,11 @@ AS_KSQLDB_KEEPS_IT = (
 
 
 def test_every_shipped_rule_has_its_table() -> None:
-    tables = {each.creates[1] for each in statements(load()) if each.creates and each.creates[0] == "TABLE"}
+    tables = {
+        statement.creates[1]
+        for statement in statements(load())
+        if statement.creates and statement.creates[0] == "TABLE"
+    }
     assert tables == {f"KSQLDB_{rule.name.upper()}" for rule in load()}
 
 
@@ -56,27 +60,27 @@ def test_the_rendered_sql_has_the_rules_numbers_and_no_placeholder() -> None:
 
 
 def test_a_statement_knows_where_it_stands() -> None:
-    for each in statements(load()):
-        lines = resources.files("ksql").joinpath(each.file.removeprefix("ksql/")).read_text().splitlines()
-        assert lines[each.line - 1].split()[0] == each.text.split()[0]
+    for statement in statements(load()):
+        lines = resources.files("ksql").joinpath(statement.file.removeprefix("ksql/")).read_text().splitlines()
+        assert lines[statement.line - 1].split()[0] == statement.text.split()[0]
 
 
 def test_what_ksqldb_keeps_of_a_statement_means_the_same() -> None:
-    [ours] = [each for each in statements(load()) if each.creates == ("TABLE", "KSQLDB_FAN_OUT")]
-    assert meaning(ours.text) == meaning(AS_KSQLDB_KEEPS_IT)
+    [shipped] = [statement for statement in statements(load()) if statement.creates == ("TABLE", "KSQLDB_FAN_OUT")]
+    assert meaning(shipped.text) == meaning(AS_KSQLDB_KEEPS_IT)
 
 
 def test_what_ksqldb_keeps_of_an_insert_means_the_same() -> None:
-    [ours] = [each for each in statements(load()) if each.query_id == "INSERT_PAYMENT_AVRO"]
+    [shipped] = [statement for statement in statements(load()) if statement.query_id == "INSERT_PAYMENT_AVRO"]
     columns = ["PAYOR_KEY", *(name.upper() for name in Payment.__struct_fields__)]
-    theirs = (
+    deployed = (
         "INSERT INTO ALL_PAYMENTS WITH (QUERY_ID='insert_payment_avro') SELECT\n"
         + "".join(f"  PAYMENT_AVRO.{name} {name},\n" for name in columns)
         + "  'payment_avro' SOURCE,\n"
         + f"  UCASE(TRIM(REGEXP_REPLACE(PAYMENT_AVRO.PAYEE_BANK, '{BLANKS}', ' '))) FOLDED_BANK\n"
         + "FROM PAYMENT_AVRO PAYMENT_AVRO\nEMIT CHANGES;"
     )
-    assert meaning(ours.text) == meaning(theirs)
+    assert meaning(shipped.text) == meaning(deployed)
 
 
 @pytest.mark.parametrize("other", [("3000.00", "3000.01"), ("48 HOURS", "49 HOURS"), (">= 5", "> 5"), ("'/'", "'-'")])
@@ -102,7 +106,7 @@ def test_a_rule_without_a_file_is_an_error_that_names_it() -> None:
 )
 def test_other_columns_than_the_files_are_an_error_that_names_them(rule: str, column: str, other: str) -> None:
     shipped = resources.files("fraud").joinpath("rules.toml").read_text(encoding="utf-8").split("[[rule]]")
-    [text] = [each for each in shipped if f'"{rule}"' in each]
+    [text] = [statement for statement in shipped if f'"{rule}"' in statement]
     assert column in text
     with pytest.raises(SettingsError, match=rf"{rule}\.sql has payee_account_no, payee_bank|{rule}\.sql has payor"):
         statements(parse("[[rule]]" + text.replace(column, other), "rules.toml"))
@@ -116,7 +120,9 @@ def test_a_rule_that_folds_banks_takes_the_folded_name_wherever_it_takes_the_ban
         'min_distinct = { of = ["payor_account_no"], count = 2 }\n'
     )
     [table] = [
-        each.text for each in statements(parse(text, "rules.toml")) if each.creates == ("TABLE", "KSQLDB_FAN_IN")
+        statement.text
+        for statement in statements(parse(text, "rules.toml"))
+        if statement.creates == ("TABLE", "KSQLDB_FAN_IN")
     ]
     assert f"{column} AS k_payee_bank" in table
     assert f"AS_VALUE({column}) AS payee_bank" in table

@@ -10,7 +10,7 @@ from fraud.streams.assignor import TaskAssignor
 def assign(members: list[str], topics: dict[str, int]) -> dict[str, dict[str, list[int]]]:
     cluster = SimpleNamespace(partitions_for_topic=lambda topic: set(range(topics[topic])))
     metadata = {member: TaskAssignor.metadata(topics) for member in members}
-    return {member: dict(given.assignment) for member, given in TaskAssignor.assign(cluster, metadata).items()}
+    return {member: dict(share.assignment) for member, share in TaskAssignor.assign(cluster, metadata).items()}
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 6, 7])
@@ -20,16 +20,16 @@ def test_every_partition_has_one_owner_and_a_number_has_the_same_in_all_topics(
 ) -> None:
     assignment = assign([f"worker-{number}" for number in range(workers)], topics)
     owners: dict[int, set[str]] = {}
-    seen = []
-    for member, given in assignment.items():
-        for topic, partitions in given.items():
+    owned = []
+    for member, share in assignment.items():
+        for topic, partitions in share.items():
             for partition in partitions:
                 owners.setdefault(partition, set()).add(member)
-                seen.append((topic, partition))
-    assert sorted(seen) == sorted((topic, number) for topic, count in topics.items() for number in range(count))
+                owned.append((topic, partition))
+    assert sorted(owned) == sorted((topic, number) for topic, count in topics.items() for number in range(count))
     assert all(len(members) == 1 for members in owners.values())
 
 
 def test_the_shares_differ_by_one_at_most() -> None:
-    shares = [len(given.get("a", [])) for given in assign(["x", "y", "z", "w"], {"a": 6}).values()]
+    shares = [len(share.get("a", [])) for share in assign(["x", "y", "z", "w"], {"a": 6}).values()]
     assert max(shares) - min(shares) <= 1

@@ -25,26 +25,26 @@ def aligned(times: dict[TopicPartition, list[int]], drift_ms: int = FOREVER) -> 
 
 
 def test_the_partition_whose_next_record_is_oldest_goes_first() -> None:
-    taken = aligned({A: [10, 40, 20], B: [30, 35]}).take({A, B}, most=99)
-    assert [each.timestamp for each in taken] == [10, 30, 35, 40, 20]
+    batch = aligned({A: [10, 40, 20], B: [30, 35]}).take({A, B}, most=99)
+    assert [record.timestamp for record in batch] == [10, 30, 35, 40, 20]
 
 
 def test_a_partition_that_may_have_more_holds_the_others_up() -> None:
     alignment = aligned({A: [10], B: []})
     assert alignment.take({A}, most=99) == []
-    assert [each.timestamp for each in alignment.take({A, B}, most=99)] == [10]
+    assert [record.timestamp for record in alignment.take({A, B}, most=99)] == [10]
 
 
 def test_taking_stops_where_a_partition_that_may_have_more_runs_empty() -> None:
     alignment = aligned({A: [10], B: [5, 20]})
-    assert [each.timestamp for each in alignment.take({B}, most=99)] == [5, 10]
+    assert [record.timestamp for record in alignment.take({B}, most=99)] == [5, 10]
     assert alignment.empty() == [A]
 
 
 def test_a_batch_spans_no_more_time_than_the_drift() -> None:
     alignment = aligned({A: [0, 50, 101], B: [100, 160]}, drift_ms=100)
-    assert [each.timestamp for each in alignment.take({A, B}, most=99)] == [0, 50, 100]
-    assert [each.timestamp for each in alignment.take({A, B}, most=99)] == [101, 160]
+    assert [record.timestamp for record in alignment.take({A, B}, most=99)] == [0, 50, 100]
+    assert [record.timestamp for record in alignment.take({A, B}, most=99)] == [101, 160]
 
 
 def test_a_batch_has_no_more_records_than_asked_for() -> None:
@@ -65,11 +65,11 @@ def test_no_record_is_later_in_the_merged_order_than_in_its_own_partition(
     alignment = aligned(times, drift_ms)
     merged_time, own_time = 0, defaultdict[int, int](int)
     count = 0
-    while taken := alignment.take(times, most):
-        for each in taken:
-            own_time[each.partition] = max(own_time[each.partition], each.timestamp)
-            merged_time = max(merged_time, each.timestamp)
-            assert merged_time - each.timestamp <= own_time[each.partition] - each.timestamp
+    while batch := alignment.take(times, most):
+        for record in batch:
+            own_time[record.partition] = max(own_time[record.partition], record.timestamp)
+            merged_time = max(merged_time, record.timestamp)
+            assert merged_time - record.timestamp <= own_time[record.partition] - record.timestamp
             count += 1
     assert count == sum(map(len, streams))
 
@@ -78,6 +78,6 @@ def test_partitions_that_have_nothing_to_do_with_each_other_do_not_wait() -> Non
     alignment = Alignment(None)
     alignment.assign([A, B])
     alignment.add(A, [record(A, stamp) for stamp in (50, 10, 20)])
-    assert [each.timestamp for each in alignment.take(set(), most=4)] == [50, 10]
+    assert [record.timestamp for record in alignment.take(set(), most=4)] == [50, 10]
     alignment.add(B, [record(B, 5)])
-    assert [each.timestamp for each in alignment.take(set(), most=4)] == [20, 5]
+    assert [record.timestamp for record in alignment.take(set(), most=4)] == [20, 5]

@@ -58,11 +58,11 @@ def read(data: bytes, offset: int = 0, aborted: list[tuple[int, int]] | None = N
 def test_a_header_key_that_is_not_utf_8_is_read_with_a_replacement_in_it(bad: int, compression: int) -> None:
     batches = [batch(EACH * number, bad if number == 1 else None, compression) for number in range(4)]
     for offset in range(2 * EACH):
-        found = read(b"".join(batches[offset // EACH :]), offset)
-        assert [each.offset for each in found] == list(range(offset, 4 * EACH))
-        assert [each.value for each in found] == [b"%d" % each.offset for each in found]
-        assert {each.key for each in found} == {b"key"}
-        keys = {each.offset: [name for name, _ in each.headers] for each in found}
+        records = read(b"".join(batches[offset // EACH :]), offset)
+        assert [record.offset for record in records] == list(range(offset, 4 * EACH))
+        assert [record.value for record in records] == [b"%d" % record.offset for record in records]
+        assert {record.key for record in records} == {b"key"}
+        keys = {record.offset: [name for name, _ in record.headers] for record in records}
         assert {at: names for at, names in keys.items() if names != ["good"]} == (
             {EACH + bad: ["good", "a\ufffd"]} if offset <= EACH + bad else {}
         )
@@ -70,4 +70,4 @@ def test_a_header_key_that_is_not_utf_8_is_read_with_a_replacement_in_it(bad: in
 
 def test_what_was_aborted_stays_unread() -> None:
     data = b"".join(batch(EACH * number, 2 if number == 1 else None, 0) for number in range(4))
-    assert [each.offset for each in read(data, aborted=[(7, 2 * EACH)])] == list(range(2 * EACH))
+    assert [record.offset for record in read(data, aborted=[(7, 2 * EACH)])] == list(range(2 * EACH))

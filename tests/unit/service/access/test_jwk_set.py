@@ -32,9 +32,9 @@ def test_a_set_without_a_usable_key_is_refused(document: bytes) -> None:
 
 def test_a_token_that_names_no_key_means_the_only_one() -> None:
     one, two = read_keys(jwk_set(KEY, RSA), ALGORITHMS), read_keys(jwk_set(KEY, OTHER), ALGORITHMS)
-    found = find_key(one, None, "ES256")
-    assert found is not None
-    assert found.key_id == KEY.id
+    only_key = find_key(one, None, "ES256")
+    assert only_key is not None
+    assert only_key.key_id == KEY.id
     assert find_key(two, None, "ES256") is None
     assert find_key(two, "another", "ES256") is None
 

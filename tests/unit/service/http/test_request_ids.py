@@ -49,20 +49,20 @@ async def client(aiohttp_client: Any) -> Client:
     return client
 
 
-async def ask(client: Client, path: str, given: str | None = None) -> str:
-    async with client.get(path, headers={HEADER: given} if given is not None else {}) as response:
+async def ask(client: Client, path: str, request_id: str | None = None) -> str:
+    async with client.get(path, headers={HEADER: request_id} if request_id is not None else {}) as response:
         await response.read()
         return response.headers[HEADER]
 
 
 async def test_an_answer_has_the_clients_request_id(client: Client) -> None:
-    for given in ("a", "0b7e9a52-31f5-4b0e-9f0e-5a1d2c3b4e51", "~" * 128):
-        assert await ask(client, "/whole", given) == given
+    for request_id in ("a", "0b7e9a52-31f5-4b0e-9f0e-5a1d2c3b4e51", "~" * 128):
+        assert await ask(client, "/whole", request_id) == request_id
 
 
 async def test_an_id_that_is_empty_too_long_or_not_visible_ascii_is_replaced(client: Client) -> None:
-    for given in ("", "~" * 129, "two words", "tab\tbed", "caf\u00e9"):
-        assert await ask(client, "/whole", given) not in ("", given)
+    for request_id in ("", "~" * 129, "two words", "tab\tbed", "caf\u00e9"):
+        assert await ask(client, "/whole", request_id) not in ("", request_id)
 
 
 async def test_ids_made_here_are_different(client: Client) -> None:
@@ -94,6 +94,6 @@ async def test_every_log_line_of_a_request_names_it_and_no_other_line_does(
         root.handlers, root.level = before, level
         structlog.reset_defaults()
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    told = ("unexpected error", "GET /broken", "GET /whole", "beside")
-    assert [[each in line["event"] for each in told].index(True) for line in lines] == [0, 1, 2, 3]
+    events = ("unexpected error", "GET /broken", "GET /whole", "beside")
+    assert [[event in line["event"] for event in events].index(True) for line in lines] == [0, 1, 2, 3]
     assert [line.get("request_id") for line in lines] == ["mine", "mine", "other", None]

@@ -21,10 +21,10 @@ def ids(kind: str, number: int) -> list[bytes]:
 def test_each_id_has_its_last_address_whatever_ids_look_like(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(address_index, "BUCKETS", 16)  # so that buckets are full
     index = AddressIndex()
-    *known, unknown = ids(kind, 2001)
-    index.add(known, 1 << 32, since=0)
-    index.add(known[:500], (1 << 32) + 1, since=0)
-    assert [index.find(payment_id) for payment_id in known] == [(1 << 32) + 1] * 500 + [1 << 32] * 1500
+    *indexed, unknown = ids(kind, 2001)
+    index.add(indexed, 1 << 32, since=0)
+    index.add(indexed[:500], (1 << 32) + 1, since=0)
+    assert [index.find(payment_id) for payment_id in indexed] == [(1 << 32) + 1] * 500 + [1 << 32] * 1500
     assert index.find(unknown) is None
 
 

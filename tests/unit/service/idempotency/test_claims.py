@@ -23,10 +23,10 @@ class Setting:
 
 @pytest.fixture
 async def setting(tmp_path: Path) -> AsyncIterator[Setting]:
-    made = Setting(tmp_path)
-    yield made
-    made.receipts.close()
-    made.processes.leave()
+    opened = Setting(tmp_path)
+    yield opened
+    opened.receipts.close()
+    opened.processes.leave()
 
 
 def record(seconds: float = 60.0) -> Records:

@@ -244,15 +244,15 @@ async def test_what_another_process_has_in_flight_is_waited_for(tmp_path: Path) 
     accepted, refused = payment(), payment()
     for sent in (accepted, refused):
         claim(process, other, sent)
-    waiting, also_waiting = process.send(accepted), process.send(refused)
+    retry, other_retry = process.send(accepted), process.send(refused)
     await until(lambda: len(process.deduplicator._claims._held) == 2)
     assert isinstance(process.send(payment(id=accepted.id, payment_amount=9)).outcomes[0], IdReused)
     elsewhere(tmp_path, keep, accepted)
-    assert await settled(waiting) == REPLAYED
+    assert await settled(retry) == REPLAYED
     assert process.producer.submissions == []
     elsewhere(tmp_path, free, refused, other.token)
     (await process.submission(1)).acknowledge()
-    assert await settled(also_waiting) == PLACE
+    assert await settled(other_retry) == PLACE
     await process.deduplicator.close()
     other.leave()
 
@@ -261,9 +261,9 @@ async def test_what_another_process_does_not_finish_is_unknown_at_the_deadline(t
     process, other = Process(tmp_path, shared=True, deadline=0.2), Processes(tmp_path)
     sent = payment()
     claim(process, other, sent)
-    waiting = process.send(sent, sent)
-    await asyncio.wait_for(waiting.settled, 2)
-    assert [type(outcome) for outcome in waiting.outcomes] == [OutcomeUnknown, OutcomeUnknown]
+    retry = process.send(sent, sent)
+    await asyncio.wait_for(retry.settled, 2)
+    assert [type(outcome) for outcome in retry.outcomes] == [OutcomeUnknown, OutcomeUnknown]
     await until(lambda: not process.deduplicator._in_flight)
     assert process.producer.submissions == []
     await process.deduplicator.close()
@@ -318,10 +318,10 @@ async def test_an_error_of_the_file_system_leaves_nobody_waiting(
 ) -> None:
     process = Process(tmp_path, shared=True)
 
-    def gone(*_: Any) -> None:
+    def fail(*_: Any) -> None:
         raise FileNotFoundError("gone")
 
-    monkeypatch.setattr(process.receipts, "claim", gone)
+    monkeypatch.setattr(process.receipts, "claim", fail)
     delivery = process.send(payment())
     (await process.submission(1)).acknowledge()
     assert delivery.outcomes == [PLACE]

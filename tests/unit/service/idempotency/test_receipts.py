@@ -136,11 +136,11 @@ def test_whoever_follows_is_told_which_ids_others_have_written(
 
 def test_an_entry_is_let_go_of_by_its_youngest_record(receipts: Receipts, clock: Clock) -> None:
     ages = {1: 10.0, 2: 590.0}
-    found = [(KEY, PRINT, Receipt(0, 0, 1)), (OTHER, PRINT, Receipt(0, 1, 2))]
-    receipts.keep_first(found, ages.__getitem__)
+    written = [(KEY, PRINT, Receipt(0, 0, 1)), (OTHER, PRINT, Receipt(0, 1, 2))]
+    receipts.keep_first(written, ages.__getitem__)
     clock.now += 300
     receipts.forget()
-    assert [each is None for each in receipts.find([KEY, OTHER])] == [False, True]
+    assert [entry is None for entry in receipts.find([KEY, OTHER])] == [False, True]
 
 
 def test_what_is_too_old_is_let_go_of(receipts: Receipts, clock: Clock) -> None:
@@ -160,7 +160,7 @@ def test_what_is_found_on_the_topics_takes_the_place_of_claims_and_of_nothing_el
         [(KEY, PRINT, later), (OTHER, PRINT, PLACE), (b"x" * 16, PRINT, later)],
         lambda timestamp: 601.0 if timestamp == 1 else 10.0,
     )
-    assert [each and each.receipt for each in receipts.find([KEY, OTHER, b"x" * 16])] == [PLACE, PLACE, None]
+    assert [entry and entry.receipt for entry in receipts.find([KEY, OTHER, b"x" * 16])] == [PLACE, PLACE, None]
 
 
 def test_on_a_machine_that_has_just_come_up_older_payments_are_known_too(tmp_path: Path) -> None:

@@ -70,9 +70,9 @@ class Setting:
 
 @pytest.fixture
 async def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Setting]:
-    made = Setting(tmp_path, monkeypatch)
-    yield made
-    await made.deduplicator.close()
+    opened = Setting(tmp_path, monkeypatch)
+    yield opened
+    await opened.deduplicator.close()
 
 
 async def test_at_the_first_start_all_receipts_are_read(setting: Setting) -> None:

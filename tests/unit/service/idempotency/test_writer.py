@@ -31,9 +31,9 @@ class Setting:
 
 @pytest.fixture
 async def setting(tmp_path: Path) -> Any:
-    made = Setting(tmp_path)
-    yield made
-    made.close()
+    opened = Setting(tmp_path)
+    yield opened
+    opened.close()
 
 
 def records() -> Records:
@@ -48,7 +48,7 @@ async def test_receipts_are_found_before_and_after_they_are_written(setting: Set
     assert setting.receipts.find(IDS) == [None, None]
     assert setting.writer.write({}) == []
     assert setting.writer.unwritten == {}
-    assert [found and found.receipt.offset for found in setting.receipts.find(IDS)] == [17, 18]
+    assert [entry and entry.receipt.offset for entry in setting.receipts.find(IDS)] == [17, 18]
 
 
 async def test_a_claim_is_given_back_unless_its_payment_is_in_flight_again(setting: Setting) -> None:
@@ -56,7 +56,7 @@ async def test_a_claim_is_given_back_unless_its_payment_is_in_flight_again(setti
     setting.receipts.claim([(payment_id, b"print001") for payment_id in IDS], token, lambda _: False)
     setting.writer.free(IDS)
     setting.writer.write({IDS[0]: records()})
-    assert [found is None for found in setting.receipts.find(IDS)] == [False, True]
+    assert [entry is None for entry in setting.receipts.find(IDS)] == [False, True]
 
 
 async def test_what_is_written_is_marked_up_to_the_oldest_payment_in_flight(setting: Setting) -> None:

@@ -44,9 +44,9 @@ def kafka() -> Kafka:
 @pytest.fixture
 async def connection(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ProducerConnection]:
     monkeypatch.setattr(ProducerConnection, "_open", lambda _: kafka.open())
-    made = ProducerConnection(KafkaSettings(), TopicSettings(), max_batch_bytes=1000, abandon_after=1.0)
-    yield made
-    await made.close(1.0)
+    opened = ProducerConnection(KafkaSettings(), TopicSettings(), max_batch_bytes=1000, abandon_after=1.0)
+    yield opened
+    await opened.close(1.0)
 
 
 async def test_it_is_tried_until_there_is_a_producer_and_the_reason_told_meanwhile(

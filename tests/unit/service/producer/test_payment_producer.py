@@ -44,14 +44,14 @@ class Reports:
 
 
 def producer(connection: Connection, *, max_in_flight: int = 100, max_in_flight_bytes: int = 1000) -> PaymentProducer:
-    made = PaymentProducer(
+    payment_producer = PaymentProducer(
         cast(ProducerConnection, connection),
         linger=0.0,
         max_in_flight=max_in_flight,
         max_in_flight_bytes=max_in_flight_bytes,
     )
-    made.observer = Reports()
-    return made
+    payment_producer.observer = Reports()
+    return payment_producer
 
 
 def send(to: PaymentProducer, number: int, *, seconds: float = 60.0) -> Delivery:
@@ -80,13 +80,13 @@ async def test_without_a_connection_nothing_is_taken_and_the_reason_is_told() ->
 
 
 async def test_a_record_that_was_never_sent_expires_at_its_deadline_and_its_observer_learns_it() -> None:
-    waiting = producer(Connection())
-    delivery = send(waiting, 2, seconds=0.3)
+    idle = producer(Connection())
+    delivery = send(idle, 2, seconds=0.3)
     await asyncio.wait_for(delivery.settled, 5)
     assert [type(outcome) for outcome in delivery.outcomes] == [NotAccepted, NotAccepted]
-    assert (waiting.in_flight, waiting.in_flight_bytes) == (0, 0)
-    assert cast(Reports, waiting.observer).rejected == [b"value"] * 2
-    await waiting.close(0.0)
+    assert (idle.in_flight, idle.in_flight_bytes) == (0, 0)
+    assert cast(Reports, idle.observer).rejected == [b"value"] * 2
+    await idle.close(0.0)
 
 
 async def test_at_the_end_nobody_is_left_waiting() -> None:

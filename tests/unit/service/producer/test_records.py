@@ -13,10 +13,10 @@ UNKNOWN = OutcomeUnknown("?")
 
 def records(delivery: Delivery, number: int, *, ids: bool = True) -> Records:
     names = [b"%d" % row for row in range(number)]
-    made = Records(delivery, "t", 1000, list(range(number)), names, [name * 2 for name in names])
+    columns = Records(delivery, "t", 1000, list(range(number)), names, [name * 2 for name in names])
     if ids:
-        made.ids, made.fingerprints = [b"id" + name for name in names], [b"print" + name for name in names]
-    return made
+        columns.ids, columns.fingerprints = [b"id" + name for name in names], [b"print" + name for name in names]
+    return columns
 
 
 async def test_a_delivery_is_settled_by_the_first_outcome_of_each_payment() -> None:

@@ -107,7 +107,7 @@ def request(decision: str, reviewer: str = "ann", **more: Any) -> DecisionReques
 
 
 @pytest.mark.parametrize(
-    ("asked", "review"),
+    ("decision_request", "review"),
     [
         (request("claim"), Review("in_review", "ann")),
         (request("claim"), Review("in_review", "bob")),
@@ -122,13 +122,13 @@ def request(decision: str, reviewer: str = "ann", **more: Any) -> DecisionReques
         (request("note"), Review("open", number=MAX_DECISIONS)),
     ],
 )
-def test_what_a_case_does_not_allow_is_refused(asked: DecisionRequest, review: Review) -> None:
+def test_what_a_case_does_not_allow_is_refused(decision_request: DecisionRequest, review: Review) -> None:
     with pytest.raises(NotPossible):
-        permit(asked, review)
+        permit(decision_request, review)
 
 
 @pytest.mark.parametrize(
-    ("asked", "review"),
+    ("decision_request", "review"),
     [
         (request("claim"), Review("open")),
         (request("claim"), Review("snoozed")),
@@ -141,12 +141,12 @@ def test_what_a_case_does_not_allow_is_refused(asked: DecisionRequest, review: R
         (request("note"), Review("cleared", "bob")),
     ],
 )
-def test_what_a_case_allows_is_permitted(asked: DecisionRequest, review: Review) -> None:
-    permit(asked, review)
+def test_what_a_case_allows_is_permitted(decision_request: DecisionRequest, review: Review) -> None:
+    permit(decision_request, review)
 
 
 @pytest.mark.parametrize(
-    ("asked", "field"),
+    ("decision_request", "field"),
     [
         (request("clear"), "outcome"),
         (request("note", outcome="false_positive"), "outcome"),
@@ -158,9 +158,9 @@ def test_what_a_case_allows_is_permitted(asked: DecisionRequest, review: Review)
         (request("note"), "note"),
     ],
 )
-def test_a_wish_that_makes_no_sense_names_its_field(asked: DecisionRequest, field: str) -> None:
+def test_a_wish_that_makes_no_sense_names_its_field(decision_request: DecisionRequest, field: str) -> None:
     with pytest.raises(InvalidDecision) as caught:
-        check(asked, NOW)
+        check(decision_request, NOW)
     assert caught.value.field == field
 
 

@@ -59,29 +59,29 @@ def subjects(view: QueueView, **parameters: str) -> list[dict[str, Any]]:
 
 
 def test_one_sum_split_once_is_one_line_with_each_payment_once(view: QueueView) -> None:
-    view.apply([record(each) for each in of_one_sum()], {})
+    view.apply([record(content) for content in of_one_sum()], {})
     [line] = subjects(view)
     assert line["subject"] == {"payor_account_no": 1001}
     assert (line["payment_count"], line["total_amount"], line["exact"]) == (3, "12000.03", True)
     assert line["rules"] == ["structuring", "structuring_rolling"]
     assert (line["case_count"], line["open_cases"], line["status"]) == (4, 4, "open")
-    [own] = [each for each in line["cases"] if each["contained_in"] is None]
+    [own] = [content for content in line["cases"] if content["contained_in"] is None]
     assert own["rule"] == "structuring"
 
 
 def test_once_all_of_its_cases_are_cleared_nothing_of_a_subject_is_left_to_do(view: QueueView) -> None:
     cases = of_one_sum()
-    view.apply([record(each) for each in cases], {})
-    view.apply([], {}, decisions=[decision(1, "clear", of=each, outcome="false_positive") for each in cases])
+    view.apply([record(content) for content in cases], {})
+    view.apply([], {}, decisions=[decision(1, "clear", of=content, outcome="false_positive") for content in cases])
     assert subjects(view, status="open,in_review") == []
     [line] = subjects(view, status="cleared")
     assert (line["open_cases"], line["reviewer"]) == (0, "ann")
 
 
 def test_a_subject_that_gets_more_payments_has_them_once_and_the_new_sum(view: QueueView) -> None:
-    view.apply([record(each) for each in of_one_sum()], {})
+    view.apply([record(content) for content in of_one_sum()], {})
     more = [*PAYMENTS, {**PAYMENTS[0], "id": "4", "timestamp": 5 * DAY + 9}]
-    view.apply([record(each, offset=9) for each in of_one_sum(more)[:2]], {})
+    view.apply([record(content, offset=9) for content in of_one_sum(more)[:2]], {})
     [line] = subjects(view)
     assert (line["payment_count"], line["total_amount"]) == (4, "16000.04")
 
@@ -97,15 +97,15 @@ def test_what_goes_with_a_case_is_not_counted_any_more_and_a_subject_goes_with_i
     assert line["case_count"] == 1
     view.apply([record(None, key=second["case_id"])], {})
     assert subjects(view) == []
-    gone = subject_reads.changes(view, since, parse_query({"by": "subject"}), 10).gone
-    assert [name for _, name in gone] == [subject_id]
+    removed = subject_reads.changes(view, since, parse_query({"by": "subject"}), 10).gone
+    assert [name for _, name in removed] == [subject_id]
 
 
 def test_a_subject_has_its_payments_with_both_sides_and_the_rules_that_count_them(view: QueueView) -> None:
     fan_out = case(9, rule="fan_out", group={"payor_account_no": 1001})
     sides = {"payor_account_no": 1001, "payee_bank": "Other Bank", "payee_account_no": 5}
     fan_out["payments"] = [{**PAYMENTS[0], "id": "x", **sides}, PAYMENTS[1]]
-    view.apply([record(each) for each in [*of_one_sum(), fan_out]], {})
+    view.apply([record(content) for content in [*of_one_sum(), fan_out]], {})
     [line] = subjects(view)
     subject = subject_reads.subject(view, line["subject_id"])
     assert subject is not None
@@ -181,8 +181,8 @@ def test_every_line_that_was_there_comes_once_though_lines_move_while_they_are_r
 
 def test_versions_and_cases_of_many_subjects_are_read_together(view: QueueView) -> None:
     cases = of_one_sum()
-    view.apply([record(each, offset=n) for n, each in enumerate(cases)], {})
+    view.apply([record(content, offset=n) for n, content in enumerate(cases)], {})
     [line] = subjects(view)
     [(version, case_ids)] = subject_reads.case_versions(view, [line["subject_id"], "nobody"]).values()
-    assert (version, sorted(case_ids)) == (1 + 2 + 3 + 4, sorted(each["case_id"] for each in cases))
+    assert (version, sorted(case_ids)) == (1 + 2 + 3 + 4, sorted(content["case_id"] for content in cases))
     assert subject_reads.totals(view, [line["subject_id"]]) == {line["subject_id"]: 1_200_003}

@@ -36,7 +36,7 @@ def test_a_subjects_id_is_the_same_on_every_machine() -> None:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "status"),
+    ("case_statuses", "status"),
     [
         (("open", "in_review", "cleared"), "in_review"),
         (("open", "escalated"), "open"),
@@ -46,9 +46,9 @@ def test_a_subjects_id_is_the_same_on_every_machine() -> None:
     ],
 )
 def test_a_subject_has_the_status_of_the_case_that_wants_most(
-    statuses: tuple[ReviewStatus, ...], status: ReviewStatus
+    case_statuses: tuple[ReviewStatus, ...], status: ReviewStatus
 ) -> None:
-    assert fold([state(status=each) for each in statuses]).status == status
+    assert fold([state(status=case_status) for case_status in case_statuses]).status == status
 
 
 def test_a_subject_fired_when_the_first_case_did_that_is_not_cleared() -> None:

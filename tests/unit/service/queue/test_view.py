@@ -67,8 +67,8 @@ def test_a_case_reads_as_on_the_topic_with_members_more(view: QueueView) -> None
     view.apply([record(case(), offset=4)], {Q[0]: 5})
     [item] = listed(view)
     assert {name: item[name] for name in case()} == case()
-    ours = {"late_payments": 0, "status": "open", "agreement": "off", "version": 50_000, "decisions": 0}
-    assert {name: item[name] for name in ours} == ours
+    added = {"late_payments": 0, "status": "open", "agreement": "off", "version": 50_000, "decisions": 0}
+    assert {name: item[name] for name in added} == added
 
 
 def test_a_value_without_the_wire_formats_header_is_read_too(view: QueueView) -> None:
@@ -133,19 +133,19 @@ def test_pages_show_every_case_once_while_others_arrive(view: QueueView, sort: s
     # Many cases share their sort value: the case id decides.
     view.apply([record(case(n, payment_count=n % 4, last_payment_at=n % 5)) for n in range(0, 200, 2)], {})
     before = {case(n)["case_id"] for n in range(0, 200, 2)}
-    seen: list[str] = []
+    case_ids: list[str] = []
     parameters = {"sort": sort, "limit": "7"}
     arriving = iter(range(1, 200, 2))
     while True:
         items, cursor = reads.page(view, parse_query(parameters))
-        seen += [item["case_id"] for item in items]
+        case_ids += [item["case_id"] for item in items]
         number = next(arriving)
         view.apply([record(case(number, payment_count=number % 4, last_payment_at=number % 5))], {})
         if cursor is None:
             break
         parameters["cursor"] = str(cursor)
-    assert len(seen) == len(set(seen))
-    assert before <= set(seen)
+    assert len(case_ids) == len(set(case_ids))
+    assert before <= set(case_ids)
 
 
 def test_related_cases_have_the_same_payor_or_the_same_payee(view: QueueView) -> None:
@@ -153,7 +153,7 @@ def test_related_cases_have_the_same_payor_or_the_same_payee(view: QueueView) ->
     same_payor = case(1, group={"payor_account_no": 1})
     same_payee = case(2, group={"payee_bank": "B", "payee_account_no": 1})
     same_number_elsewhere = case(3, group={"payor_account_no": 2, "payee_bank": "C", "payee_account_no": 1})
-    view.apply([record(each) for each in (this, same_payor, same_payee, same_number_elsewhere)], {})
+    view.apply([record(content) for content in (this, same_payor, same_payee, same_number_elsewhere)], {})
     related = json.loads(msgspec.json.encode(reads.related(view, this["case_id"])))
     assert [item["case_id"] for item in related] == [same_payee["case_id"], same_payor["case_id"]]
     assert "payments" not in related[0]
@@ -239,7 +239,7 @@ def test_late_payments_are_counted_on_their_case_whether_it_is_there_before_them
     assert view.positions(SOURCE)[at] == 3
 
 
-def ksqldb_row(content: dict[str, Any], *, timestamp: int = 7, gone: bool = False, **changes: Any) -> KsqldbRow:
+def ksqldb_row(content: dict[str, Any], *, timestamp: int = 7, deleted: bool = False, **changes: Any) -> KsqldbRow:
     """ksqlDB's row of a case."""
     row = Row(
         content["window_end"],
@@ -254,7 +254,7 @@ def ksqldb_row(content: dict[str, Any], *, timestamp: int = 7, gone: bool = Fals
         content["group"],
         content["window_start"],
         timestamp,
-        None if gone else msgspec.structs.replace(row, **changes),
+        None if deleted else msgspec.structs.replace(row, **changes),
     )
 
 
@@ -267,7 +267,7 @@ FAR_AHEAD = 2**53
         (True, {}, "agree"),
         (True, {"payment_count": 3}, "differ"),
         (True, {"total_amount": Decimal("10000.04")}, "differ"),
-        (True, {"gone": True}, "only_python"),
+        (True, {"deleted": True}, "only_python"),
         (False, {}, "only_ksqldb"),
     ],
 )
@@ -309,7 +309,7 @@ def test_a_case_that_only_ksqldb_found_says_what_is_known_of_it_and_goes_when_ks
     assert item["payments"] == [{"id": "p"}]
     assert (item["first_payment_at"], item["last_payment_at"], item["version"]) == (None, 99, 0)
     assert listed(view, payor="0", min_total="10000.03") == [item]
-    view.apply([], {}, ksqldb=[ksqldb_row(case(), gone=True)])
+    view.apply([], {}, ksqldb=[ksqldb_row(case(), deleted=True)])
     assert listed(view) == []
 
 
@@ -376,7 +376,7 @@ def test_of_two_decisions_with_one_number_the_first_stands_and_both_are_kept(vie
     [item] = listed(view)
     assert item["reviewer"] == "ann"
     history = json.loads(msgspec.json.encode(reads.history(view, [case()["case_id"]])))
-    assert [(each["reviewer"], each["took_effect"]) for each in history] == [("ann", True), ("bob", False)]
+    assert [(entry["reviewer"], entry["took_effect"]) for entry in history] == [("ann", True), ("bob", False)]
     assert reads.effective(view, {case()["case_id"]: "other"}) == set()
 
 
@@ -439,11 +439,11 @@ def test_an_exemption_silences_cases_before_and_after_it_until_it_is_ended(view:
         1000: "open",
         6000: "open",
     }
-    assert [(each["reviewer"], each["live"]) for each in decoded(reads.exemptions(view))] == [("ann", True)]
+    assert [(entry["reviewer"], entry["live"]) for entry in decoded(reads.exemptions(view))] == [("ann", True)]
     view.apply([], {}, decisions=[exemption(2, ended=True, reviewer="bob")])
     assert {item["status"] for item in listed(view)} == {"open"}
     assert reads.exemption(view, "e1") is None
-    assert [(each["reviewer"], each["live"]) for each in decoded(reads.exemptions(view))] == [("bob", False)]
+    assert [(entry["reviewer"], entry["live"]) for entry in decoded(reads.exemptions(view))] == [("bob", False)]
 
 
 def test_an_exemption_that_is_over_silences_nothing_any_more(view: QueueView) -> None:
@@ -488,12 +488,12 @@ def test_changes_are_told_once_each_and_in_order(view: QueueView) -> None:
     assert reads.changes(view, since, parse_query({}), 10) == ([], [])
     view.apply([record(case(1, payment_count=3), offset=5)], {Q[0]: 6})
     view.apply([record(None, key=case(0)["case_id"])], {Q[0]: 7})
-    changed, gone = reads.changes(view, since, parse_query({"min_total": "20000.00"}), 10)
+    changed, removed = reads.changes(view, since, parse_query({"min_total": "20000.00"}), 10)
     [(number, matches, item)] = changed
     assert (item["case_id"], matches) == (case(1)["case_id"], False)
-    [(gone_at, case_id)] = gone
+    [(removed_at, case_id)] = removed
     assert case_id == case(0)["case_id"]
-    assert since < number < gone_at <= view.change
+    assert since < number < removed_at <= view.change
 
 
 def test_cases_that_waited_for_the_other_engine_are_changes_one_by_one(view: QueueView) -> None:
@@ -502,8 +502,8 @@ def test_cases_that_waited_for_the_other_engine_are_changes_one_by_one(view: Que
     since = view.change
     view.compared(FAR_AHEAD)
     numbers = []
-    while told := reads.changes(view, since, parse_query({}), 2).lines:
-        numbers += [number for number, _, _ in told]
+    while lines := reads.changes(view, since, parse_query({}), 2).lines:
+        numbers += [number for number, _, _ in lines]
         since = numbers[-1]
     assert len(set(numbers)) == 5
     view.compared(FAR_AHEAD)
@@ -523,7 +523,7 @@ def test_a_view_that_is_made_anew_counts_its_changes_under_another_name(view: Qu
 
 def test_payments_are_found_by_the_beginning_of_their_ids(view: QueueView) -> None:
     ids = ["0B7E9A52-31f5-4b0e-9f0e-5a1d2c3b4e51", "0b7f0000-31f5-4b0e-9f0e-5a1d2c3b4e51"]
-    view.apply([record(case(n, payments=[{"id": each}])) for n, each in enumerate(ids)], {Q[0]: 2})
+    view.apply([record(case(n, payments=[{"id": payment_id}])) for n, payment_id in enumerate(ids)], {Q[0]: 2})
     assert len(listed(view, payment_id="0b7e")) == 1
     assert len(listed(view, payment_id=ids[1].upper())) == 1
     view.apply([record(None, key=case(0)["case_id"])], {Q[0]: 3})

@@ -59,12 +59,12 @@ def decision(at: int, note: str | None = None) -> dict[str, Any]:
 
 
 def test_the_questions_of_a_narrative_are_answered_in_numbers() -> None:
-    said = dict(answers(subject()))
-    assert said["Who"] == "Payor 1001; 1 payor, 3 payees"
-    assert said["What"] == "3 payments, together $12,003.03; each between $4,000.01 and $4,002.01"
-    assert said["When"] == "from 2026-11-24 03:46:40 to 2026-11-24 03:46:42"
-    assert said["How"] == "by ACH; counted by the rules fan_out"
-    assert said["Clock"].endswith("a report is due by 2026-12-24")
+    narrative = dict(answers(subject()))
+    assert narrative["Who"] == "Payor 1001; 1 payor, 3 payees"
+    assert narrative["What"] == "3 payments, together $12,003.03; each between $4,000.01 and $4,002.01"
+    assert narrative["When"] == "from 2026-11-24 03:46:40 to 2026-11-24 03:46:42"
+    assert narrative["How"] == "by ACH; counted by the rules fan_out"
+    assert narrative["Clock"].endswith("a report is due by 2026-12-24")
 
 
 def test_what_strangers_wrote_is_text_and_nothing_in_it_is_hidden() -> None:
