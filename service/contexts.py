@@ -40,6 +40,7 @@ from service.queue.decision_log import DECISION_LOG, DecisionLog
 from service.queue.engine_progress import ENGINE_PROGRESS, EngineProgress
 from service.queue.shared_ends import SharedEnds
 from service.queue.view import QUEUE_VIEW, QueueView
+from service.queue.viewings import VIEWING_LOG, ViewingLog
 from service.review.events import STOPPING
 from service.review.payment_record import PAYMENT_RECORDS, PaymentRecords
 from service.settings import RULES, SETTINGS
@@ -159,6 +160,7 @@ async def _reading_into(view: QueueView, app: web.Application) -> AsyncIterator[
     app[QUEUE_READER] = reader = QueueReader(settings.kafka, view, rules if engine else ())
     shared = SharedEnds(settings.service.decisions_folder) if settings.service.shares_port else None
     app[DECISION_LOG] = DecisionLog(app[CONNECTION], reader, settings.service.deadline, shared)
+    app[VIEWING_LOG] = ViewingLog(app[CONNECTION], settings.service.deadline)
     app[TRAFFIC] = Traffic(settings.kafka, installation)
     app[PAYMENT_RECORDS] = PaymentRecords(
         settings.kafka, PaymentReader(app[CODECS].registry), settings.service.deadline
@@ -168,6 +170,8 @@ async def _reading_into(view: QueueView, app: web.Application) -> AsyncIterator[
         if shared:
             running.callback(shared.close)
         await running.enter_async_context(background(reader.run()))
+        await running.enter_async_context(background(app[VIEWING_LOG].run()))
+        running.push_async_callback(app[VIEWING_LOG].drain)
         if engine:
             app[ENGINE_PROGRESS] = progress = EngineProgress(settings.kafka, installation, engine, view, reader)
             await running.enter_async_context(background(progress.run()))

@@ -34,6 +34,7 @@ COUNTS = {
     "underten_review_queue_bad_records": "Records of the queue's topics that were not understood",
     "underten_connections_refused": "Connections closed because too many were open",
     "underten_connections_silent": "Connections closed because their first request did not come in time",
+    "underten_viewings_lost": "Viewings of cases and subjects that Kafka did not acknowledge in time",
     "underten_receipts_lost": "Receipts that were not kept: these payments, sent again, are produced again",
 }
 PROBLEMS = (

@@ -102,7 +102,7 @@ class ServiceSettings(RulesSettings, InstallationSettings):
     """Dollars above which a second reviewer must agree before a case is cleared or escalated; 0: never."""
 
     log_views: bool = True
-    """Whether the log says who looked at which subject or case."""
+    """Whether the log, and the topic `review_views`, say who looked at which subject, case, report or table."""
 
     access_log: Literal["off", "errors", "all"] = "errors"
     """Which requests are logged: none, those answered with 4xx or 5xx, or every one."""

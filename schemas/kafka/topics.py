@@ -11,6 +11,7 @@ PAYMENT_REPEATED = "payment_repeated"
 FRAUD_STATE = "fraud_state"
 REVIEW_QUEUE = "review_queue"
 REVIEW_DECISIONS = "review_decisions"
+REVIEW_VIEWS = "review_views"
 
 RAW_TOPICS = (PAYMENT_JSON, PAYMENT_AVRO, PAYMENT_PROTOBUF)
 ALL_TOPICS = (
@@ -23,10 +24,14 @@ ALL_TOPICS = (
     FRAUD_STATE,
     REVIEW_QUEUE,
     REVIEW_DECISIONS,
+    REVIEW_VIEWS,
 )
 
 REQUEST_ID = "request_id"
 """Header of a record: the HTTP request that led to it. Records of other producers may lack it."""
+
+FIVE_YEARS_DAYS = 1826
+"""For so long a bank keeps its records (31 CFR 1010.430(d))."""
 
 
 def _deleted_after(days: int) -> dict[str, str]:
@@ -50,4 +55,5 @@ CONFIGS: dict[str, dict[str, str]] = {
     FRAUD_STATE: _COMPACTED,
     REVIEW_QUEUE: _COMPACTED,
     REVIEW_DECISIONS: _KEPT,
+    REVIEW_VIEWS: _deleted_after(days=FIVE_YEARS_DAYS),
 }

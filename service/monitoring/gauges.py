@@ -20,6 +20,7 @@ from service.queue import reads, subject_reads
 from service.queue.consumer import QUEUE_READER
 from service.queue.decisions import STATUSES
 from service.queue.engine_progress import ENGINE_PROGRESS
+from service.queue.viewings import VIEWING_LOG
 from service.review.comparison import compared
 from service.review.parameters import DAY_MS
 from service.review.reading import read_view
@@ -72,6 +73,7 @@ def _from_memory(app: web.Application) -> None:
             "underten_connections_refused": app[CONNECTIONS].refused,
             "underten_connections_silent": app[CONNECTIONS].silent,
             "underten_receipts_lost": app[DEDUPLICATOR].state.lost if DEDUPLICATOR in app else 0,
+            "underten_viewings_lost": app[VIEWING_LOG].lost,
             "underten_review_queue_records": reader.applied,
             "underten_review_queue_bad_records": reader.bad,
         }

@@ -20,7 +20,14 @@ from schemas.kafka.connect import start_client, started
 from schemas.kafka.provisioning import TopicSettings, create_topics
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.stop import abandon_producer, stop_producer
-from schemas.kafka.topics import PAYMENT_LATE, PAYMENT_REPEATED, RAW_TOPICS, REVIEW_DECISIONS, REVIEW_QUEUE
+from schemas.kafka.topics import (
+    PAYMENT_LATE,
+    PAYMENT_REPEATED,
+    RAW_TOPICS,
+    REVIEW_DECISIONS,
+    REVIEW_QUEUE,
+    REVIEW_VIEWS,
+)
 
 CONNECT_SECONDS = 10.0
 FAILED = (TimeoutError, KafkaError, RuntimeError)
@@ -115,7 +122,7 @@ class ProducerConnection:
                 await create_topics(
                     self._kafka,
                     self._topics,
-                    (*RAW_TOPICS, REVIEW_QUEUE, PAYMENT_LATE, PAYMENT_REPEATED, REVIEW_DECISIONS),
+                    (*RAW_TOPICS, REVIEW_QUEUE, PAYMENT_LATE, PAYMENT_REPEATED, REVIEW_DECISIONS, REVIEW_VIEWS),
                 )
             max_batch_bytes = await self._allowed_batch_bytes()
         # aiokafka's own request timeout says when a silent connection is given up; sends are retried, never expire.

@@ -1,9 +1,7 @@
 """Handlers of the review queue: pages of cases or subjects, a case, a subject, and how many there are."""
 
-import structlog
 from aiohttp import web
 
-from service.access.authentication import IDENTITY
 from service.http.problems import Problem
 from service.http.responses import json_response
 from service.queue import reads, subject_reads
@@ -11,11 +9,9 @@ from service.queue.reads import JsonObject
 from service.review.parameters import PAGING, query_of
 from service.review.presentation import present_case, present_subject
 from service.review.reading import read_view
-from service.settings import SETTINGS
+from service.review.viewing import record_viewing
 
 MAX_ID_CHARACTERS = 64
-
-log = structlog.get_logger(__name__)
 
 
 async def list_cases(request: web.Request) -> web.Response:
@@ -38,22 +34,15 @@ async def count_cases(request: web.Request) -> web.Response:
 async def show_case(request: web.Request) -> web.Response:
     """Answer GET /review-queue/{case_id}."""
     case = await read_case(request.app, request.match_info["case_id"])
-    log_view(request, case_id=case["case_id"])
+    record_viewing(request, "case", case_id=case["case_id"])
     return versioned_response(case)
 
 
 async def show_subject(request: web.Request) -> web.Response:
     """Answer GET /review-queue/subjects/{subject_id}."""
     subject = await read_subject(request.app, request.match_info["subject_id"])
-    log_view(request, subject_id=subject["subject_id"])
+    record_viewing(request, "subject", subject_id=subject["subject_id"])
     return versioned_response(subject)
-
-
-def log_view(request: web.Request, **item: str) -> None:
-    """Log who looks at a case or a subject (its id by name), and at what of it."""
-    if request.app[SETTINGS].service.log_views:
-        identity = request.get(IDENTITY)
-        log.info("viewed", name=identity.name if identity else None, path=request.path, **item)
 
 
 async def read_case(app: web.Application, case_id: str) -> JsonObject:

@@ -8,11 +8,12 @@ from aiohttp import web
 from service.queue import reads, subject_reads
 from service.queue.query import MAX_LIMIT, QueueQuery
 from service.queue.reads import JsonObject
-from service.review.cases import log_view, read_subject
+from service.review.cases import read_subject
 from service.review.parameters import query_of
 from service.review.presentation import present_case, present_subject
 from service.review.reading import read_view
 from service.review.spreadsheet import BYTE_ORDER_MARK, csv_lines, time_cell
+from service.review.viewing import record_viewing
 
 CASE_COLUMNS = (
     *("case_id", "status", "agreement", "rule", "reason", "payor_account_no", "payee_bank", "payee_account_no"),
@@ -43,6 +44,7 @@ async def export_queue(request: web.Request) -> web.StreamResponse:
     columns = SUBJECT_COLUMNS if query.table == "subjects" else CASE_COLUMNS
     # The first page before the first byte: what goes wrong with it can still be said.
     items, after = await _page(request.app, query)
+    record_viewing(request, "queue", filter=dict(request.query))
     response = await _begin(request, "review-queue.csv", columns)
     while True:
         await response.write(csv_lines(_row(columns, item) for item in items))
@@ -57,7 +59,7 @@ async def export_queue(request: web.Request) -> web.StreamResponse:
 async def export_payments(request: web.Request) -> web.StreamResponse:
     """Answer GET /review-queue/subjects/{subject_id}/payments.csv."""
     subject = await read_subject(request.app, request.match_info["subject_id"])
-    log_view(request, subject_id=subject["subject_id"])
+    record_viewing(request, "payments", subject_id=subject["subject_id"])
     response = await _begin(request, "payments.csv", PAYMENT_COLUMNS)
     await response.write(csv_lines(_row(PAYMENT_COLUMNS, payment) for payment in subject["payments"]))
     await response.write_eof()

@@ -17,8 +17,8 @@ from service.http.problems import Problem, unavailable
 from service.http.responses import json_response
 from service.queue import reads
 from service.queue.reads import JsonObject
-from service.review.cases import log_view
 from service.review.reading import read_view
+from service.review.viewing import record_viewing
 
 MAX_AT_ONCE = 4
 """Connections to Kafka that are open for these questions; one more question waits."""
@@ -60,7 +60,7 @@ async def show_payment(request: web.Request) -> web.Response:
     """Answer GET /review-queue/{case_id}/payments/{payment_id}."""
     case_id, payment_id = request.match_info["case_id"], request.match_info["payment_id"]
     topic, partition, offset = place_of(await read_view(request.app, reads.payments, case_id), payment_id)
-    log_view(request, case_id=case_id)
+    record_viewing(request, "payment", case_id=case_id, payment_id=payment_id)
     try:
         read = await request.app[PAYMENT_RECORDS].read(topic, partition, offset)
     except PaymentError as error:

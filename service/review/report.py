@@ -14,8 +14,9 @@ from aiohttp import web
 
 from service.http.security_headers import POLICY
 from service.queue.reads import JsonObject
-from service.review.cases import log_view, read_subject
+from service.review.cases import read_subject
 from service.review.spreadsheet import visible
+from service.review.viewing import record_viewing
 
 PRINTED = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """The page has a style sheet of ours, and nothing else."""
@@ -47,7 +48,7 @@ _PAGE = """<!doctype html>
 async def show_report(request: web.Request) -> web.Response:
     """Answer GET /review-queue/subjects/{subject_id}/report."""
     subject = await read_subject(request.app, request.match_info["subject_id"])
-    log_view(request, subject_id=subject["subject_id"])
+    record_viewing(request, "report", subject_id=subject["subject_id"])
     page = render(subject, datetime.now(UTC))
     return web.Response(text=page, content_type="text/html", charset="utf-8", headers={POLICY: PRINTED})
 

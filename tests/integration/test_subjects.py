@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import json
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -15,10 +16,22 @@ from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
 from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import REVIEW_VIEWS
 from schemas.registry import RegistrySettings
 from service.app import make_app
 from tests.integration.processes import until
-from tests.integration.serving import Client, Json, case, payor_of_this_test, put_cases, queue, ready, settings
+from tests.integration.serving import (
+    Client,
+    Json,
+    case,
+    end_offsets,
+    payor_of_this_test,
+    put_cases,
+    queue,
+    ready,
+    records,
+    settings,
+)
 
 DAY_MS = 86_400_000
 
@@ -219,22 +232,49 @@ async def test_the_queue_by_subject_is_a_table_and_counted_and_followed(desk: Cl
     assert (row["payor_account_no"], row["payment_count"], row["total_amount"]) == (str(payor), "3", "12000.03")
 
 
-async def test_whoever_looks_at_a_subject_is_in_the_log(
+async def test_whoever_looks_at_what_is_in_the_log_and_on_a_topic_if_that_is_set(
     kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
 ) -> None:
     payor = payor_of_this_test()
     await put_cases(kafka, case(payor))
+    case_id = case(payor)["case_id"]
     for wanted in (True, False):
+        before = await end_offsets(kafka, REVIEW_VIEWS) if not wanted else {}
         async with serving(kafka, registry, tmp_path / "view.sqlite", log_views=wanted) as client:
             subject_id = (await subject_of(client, payor, 1))["subject_id"]
+            subject = f"/review-queue/subjects/{subject_id}"
+            table = f"/review-queue.csv?by=subject&payor={payor}"
+            began = int(time.time() * 1000)
             with capture_logs() as logs:
-                await shown(client, subject_id)
-                async with client.get(f"/review-queue/{case(payor)['case_id']}") as response:
-                    assert response.status == 200
-        views = [entry for entry in logs if entry["event"] == "viewed"]
-        assert [entry.get("subject_id") or entry.get("case_id") for entry in views] == (
-            [subject_id, case(payor)["case_id"]] if wanted else []
-        )
+                for path in (
+                    subject,
+                    f"/review-queue/{case_id}",
+                    f"{subject}/report",
+                    f"{subject}/payments.csv",
+                    table,
+                ):
+                    async with client.get(path) as response:
+                        assert response.status == 200
+                async with client.get(f"{subject}-not") as response:
+                    assert response.status == 404
+        logged = [(entry["item"], entry["name"]) for entry in logs if entry["event"] == "viewed"]
+        on_topic = await records(kafka, REVIEW_VIEWS, before)
+        mine = sorted((json.loads(one.value) for one in on_topic), key=lambda one: one["time"])
+        mine = [one for one in mine if one["time"] >= began]
+        if not wanted:
+            assert logged == mine == []
+            continue
+        items = ["subject", "case", "report", "payments", "queue"]
+        assert logged == [(item, None) for item in items]
+        assert all(dict(one.headers)["request_id"] for one in on_topic)
+        assert {one.key.decode() for one in on_topic} >= {subject_id, case_id, "queue"}
+        assert [{name: value for name, value in one.items() if name != "time"} for one in mine] == [
+            {"item": "subject", "viewer": None, "subject_id": subject_id},
+            {"item": "case", "viewer": None, "case_id": case_id},
+            {"item": "report", "viewer": None, "subject_id": subject_id},
+            {"item": "payments", "viewer": None, "subject_id": subject_id},
+            {"item": "queue", "viewer": None, "filter": {"by": "subject", "payor": str(payor)}},
+        ]
 
 
 async def test_a_decision_is_seen_at_once_by_the_other_processes_of_the_port(

@@ -70,6 +70,7 @@ FIRING = {
     "PaymentsLate": [{'underten_payments_late_total{rule="fan_in"}': "0x80 1x10"}],
     "QueueViewBehind": [{"underten_review_queue_ready": "0x90"}, {"underten_review_queue_lag": "10001x90"}],
     "QueueRecordsNotUnderstood": [{"underten_review_queue_bad_records_total": "0x80 1x10"}],
+    "ViewingsLost": [{"underten_viewings_lost_total": "0x80 1x10"}],
     "ReportsOverdue": [{"underten_subjects_overdue": "1x90"}],
     "EnginesDisagree": [
         {f'underten_comparison_windows{{rule="fan_in", kind="{kind}"}}': "1x90"}
@@ -111,6 +112,7 @@ QUIET = {
     "PaymentsLate": [{'underten_payments_late_total{rule="fan_in"}': "7x90"}],
     "QueueViewBehind": [{"underten_review_queue_ready": "1x90", "underten_review_queue_lag": "10000x90"}],
     "QueueRecordsNotUnderstood": [{"underten_review_queue_bad_records_total": "7x90"}],
+    "ViewingsLost": [{"underten_viewings_lost_total": "7x90"}],
     "ReportsOverdue": [{"underten_subjects_overdue": "0x90"}],
     "EnginesDisagree": [
         {f'underten_comparison_windows{{rule="fan_in", kind="{kind}"}}': "7x90" for kind in ("equal", "late")}
