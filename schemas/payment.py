@@ -29,6 +29,8 @@ Time = Annotated[int, Meta(ge=0, le=LATEST)]
 """ms since the epoch."""
 
 _CENT = Decimal("0.01")
+_UTF_32_MARK = b"\0\0\xfe\xff"
+"""Of big endian UTF-32; on a topic these bytes begin a schema's id."""
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode's general categories: control, format, surrogate, private, unassigned, line and paragraph separators."""
 _is_uuid = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
@@ -199,7 +201,8 @@ def to_payment(fields: dict[str, Any], kind: type[T]) -> T:
 
 def _check_decimals(amount: object) -> None:
     """Raises PaymentError for an amount of more than two decimals, which a double may round away."""
-    if isinstance(amount, Decimal) and amount.is_finite() and amount != round(amount, 2):
+    # What is out of bounds is refused for that; to round it would take more digits than decimals have here.
+    if isinstance(amount, Decimal) and -AMOUNT_MAX <= amount <= AMOUNT_MAX and amount != round(amount, 2):
         raise PaymentError("at most two decimals", "payment_amount")
 
 
@@ -220,7 +223,7 @@ def payment_error(error: Exception, text: bytes = b"") -> PaymentError:
     message = str(error)
     if isinstance(error, RecursionError):
         return UndecodableError("nested too deeply")
-    if text.startswith(BYTE_ORDER_MARKS):
+    if text.startswith((*BYTE_ORDER_MARKS, _UTF_32_MARK)):
         return UndecodableError("begins with a byte order mark (BOM), which JSON may not have (RFC 8259, section 8.1)")
     if not isinstance(error, msgspec.ValidationError):
         broken_at = _BYTE.search(message)

@@ -179,6 +179,12 @@ def test_more_than_two_decimals_of_a_decimal_are_refused_before_a_double_rounds_
     assert reason == "payment_amount: at most two decimals"
 
 
+@pytest.mark.parametrize("amount", ["1000000000000.01", f"{10**50}.5", f"-{10**50}.5"])
+def test_a_decimal_of_more_than_any_amount_is_refused_by_the_field(amount: str) -> None:
+    schema = avro_schema(payment_amount={"type": "bytes", "logicalType": "decimal", "precision": 60, "scale": 5})
+    assert reason_of_avro(schema, payment_amount=Decimal(amount)).startswith("payment_amount: Expected")
+
+
 @pytest.mark.parametrize(
     ("kind", "account"),
     [("long", 200), ({"type": "bytes", "logicalType": "decimal", "precision": 10}, Decimal(200)), ("double", 200.0)],

@@ -118,7 +118,17 @@ def test_a_name_that_stands_there_twice_is_refused(name: str, key: str) -> None:
     assert not takes(body)
 
 
-@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"])
+@pytest.mark.parametrize("account", ["200", "200.0", "2e2"])
+@pytest.mark.parametrize("amount", ["1e400", "-1e400", "1E+999999999999", f"{10**29}.5", "1e-400", "0e400", "-0.0"])
+def test_an_amount_of_any_size_has_the_same_verdict_whatever_the_other_numbers_look_like(
+    amount: str, account: str
+) -> None:
+    body = text(MEMBERS | {"payment_amount": amount, "payee_account_no": account})
+    for read in (takes, reads):
+        assert not read(body)
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\xff\xfe\0\0", b"\0\0\xfe\xff"])
 def test_a_byte_order_mark_is_named(mark: bytes) -> None:
     with pytest.raises(UndecodableError, match="BOM"):
         decode_posted(mark + text(MEMBERS).encode())
