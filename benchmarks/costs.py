@@ -48,11 +48,11 @@ class Costs(msgspec.Struct):
     fraud_cpu: float
     """Both stages, all shipped rules, full batches."""
     fraud_share: float
-    """Of one core, while ten million payments a day trickle in: what committing ten times a second costs."""
+    """A share of one core, while ten million payments a day trickle in: the cost of committing ten times a second."""
     broker_share: float
     """The same of the broker."""
     broker_cpu: float
-    """Of what fraud reads and writes; one broker, one replica."""
+    """The broker's for the records that fraud reads and writes; one broker, one replica."""
     service_cpu_single: float
     service_cpu_batched: float
     ledger: float

@@ -29,7 +29,7 @@ class Result(msgspec.Struct, frozen=True):
     goal: str
     reached: bool
     spread: float = 0.0
-    """Of several rounds: the difference between best and worst, as a share of the median."""
+    """The difference between best and worst of several rounds, as a share of the median."""
     skipped: str = ""
     """Why it could not be measured; then the figures say nothing."""
 

@@ -35,7 +35,7 @@ THRESHOLDS: Mapping[str, tuple[str, Sequence[int]]] = {
     "just_below": ("amount_from", (6_000, 7_000, 8_000, 9_000, 9_500)),
     "velocity": ("min_payments", (5, 10, 12, 15)),
 }
-"""Of each rule the threshold that was chosen by the curve, and the values that were tried."""
+"""By rule: the threshold that was chosen by the curve, and the values that were tried."""
 
 
 def cases_of(rules: Sequence[Rule], payments: Iterable[RecordedPayment]) -> dict[str, Cases]:

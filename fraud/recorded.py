@@ -23,7 +23,7 @@ from schemas.payment import FIELDS, INT32_MAX, ForeignPayment, Time, json_reader
 
 MAX_LINE_BYTES = 65_536
 TIMES = ("timestamp", "time")
-"""What the column with a payment's time may be called."""
+"""Names for the column with a payment's time."""
 DELIMITERS = ",;\t"
 CSV_TOPIC = "payments"
 

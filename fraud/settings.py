@@ -53,13 +53,13 @@ class FraudSettings(RulesSettings, InstallationSettings):
     """Time between two transactions of a task."""
 
     fraud_session_timeout_ms: int = 10_000
-    """How long a worker may be silent until its tasks go to another."""
+    """Silence of a worker after which its tasks go to another."""
 
     fraud_retry_seconds: float = 0.5
     """Pause before starting over after an error; doubled for each error in a row, up to 30 s."""
 
     fraud_drift_seconds: float = 300.0
-    """How much time between payments a batch may span while catching up (half a rule's grace, at most)."""
+    """Time between payments that a batch may span while catching up (half a rule's grace, at most)."""
 
     fraud_metrics_host: str = "127.0.0.1"
     """Address of the metrics and of /health."""

@@ -25,7 +25,7 @@ Group = tuple[int | str, ...]
 """The values of a rule's `group_by` columns, in its order."""
 
 LISTED_MAX = 1000
-"""How many payments a window lists (7: COLLECT_LIST stops there); all are counted."""
+"""Payments that a window lists, at most (7: COLLECT_LIST stops there); all are counted."""
 
 _NEVER = 2**63
 _EXACT_CENTS = 10**14
@@ -72,7 +72,7 @@ class Window(msgspec.Struct, gc=False):
 
 
 Outcome = tuple[int, Group, Window | None]
-"""What a payment did to one window, known by its start: the window as updated, or None where it came too late."""
+"""The effect of a payment on one window, known by its start: the window as updated, or None where it came too late."""
 
 _FILTERED_OUT: Sequence[Outcome] = ()
 

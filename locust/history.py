@@ -21,7 +21,7 @@ from schemas.payment import Payment
 FIRST_DAY = date(2026, 1, 1)
 EPOCH = date(1970, 1, 1)
 LATE = 0.005
-"""How many payments arrive late."""
+"""Share of payments that arrive late."""
 LATEST_MS = 3 * HOUR_MS
 
 _encode = msgspec.json.Encoder().encode

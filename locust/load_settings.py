@@ -17,7 +17,7 @@ class LoadSettings:
     """Payments a second."""
 
     load_seconds: Annotated[float, Meta(gt=0)] = 30.0
-    """How long a load with a shape lasts."""
+    """Duration of a load with a shape."""
 
     load_shape: Literal["none", "steady", "ramp", "spike"] = "none"
     """All at once; from a tenth up; a fifth with a spike; or, with none, as many users as locust is told."""
@@ -26,10 +26,10 @@ class LoadSettings:
     """The same seed makes the same payments; without one the clock gives it."""
 
     load_share: Annotated[float, Meta(ge=0, le=1)] = 0.03
-    """How much of the payments belongs to patterns."""
+    """Share of payments that belong to patterns."""
 
     load_anywhere: bool = False
-    """Whether a service on another machine may be loaded."""
+    """Allow loading a service on another machine."""
 
     truth: str = ".local/truth.ndjson"
     """File with what should be found: a line for each pattern that was sent."""

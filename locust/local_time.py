@@ -10,7 +10,7 @@ DAY_MS = 24 * HOUR_MS
 ZONES = (-5, -6, -7, -8)
 """Hours that Eastern, Central, Mountain and Pacific Standard Time are behind UTC."""
 PEOPLE = (47, 29, 7, 17)
-"""How the population is spread over them, in percent."""
+"""Shares of the population in them, in percent."""
 
 
 def zone(rng: Random) -> int:

@@ -25,7 +25,7 @@ LOOKALIKE_PAUSE = 20
 MAX_LOOKALIKE = 1_000
 """Payments of an innocent pattern, at most."""
 REPEATED = 0.003
-"""How many payments are sent again, with the same id, by a client that has given up waiting for the answer."""
+"""Share of payments that are sent again, with the same id, by a client that has given up waiting for the answer."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from schemas.errors import UndecodableError, UnusableSchema
 from schemas.payment import FIELDS
 
 MAX_CHARACTERS = 256 * 1024
-"""Of a schema and all that it takes from other subjects."""
+"""Limit of a schema with all that it takes from other subjects."""
 MAX_TYPES = 2_000
 """In a whole schema, each named type counted wherever it is used."""
 MAX_TYPES_PER_BYTE = 20

@@ -20,7 +20,7 @@ FOREIGN_SCHEMA_HEADERS = frozenset({"apicurio.value.globalId", "apicurio.value.c
 """Headers by which Apicurio's own serializers name a schema, by numbers that the Confluent API does not have."""
 
 BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe")
-"""Of UTF-8 and UTF-16."""
+"""Those of UTF-8 and UTF-16."""
 
 _GUID_MAGIC = 1
 _GUID_BYTES = 17

@@ -46,7 +46,7 @@ PROBLEMS = (
     "outcome-unknown",
     "id-reused",
 )
-"""What may become of a payment, as the problems' types have it."""
+"""Ends of a payment, as the problems' types have them."""
 
 
 class Metrics:

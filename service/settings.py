@@ -36,7 +36,7 @@ class ServiceSettings(RulesSettings, InstallationSettings):
     """Port to listen on; 0 takes a free one (with one worker only)."""
 
     share_port: bool = False
-    """Whether another service may listen on the port, too, and take over: this one does so once it is ready."""
+    """Let another service listen on the port, too, and take over: this one does so once it is ready."""
 
     workers: int = 1
     """Processes that share the port (SO_REUSEPORT); each has its own producer and its own view file."""
@@ -84,7 +84,7 @@ class ServiceSettings(RulesSettings, InstallationSettings):
     """Seconds for which a payment that is sent again with its id gets its first receipt; 0: it is produced again."""
 
     samples: bool = True
-    """Whether GET on a payment address produces a sample payment."""
+    """Let GET on a payment address produce a sample payment."""
 
     queue_view: Path = Path(".local/review_queue.sqlite")
     """SQLite file of the review queue; a process that finds it in use puts the next free number before the suffix."""
@@ -102,10 +102,10 @@ class ServiceSettings(RulesSettings, InstallationSettings):
     """Dollars above which a second reviewer must agree before a case is cleared or escalated; 0: never."""
 
     log_views: bool = True
-    """Whether the log, and the topic `review_views`, say who looked at which subject, case, report or table."""
+    """Say in the log, and on the topic `review_views`, who looked at which subject, case, report or table."""
 
     access_log: Literal["off", "errors", "all"] = "errors"
-    """Which requests are logged: none, those answered with 4xx or 5xx, or every one."""
+    """Requests that are logged: none, those answered with 4xx or 5xx, or every one."""
 
     def __post_init__(self) -> None:
         """Raises SettingsError for what cannot work."""

@@ -13,7 +13,7 @@ from schemas.errors import UndertenError
 from schemas.payment import Time
 
 SINK = "ksqldb_"
-"""What the names of ksqlDB's sink topics begin with; the rule's name follows."""
+"""Prefix of the names of ksqlDB's sink topics; the rule's name follows."""
 
 
 class RowError(UndertenError):

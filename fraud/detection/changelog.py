@@ -193,7 +193,7 @@ class Restored(NamedTuple):
     removed: frozenset[str]
     """Rules that there are no more."""
     older: bool
-    """Whether there was state of another format, or of another number of partitions: it is stale."""
+    """True where there was state of another format, or of another number of partitions: it is stale."""
     stale: tuple[bytes, ...]
     """Keys to delete. Until they are, each restore finds them again."""
     due: tuple[tuple[str, Group, int], ...]

@@ -49,12 +49,12 @@ from schemas.registry import Registry
 
 HOT_PAYMENTS = 60
 MAX_OUTPUTS = 50_000
-"""Of what is not about a batch's payments: deletions, and cases by rules that have changed."""
+"""Limit of outputs that are not about a batch's payments: deletions, and cases by rules that have changed."""
 
 log = structlog.get_logger(__name__)
 
 Place = tuple[RuleWindows, int, Group]
-"""Where a window is: its rule's windows, its start, its group."""
+"""The place of a window: its rule's windows, its start, its group."""
 
 
 class Change(msgspec.Struct, gc=False):

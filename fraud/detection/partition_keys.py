@@ -23,7 +23,7 @@ def payee_key(payee_bank: str, payee_account_no: int) -> bytes:
 
 
 Account = int | bytes
-"""Who a stage's payments are filed by: a payor's number, or a payee's key."""
+"""The key of a stage's ledger: a payor's number, or a payee's key."""
 
 
 def account_of(topic: str) -> Callable[[Counted], Account]:

@@ -11,7 +11,7 @@ from schemas.kafka.topics import PAYMENT_REJECTED
 from schemas.payment import LATEST
 
 LARGEST_BYTES = 1_000_000
-"""Of key, value and headers: what Kafka takes by default (message.max.bytes), less what is added here."""
+"""Limit of key, value and headers: that of Kafka's default (message.max.bytes), less what is added here."""
 LARGEST_HEADERS = 16_384
 LONGEST_REASON = 1_000
 

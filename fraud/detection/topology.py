@@ -33,7 +33,7 @@ GROUPS = {BY_PAYOR: "normalise", BY_PAYEE: "by-payee"}
 normalise has come to on the raw topics."""
 
 HOT_CASES_EVERY_SECONDS = 1.0
-"""How often the cases of hot windows are written: a case may be that much behind its payments."""
+"""Interval at which the cases of hot windows are written: a case may be that much behind its payments."""
 
 
 def consumer_group(app: str, stage: str) -> str:

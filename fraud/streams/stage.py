@@ -49,7 +49,7 @@ class Processor(Protocol):
 
 
 Partitions = dict[str, int]
-"""How many partitions each topic has."""
+"""Counts of partitions, by topic."""
 
 
 @dataclass(frozen=True)
@@ -68,4 +68,4 @@ class Stage:
     """Compacted topic with the task's state, in the partition of the task's number."""
 
     drift_ms: int | None = None
-    """How much event time one batch may span where several partitions go into one (see `partition_group`)."""
+    """Event time that one batch may span where several partitions go into one (see `partition_group`)."""

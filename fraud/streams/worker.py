@@ -39,7 +39,7 @@ LAST_COMMIT_SECONDS = 3.0
 """Time for the commit under way, and for the last one, once the worker is to stop."""
 PING_SECONDS = 2.0
 RECOVERABLE = (KafkaError, BrokerError, RegistryUnavailable, TimeoutError, AssertionError, OSError, RuntimeError)
-"""What ends a session but not the worker.
+"""Errors that end a session but not the worker.
 
 aiokafka asserts where a fenced producer is used on; uvloop raises RuntimeError where a closed connection is written to.
 """

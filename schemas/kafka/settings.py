@@ -26,10 +26,10 @@ class KafkaSettings:
     """Brokers to ask first, host:port, separated by commas."""
 
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    """How the connection is secured."""
+    """Security of the connection."""
 
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    """How to authenticate, with SASL_PLAINTEXT or SASL_SSL."""
+    """Way to authenticate, with SASL_PLAINTEXT or SASL_SSL."""
 
     kafka_username: str | None = None
     """User name for SASL; the password is read from KAFKA_PASSWORD or --kafka-password-file."""

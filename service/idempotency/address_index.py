@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from service.idempotency.fingerprints import ID_BYTES
 
 BUCKETS = 1 << 17
-"""Of six million ids, some forty-five stand in each."""
+"""With six million ids, some forty-five stand in each."""
 BUCKETS_A_SWEEP = 1 << 8
 
 _ADDRESS_BYTES = 8

@@ -19,7 +19,7 @@ from schemas.case import Case, ListedPayment, case_id
 
 Verdict = Literal["agree", "differ", "only_python", "only_ksqldb"]
 AGREEMENTS = (*get_args(Verdict), "pending", "off")
-"""What a case's agreement may be: a verdict, or that it cannot be said yet, or that there is one engine only."""
+"""A case's agreement: a verdict, or that it cannot be said yet, or that there is one engine only."""
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 

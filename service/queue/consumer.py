@@ -34,10 +34,10 @@ MAX_RECORDS = 10_000
 """In a batch: behind a backlog, a subject is folded once a batch."""
 CHECK_SECONDS = 5.0
 WAKE_SECONDS = 1.0
-"""How often snoozes are looked at whose time may be over."""
+"""Interval at which snoozes are looked at whose time may be over."""
 
 PASSING = (Damaged, sqlite3.OperationalError)
-"""What is tried again beside Kafka's errors: the file is made anew, the disk is full."""
+"""Errors beside Kafka's after which it is tried again: the file is made anew, the disk is full."""
 
 log = structlog.get_logger(__name__)
 

@@ -133,7 +133,7 @@ class Review(msgspec.Struct, frozen=True):
 
     status: ReviewStatus = "open"
     reviewer: str | None = None
-    """Who has claimed it, or who closed it."""
+    """The reviewer who has claimed it, or closed it."""
     outcome: ReviewOutcome | None = None
     decided_at: int | None = None
     number: int = 0

@@ -26,7 +26,7 @@ from service.queue.subjects import LEAST, CaseState, Subject, fold, subject_of
 _decode_decision = msgspec.json.Decoder(Decision).decode
 _decode_exemption = msgspec.json.Decoder(Exemption).decode
 _IS_EXEMPTION = b'"exemption_id"'
-"""Of what else stands on `review_decisions`, notes may hold it, but escaped."""
+"""Mark of an exemption among the records of `review_decisions`: notes may hold it, but escaped."""
 _decode_ksqldb = msgspec.msgpack.Decoder(KsqldbRow).decode
 _encode = msgspec.json.Encoder().encode
 _NOT_UNDERSTOOD = (CaseError, msgspec.MsgspecError, ValueError, RecursionError)

@@ -16,7 +16,7 @@ from schemas.case import Group, name_id
 from service.queue.decisions import DecisionKind, Growth, ReviewStatus
 
 NAMESPACE = uuid5(NAMESPACE_URL, "urn:underten:subject")
-"""It must never change, or links to subjects would lead nowhere."""
+"""Never to be changed, or links to subjects would lead nowhere."""
 
 PRECEDENCE: tuple[ReviewStatus, ...] = ("in_review", "open", "snoozed", "escalated", "cleared")
 """A subject has the first status of these that one of its cases has."""
@@ -92,12 +92,12 @@ class SubjectState(NamedTuple):
     first_at: int | None
     last_at: int
     fired_at: int
-    """Of the case that fired first among those that are not cleared; among all where all are."""
+    """That of the case that fired first among those that are not cleared; among all where all are."""
     version: int
     agreement: str
     changed_at: int
     exact: bool
-    """Whether its cases list all of their payments, with their amounts."""
+    """True where its cases list all of their payments, with their amounts."""
     least_count: int
     """The count of its largest case: distinct payments are not fewer, though not all may be listed."""
     least_cents: int

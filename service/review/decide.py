@@ -35,7 +35,7 @@ from service.settings import SETTINGS
 
 MAX_CASES = 500
 MAX_TRIES = 5
-"""How often a decision that named no version is written again because another one came first."""
+"""Times that a decision that named no version is written again because another one came first."""
 RECENT_MS = 600_000
 """A subject's latest decision explains a conflict if it is not older: its version says that it changed, not by whom."""
 

@@ -22,7 +22,7 @@ from service.review.reading import read_view
 
 HEARTBEAT_SECONDS = 15.0
 PERMIT_SECONDS = 10.0
-"""How long somebody whose token has expired goes on being told."""
+"""Time for which somebody whose token has expired goes on being told."""
 PAUSE_SECONDS = 0.25
 """Between two batches: what changes several times within it is told once."""
 MAX_AT_ONCE = 200

@@ -10,7 +10,7 @@ from typing import Any
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """Without it, Excel reads UTF-8 as the machine's own code page."""
 FORMULA = frozenset("=+-@")
-"""What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection), once written in ASCII."""
+"""Characters with which a formula begins in a spreadsheet (OWASP, CSV injection), once written in ASCII."""
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode's general categories of what nobody sees: control, format, surrogate, private, unassigned, separators."""
 
