@@ -16,7 +16,7 @@ from tests.integration.processes import make_topics, running, until_ready
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 EXPECTED = ("status of 409", "status of 503", "ERR_INTERNET_DISCONNECTED")
-"""What the browser itself says of answers that a test asks for."""
+"""Complaints of the browser itself about answers that a test asks for."""
 
 
 @pytest.fixture(scope="package")

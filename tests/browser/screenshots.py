@@ -40,7 +40,7 @@ async def take(address: str) -> None:
 
 
 async def picture(page: Page, name: str) -> None:
-    """One of them, once the strip has its figures."""
+    """The picture of a view, once the strip has its figures."""
     await expect(page.locator('#strip [data-of="rate"]')).to_have_text(re.compile(r"[0-9]"))
     await page.mouse.move(0, 0)
     await page.screenshot(path=FOLDER / f"{name}.png")

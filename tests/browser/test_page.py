@@ -1,4 +1,4 @@
-"""What a reviewer can do at the page."""
+"""The page as a reviewer uses it."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.integration.serving import case, payor_of_this_test, put_cases
 
 SERIOUS = {"serious", "critical"}
 MORNING_MS = 2000
-"""Of a step on the server, on a machine that other tests share; 200 ms on one that is quiet."""
+"""Bound of a step on the server, on a machine that other tests share; 200 ms on one that is quiet."""
 
 
 async def with_subjects(kafka: KafkaSettings, number: int = 3, **changes: Any) -> str:

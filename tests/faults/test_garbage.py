@@ -123,7 +123,7 @@ def bad(codecs: dict[str, PaymentCodec], some: random.Random) -> Iterator[Record
 
 
 async def send(kafka: KafkaSettings, records: list[Record]) -> list[tuple[str, int, int, bytes | None]]:
-    """Where each record went."""
+    """Send records; the place of each."""
     places = []
     async with AIOKafkaProducer(**kafka.client_options(), max_request_size=1_100_000, linger_ms=5) as client:
         for start in range(0, len(records), AT_ONCE):

@@ -180,7 +180,7 @@ async def test_workers_that_join_and_leave_share_the_work_and_leave_every_case_r
 
 
 async def has_tasks(log: Path) -> bool:
-    """Whether both stages of a worker have been given some."""
+    """Tell whether both stages of a worker have been given some."""
     given = [line for line in (await asyncio.to_thread(log.read_text)).splitlines() if '"tasks assigned"' in line]
     return {each["stage"] for each in map(json.loads, given) if each["tasks"]} == {BY_PAYOR, BY_PAYEE}
 

@@ -131,7 +131,7 @@ def payments(payors: range, some: random.Random) -> Iterator[Fields]:
 
 
 def origin(record: Any) -> tuple[str, int, int]:
-    """Where a rejected record stood."""
+    """The place at which a rejected record came."""
     headers = dict(record.headers)
     return headers["topic"].decode(), int(headers["partition"]), int(headers["offset"])
 

@@ -111,7 +111,7 @@ async def test_a_view_spoilt_while_it_is_open_is_made_anew(
 
 
 async def shows(client: Any, payor: int, cases: list[Any], least: int) -> bool:
-    """Whether the queue has these cases, each as it is, and one that has at least so many payments."""
+    """Tell whether the queue has these cases, each as it is, and one that has at least so many payments."""
     async with client.get("/review-queue", params={"payor": payor, "limit": 500}) as response:
         if response.status == 503:  # it is being made anew
             return False

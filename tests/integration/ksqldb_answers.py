@@ -18,7 +18,7 @@ class Answers:
     """ksqlDB's answers to the statements of a test."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.statements: list[str] = []
         self.sources: dict[str, dict[str, Any]] = {}
         self.queries: list[dict[str, Any]] = []
         self.failing = "$^"
@@ -33,7 +33,7 @@ class Answers:
         body = await request.json()
         statement = body["ksql"]
         assert body["streamsProperties"] == {"ksql.streams.auto.offset.reset": "earliest"}
-        self.said.append(statement)
+        self.statements.append(statement)
         if re.search(self.failing, statement):
             answer = {
                 "@type": "statement_error",
@@ -49,12 +49,12 @@ class Answers:
             case ["LIST", "STREAMS;"]:
                 return {
                     "@type": "streams",
-                    "streams": [each for each in self.sources.values() if each["type"] == "STREAM"],
+                    "streams": [source for source in self.sources.values() if source["type"] == "STREAM"],
                 }
             case ["LIST", "TABLES;"]:
                 return {
                     "@type": "tables",
-                    "tables": [each for each in self.sources.values() if each["type"] == "TABLE"],
+                    "tables": [source for source in self.sources.values() if source["type"] == "TABLE"],
                 }
             case ["LIST", "QUERIES;"]:
                 return {"@type": "queries", "queries": self.queries}
@@ -69,7 +69,7 @@ class Answers:
             case ["DROP", _, name, *_]:
                 del self.sources[name.rstrip(";")]
             case ["TERMINATE", query]:
-                self.queries = [each for each in self.queries if each["id"] != query.rstrip(";")]
+                self.queries = [source for source in self.queries if source["id"] != query.rstrip(";")]
         return {"@type": "currentStatus", "commandStatus": {"status": "SUCCESS", "message": "created"}}
 
     def start(self, name: str, statement: str, sink: str) -> None:
@@ -77,7 +77,7 @@ class Answers:
         self.queries.append({"id": name, "queryString": statement, "sinks": [sink], "state": "RUNNING"})
 
     def written(self, sink: str) -> dict[str, Any]:
-        """What DESCRIBE says of the queries that write a stream or table."""
+        """The answer to DESCRIBE about the queries that write a stream or table."""
         queries = [query for query in self.queries if sink in query["sinks"]]
         return {
             "writeQueries": queries,
@@ -92,8 +92,8 @@ class Answers:
 
     def deploy(self) -> Self:
         """Have every shipped rule already."""
-        for each in statements(load()):
-            self.entity(each.text)
+        for source in statements(load()):
+            self.entity(source.text)
         return self
 
 

@@ -160,7 +160,7 @@ async def cases(kafka: KafkaSettings) -> dict[str, Json]:
 
 
 async def ledger_ids(kafka: KafkaSettings) -> Counter[str]:
-    """How often the ledger by payor has each payment, by its id."""
+    """Copies of each payment in the ledger by payor, by its id."""
     segments: dict[tuple[int, bytes], bytes | None] = {}
     for record in await read_all(kafka, FRAUD_STATE):
         stage, segment = decode_key(record.key)

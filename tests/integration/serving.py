@@ -4,10 +4,12 @@ import asyncio
 import io
 import json
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, TestServer
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -17,6 +19,7 @@ from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import REVIEW_QUEUE
 from schemas.registry import RegistrySettings
 from service.access_settings import AccessSettings
+from service.app import make_app
 from service.settings import ServiceSettings, Settings
 from tests.integration.processes import READY_SECONDS, until
 
@@ -35,6 +38,16 @@ def settings(
     """Settings for one test's service."""
     service = ServiceSettings(queue_view=view, **changes)
     return Settings(service=service, access=access or AccessSettings(), kafka=kafka, registry=registry)
+
+
+@asynccontextmanager
+async def serving(
+    kafka: KafkaSettings, registry: RegistrySettings, view: Path, **changes: Any
+) -> AsyncIterator[Client]:
+    """The service in this process, ready."""
+    async with TestClient(TestServer(make_app(settings(kafka, registry, view, **changes)))) as client:
+        await ready(client)
+        yield client
 
 
 async def ready(client: Client) -> None:

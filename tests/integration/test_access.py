@@ -1,4 +1,4 @@
-"""Who may do what, by either kind of token."""
+"""Permissions, by either kind of token."""
 
 import asyncio
 import json
@@ -58,22 +58,22 @@ def published() -> Published:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    found = tmp_path / "access.toml"
-    found.touch()
-    return found
+    access_file = tmp_path / "access.toml"
+    access_file.touch()
+    return access_file
 
 
 @pytest.fixture
 async def client(
     kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path, file: Path, published: Published
 ) -> AsyncIterator[Client]:
-    """Of a service that takes both kinds."""
+    """A client of a service that takes both kinds."""
     async with published.address() as address:
         access = trusting(address, access_file=file)
         app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", access=access))
-        async with TestClient(TestServer(app)) as found:
-            await ready(found)
-            yield found
+        async with TestClient(TestServer(app)) as test_client:
+            await ready(test_client)
+            yield test_client
 
 
 @pytest.fixture
@@ -84,9 +84,9 @@ def token(kind: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     def make(*scopes: str, name: str = "ann") -> str:
         if kind == "jwt":
             return KEY.token(*scopes, sub=name)
-        made, entry = new_token(name, scopes)  # type: ignore[arg-type]
+        secret, entry = new_token(name, scopes)  # type: ignore[arg-type]
         extend(file, entry)
-        return made
+        return secret
 
     return make
 
@@ -182,10 +182,10 @@ async def test_what_is_missing_is_said_to_all_and_why_to_who_may_see_the_figures
 async def test_the_file_is_read_again_and_a_bad_one_changes_nothing(
     client: Client, token: Callable[..., str], file: Path
 ) -> None:
-    made = token("reviews:read")
+    secret = token("reviews:read")
 
     async def status(expected: int) -> bool:
-        async with client.get("/review-queue", headers=bearer(made)) as response:
+        async with client.get("/review-queue", headers=bearer(secret)) as response:
             return response.status == expected
 
     assert await status(200)
@@ -203,10 +203,10 @@ async def test_the_file_is_read_again_and_a_bad_one_changes_nothing(
 async def test_a_browser_signs_in_and_other_sites_cannot_use_that(
     client: Client, token: Callable[..., str], kafka: KafkaSettings
 ) -> None:
-    made = token("reviews:read", "reviews:write")
+    secret = token("reviews:read", "reviews:write")
     async with client.post("/login", json={"token": "nonsense"}) as response:
         assert response.status == 401
-    async with client.post("/login", json={"token": made}) as response:
+    async with client.post("/login", json={"token": secret}) as response:
         assert response.status == 204
         cookie = response.cookies[COOKIE]
         assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")

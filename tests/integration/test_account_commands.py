@@ -1,4 +1,4 @@
-"""What the topics hold of one account, exported and erased by the commands that an operator runs."""
+"""Everything that the topics hold of one account, exported and erased by the commands that an operator runs."""
 
 import asyncio
 import json
@@ -58,20 +58,20 @@ async def test_an_account_is_exported_whole_and_alone_and_its_cases_can_be_erase
         await client.send_and_wait(REVIEW_QUEUE, b"garbage", key=b"garbage")
 
         async def all_found() -> bool:
-            found = Counter(case["group"].get("payor_account_no") for case in (await own_cases(kafka)).values())
-            return found[100] == found[101] > 1 and bool(await read_all(kafka, PAYMENT_REJECTED))
+            counts = Counter(case["group"].get("payor_account_no") for case in (await own_cases(kafka)).values())
+            return counts[100] == counts[101] > 1 and bool(await read_all(kafka, PAYMENT_REJECTED))
 
         with running(servers, tmp_path / "fraud.log", "fraud", "run", FRAUD_APP=uuid4().hex):
             await until(all_found)
         before = await own_cases(kafka)
-        of_mine = [each for each, case in before.items() if case["group"].get("payor_account_no") == 100]
-        for case_id in (of_mine[0], next(iter(set(before) - {*of_mine}))):
+        of_account = [case_id for case_id, case in before.items() if case["group"].get("payor_account_no") == 100]
+        for case_id in (of_account[0], next(iter(set(before) - {*of_account}))):
             decision = {"case_id": case_id, "decision": "claim", "group": before[case_id]["group"]}
             await client.send_and_wait(REVIEW_DECISIONS, json.dumps(decision).encode(), key=case_id.encode())
 
     lines = await exported(servers, "--payor", "100")
     kinds = Counter(line["kind"] for line in lines)
-    assert kinds == {"payment": 2, "rejected": 1, "case": len(of_mine), "decision": 1}
+    assert kinds == {"payment": 2, "rejected": 1, "case": len(of_account), "decision": 1}
     assert {line["value"]["id"] for line in lines if line["kind"] == "payment"} == {payment.id for payment in mine}
     assert {line["request_id"] for line in lines if line["kind"] in {"payment", "case"}} == {"r1"}
     assert [b64decode(line["value"]) for line in lines if line["kind"] == "rejected"] == [b"garbage"]
@@ -81,15 +81,15 @@ async def test_an_account_is_exported_whole_and_alone_and_its_cases_can_be_erase
 
     monkeypatch.setenv("YES", "1")  # nothing that a setting is called
     status, output = await fraud(servers, "erase", "--payor", "100")
-    assert (status, output.partition(" ")[0]) == (1, str(len(of_mine)))
+    assert (status, output.partition(" ")[0]) == (1, str(len(of_account)))
     assert await own_cases(kafka) == before
     status, output = await fraud(servers, "erase", "--payor", "100", "--yes")
     assert status == 0
     assert "open" in output
     assert "five years" in output
-    assert await own_cases(kafka) == {each: case for each, case in before.items() if each not in of_mine}
-    left = Counter(line["kind"] for line in await exported(servers, "--payor", "100"))
-    assert left == {"payment": 2, "rejected": 1, "decision": 1}
+    assert await own_cases(kafka) == {case_id: case for case_id, case in before.items() if case_id not in of_account}
+    kinds = Counter(line["kind"] for line in await exported(servers, "--payor", "100"))
+    assert kinds == {"payment": 2, "rejected": 1, "decision": 1}
 
 
 async def test_an_export_whose_reader_has_seen_enough_ends_quietly(servers: Servers, kafka: KafkaSettings) -> None:
@@ -106,8 +106,8 @@ async def test_an_export_whose_reader_has_seen_enough_ends_quietly(servers: Serv
     )
     os.close(writer)
     async with asyncio.timeout(60):
-        _, said = await process.communicate()
-    assert (process.returncode, said) == (0, b"")
+        _, complaints = await process.communicate()
+    assert (process.returncode, complaints) == (0, b"")
 
 
 async def own_cases(kafka: KafkaSettings) -> dict[str, Json]:

@@ -101,8 +101,8 @@ async def test_one_connection_too_many_is_closed_and_there_is_room_again(
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     assert await until_closed(reader, SLACK) == b""
     assert app[CONNECTIONS].refused == 1
-    for _, each in [*held, (reader, writer)]:
-        each.close()
+    for _, connection in [*held, (reader, writer)]:
+        connection.close()
     await until(lambda: closed(app))
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/health/live") as response:
         assert response.status == 200

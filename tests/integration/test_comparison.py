@@ -107,7 +107,7 @@ async def test_every_window_that_ksqldb_recorded_is_equal(golden_run: KafkaSetti
     counts = {rule: dict(kinds) for rule, kinds in comparison.rules.items()}
     velocity = counts.pop("velocity")
     assert velocity == {"equal": 4, "only_python": LOST_BY_KSQLDB}
-    assert {each.kind for each in comparison.differences} == {"only_python"}, comparison.differences[:5]
+    assert {difference.kind for difference in comparison.differences} == {"only_python"}, comparison.differences[:5]
     assert {kind for kinds in counts.values() for kind in kinds} == {"equal"}, counts
     assert sum(kinds["equal"] for kinds in counts.values()) + 4 == len(recorded_windows())
     assert comparison.settled > 0
@@ -147,9 +147,9 @@ async def test_a_planted_difference_is_found_and_named(
         await play(golden_run, [planted])
         comparison = await compared(golden_run)
         assert not comparison.agree
-        [found] = [each for each in comparison.differences if each.rule == "structuring"]
-        assert found.kind == kind
-        assert fields is None or set(found.fields) == fields
+        [planted] = [difference for difference in comparison.differences if difference.rule == "structuring"]
+        assert planted.kind == kind
+        assert fields is None or set(planted.fields) == fields
     finally:
         await play(golden_run, [{**planted, "value": None}, last])
 
@@ -167,8 +167,10 @@ async def test_a_window_with_late_payments_is_called_late(golden_run: KafkaSetti
         await play(golden_run, [changed(PAYMENT_COUNT=value["PAYMENT_COUNT"] + 1)(last)])
         async with producer(golden_run) as client:
             await client.send_and_wait(PAYMENT_LATE, json.dumps(late).encode(), key=b"k")
-        [found] = [each for each in (await compared(golden_run)).differences if each.rule == "structuring"]
-        assert (found.kind, found.late) == ("late", 1)
+        [of_window] = [
+            difference for difference in (await compared(golden_run)).differences if difference.rule == "structuring"
+        ]
+        assert (of_window.kind, of_window.late) == ("late", 1)
     finally:
         await play(golden_run, [last])
 
@@ -205,13 +207,13 @@ async def serving_both(servers: Servers, view: Path, **changes: Any) -> AsyncIte
     """The service, with a ksqlDB of which all queries have read everything."""
     async with answering(Answers().deploy()) as url:
         service = ServiceSettings(queue_view=view, fraud_app="golden", fraud_rules=RULES, **changes)
-        known = Settings(
+        both_engines = Settings(
             service=service,
             kafka=servers.kafka_settings,
             registry=servers.registry_settings,
             ksqldb=KsqldbSettings(ksqldb_url=url),
         )
-        async with TestClient(TestServer(make_app(known))) as client:
+        async with TestClient(TestServer(make_app(both_engines))) as client:
             await ready(client)
             yield client
 
@@ -231,8 +233,8 @@ async def judged(client: Client) -> Json:
     """The service's comparison, once it can judge every window."""
 
     async def all_judged() -> bool:
-        found = await comparison_of(client)
-        return bool(found["caught_up"] and found["rules"] and not found["pending"])
+        document = await comparison_of(client)
+        return bool(document["caught_up"] and document["rules"] and not document["pending"])
 
     await until(all_judged, 60)
     return await comparison_of(client)
@@ -242,16 +244,19 @@ async def test_the_service_counts_as_the_command_does(
     golden_run: KafkaSettings, servers: Servers, tmp_path: Path
 ) -> None:
     async with serving_both(servers, tmp_path / "queue.sqlite") as client:
-        found = await judged(client)
+        document = await judged(client)
         expected = json.loads(json.dumps((await compared(golden_run)).as_json(caught_up=True)))
-        assert found["rules"] == expected["rules"]
-        differences = sorted(({**each, "case_id": None} for each in expected["differences"]), key=where)
-        assert sorted(({**each, "case_id": None} for each in found["differences"]), key=where) == differences
-        assert found["settled"] + found["provisional"] == expected["settled"] + expected["provisional"]
+        assert document["rules"] == expected["rules"]
+        differences = sorted(({**difference, "case_id": None} for difference in expected["differences"]), key=where)
+        assert (
+            sorted(({**difference, "case_id": None} for difference in document["differences"]), key=where)
+            == differences
+        )
+        assert document["settled"] + document["provisional"] == expected["settled"] + expected["provisional"]
         await gauges._from_view(client.app)
         async with client.get("/metrics") as response:
             text = await response.text()
-        for rule, kinds in found["rules"].items():
+        for rule, kinds in document["rules"].items():
             for kind, number in kinds.items():
                 assert f'\nunderten_comparison_windows{{kind="{kind}",rule="{rule}"}} {number}.0\n' in text
 
@@ -265,9 +270,9 @@ async def test_a_case_that_only_ksqldb_found_is_in_the_queue_and_one_that_differ
         await play(golden_run, [alone, changed(PAYMENT_COUNT=999)(last)])
         async with serving_both(servers, tmp_path / "queue.sqlite") as client:
             await judged(client)
-            [found] = (await queue(client, rule="structuring", agreement="only_ksqldb"))["items"]
-            assert (found["window_start"], found["version"]) == (0, 0)
-            assert {payment["id"] for payment in found["payments"]} == set(json.loads(first["value"])["PAYMENT_IDS"])
+            [line] = (await queue(client, rule="structuring", agreement="only_ksqldb"))["items"]
+            assert (line["window_start"], line["version"]) == (0, 0)
+            assert {payment["id"] for payment in line["payments"]} == set(json.loads(first["value"])["PAYMENT_IDS"])
             [differs] = (await queue(client, rule="structuring", agreement="differ"))["items"]
             assert differs["window_start"] == json.loads(last["value"])["WINDOW_START"]
             assert (await queue(client, agreement="pending"))["items"] == []
@@ -276,15 +281,15 @@ async def test_a_case_that_only_ksqldb_found_is_in_the_queue_and_one_that_differ
 
 
 async def test_without_a_ksqldb_nothing_is_compared(servers: Servers, tmp_path: Path) -> None:
-    known = Settings(
+    one_engine = Settings(
         service=ServiceSettings(queue_view=tmp_path / "queue.sqlite"),
         kafka=servers.kafka_settings,
         registry=servers.registry_settings,
     )
-    async with TestClient(TestServer(make_app(known))) as client:
-        found = await comparison_of(client)
-        assert (found["caught_up"], found["rules"]) == (False, {})
-        assert "KSQLDB_URL" in found["reason"]
+    async with TestClient(TestServer(make_app(one_engine))) as client:
+        document = await comparison_of(client)
+        assert (document["caught_up"], document["rules"]) == (False, {})
+        assert "KSQLDB_URL" in document["reason"]
 
 
 @pytest.mark.parametrize(("plant", "status"), [(False, 0), (True, 1)])
@@ -297,7 +302,7 @@ async def test_the_commands_exit_status_says_whether_all_agree(
 ) -> None:
     rules = tmp_path / "rules.toml"
     only_structuring = RULES.read_text(encoding="utf-8").split("[[rule]]")
-    rules.write_text("[[rule]]" + next(each for each in only_structuring if '"structuring"' in each), encoding="utf-8")
+    rules.write_text("[[rule]]" + next(text for text in only_structuring if '"structuring"' in text), encoding="utf-8")
     last = [record for record in recorded() if record["topic"] == "ksqldb_structuring"][-1]
     try:
         if plant:
@@ -320,7 +325,7 @@ async def test_the_commands_exit_status_is_2_where_ksqldb_has_no_queries(
 
 
 async def exit_status(servers: Servers, **environment: str) -> int:
-    """Of `fraud compare`."""
+    """The answer of `fraud compare`."""
     command = [sys.executable, "-m", "fraud", "compare", "--format", "json"]
     env = {**os.environ, **servers.environment, "FRAUD_APP": "golden", **environment}
     process = await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.DEVNULL)

@@ -6,19 +6,16 @@ import io
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import REVIEW_DECISIONS
 from schemas.registry import RegistrySettings
-from service.app import make_app
 from service.queue.view import QUEUE_VIEW
+from tests.integration.desk import decide, put, show
 from tests.integration.processes import read_all, until
 from tests.integration.serving import (
     Client,
@@ -27,79 +24,37 @@ from tests.integration.serving import (
     payor_of_this_test,
     put_cases,
     queue,
-    ready,
+    serving,
     set_largest,
-    settings,
 )
-
-
-@pytest.fixture
-async def desk(kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path) -> AsyncIterator[Client]:
-    async with serving(kafka, registry, tmp_path / "view.sqlite") as client:
-        yield client
-
-
-@asynccontextmanager
-async def serving(kafka: KafkaSettings, registry: RegistrySettings, view: Path) -> AsyncIterator[Client]:
-    async with TestClient(TestServer(make_app(settings(kafka, registry, view)))) as client:
-        await ready(client)
-        yield client
-
-
-async def put(client: Client, kafka: KafkaSettings, *cases: Json) -> list[Json]:
-    """Cases, once they can be read."""
-    await put_cases(kafka, *cases)
-
-    async def there() -> bool:
-        found = [await shown(client, each["case_id"]) for each in cases]
-        return all(now.get("payment_count") == each["payment_count"] for now, each in zip(found, cases, strict=True))
-
-    await until(there)
-    return [await shown(client, each["case_id"]) for each in cases]
-
-
-async def shown(client: Client, case_id: str) -> Json:
-    async with client.get(f"/review-queue/{case_id}") as response:
-        found: Json = await response.json(content_type=None)
-        assert response.status == 404 or response.headers["ETag"] == f'"{found["version"]}"'
-        return found
-
-
-async def decide(
-    client: Client, case_id: str, decision: str, reviewer: str = "ann", version: int | None = None, **more: Any
-) -> tuple[int, Json]:
-    headers = {} if version is None else {"If-Match": f'"{version}"'}
-    body = {"decision": decision, "reviewer": reviewer, **more}
-    async with client.post(f"/review-queue/{case_id}/decisions", json=body, headers=headers) as response:
-        return response.status, await response.json(content_type=None)
 
 
 async def test_a_case_is_claimed_and_cleared_and_its_history_says_by_whom(desk: Client, kafka: KafkaSettings) -> None:
     [new] = await put(desk, kafka, case(payor_of_this_test()))
     assert (new["status"], new["reviewer"], new["history"]) == ("open", None, [])
-    status, claimed = await decide(desk, new["case_id"], "claim", version=new["version"])
+    status, claimed = await decide(desk, new, "claim", version=new["version"])
     assert (status, claimed["status"], claimed["reviewer"]) == (201, "in_review", "ann")
     assert claimed["version"] > new["version"]
     outcome = {"outcome": "false_positive", "note": "rent"}
-    status, cleared = await decide(desk, new["case_id"], "clear", version=claimed["version"], **outcome)
+    status, cleared = await decide(desk, new, "clear", version=claimed["version"], **outcome)
     assert (status, cleared["status"], cleared["outcome"]) == (201, "cleared", "false_positive")
-    assert [(each["number"], each["decision"], each["reviewer"]) for each in cleared["history"]] == [
+    assert [(entry["number"], entry["decision"], entry["reviewer"]) for entry in cleared["history"]] == [
         (1, "claim", "ann"),
         (2, "clear", "ann"),
     ]
-    records = [each for each in await read_all(kafka, REVIEW_DECISIONS) if each.key == new["case_id"].encode()]
-    assert all(dict(each.headers)["request_id"] for each in records)
-    mine = [json.loads(each.value) for each in records]
-    assert [(each["decision"], each["reviewer"], each["note"]) for each in mine] == [
+    records = [record for record in await read_all(kafka, REVIEW_DECISIONS) if record.key == new["case_id"].encode()]
+    assert all(dict(record.headers)["request_id"] for record in records)
+    decisions = [json.loads(record.value) for record in records]
+    assert [(decision["decision"], decision["reviewer"], decision["note"]) for decision in decisions] == [
         ("claim", "ann", None),
         ("clear", "ann", "rent"),
     ]
 
 
 async def test_who_saw_an_older_version_is_told_who_was_faster(desk: Client, kafka: KafkaSettings) -> None:
-    [seen] = await put(desk, kafka, case(payor_of_this_test()))
-    await decide(desk, seen["case_id"], "claim", "ann", seen["version"])
-    status, problem = await decide(desk, seen["case_id"], "claim", "bob", seen["version"])
+    [line] = await put(desk, kafka, case(payor_of_this_test()))
+    await decide(desk, line, "claim", "ann", line["version"])
+    status, problem = await decide(desk, line, "claim", "bob", line["version"])
     assert status == 409
     assert problem["type"].endswith(":conflict")
     assert problem["detail"].startswith("ann was faster: claim at ")
@@ -114,43 +69,41 @@ async def test_of_two_services_at_once_exactly_one_decision_stands(
         serving(kafka, registry, tmp_path / "two.sqlite") as two,
     ):
         for number in range(5):
-            [seen] = await put(one, kafka, case(payor_of_this_test(), number))
+            [line] = await put(one, kafka, case(payor_of_this_test(), number))
 
-            async def there(case_id: str = seen["case_id"]) -> bool:
-                return "version" in await shown(two, case_id)
+            async def is_shown(line: Json = line) -> bool:
+                return "version" in await show(two, line)
 
-            await until(there)
+            await until(is_shown)
             answers = await asyncio.gather(
-                decide(one, seen["case_id"], "claim", "ann", seen["version"]),
-                decide(two, seen["case_id"], "claim", "bob", seen["version"]),
+                decide(one, line, "claim", "ann", line["version"]),
+                decide(two, line, "claim", "bob", line["version"]),
             )
             assert sorted(status for status, _ in answers) == [201, 409]
 
-            async def same(case_id: str = seen["case_id"]) -> bool:
-                return (await shown(one, case_id))["version"] == (await shown(two, case_id))["version"]
+            async def is_the_same(line: Json = line) -> bool:
+                return (await show(one, line))["version"] == (await show(two, line))["version"]
 
-            await until(same)
-            winner = next(found["reviewer"] for status, found in answers if status == 201)
+            await until(is_the_same)
+            winner = next(content["reviewer"] for status, content in answers if status == 201)
             for client in (one, two):
-                assert (await shown(client, seen["case_id"]))["reviewer"] == winner
+                assert (await show(client, line))["reviewer"] == winner
 
 
 async def test_a_decision_without_a_version_is_about_the_case_as_it_stands(desk: Client, kafka: KafkaSettings) -> None:
-    [seen] = await put(desk, kafka, case(payor_of_this_test()))
-    answers = await asyncio.gather(
-        *(decide(desk, seen["case_id"], "note", f"r{n}", note=f"number {n}") for n in range(4))
-    )
+    [line] = await put(desk, kafka, case(payor_of_this_test()))
+    answers = await asyncio.gather(*(decide(desk, line, "note", f"r{n}", note=f"number {n}") for n in range(4)))
     assert [status for status, _ in answers] == [201] * 4
-    history = (await shown(desk, seen["case_id"]))["history"]
-    assert sorted(each["number"] for each in history if each["took_effect"]) == [1, 2, 3, 4]
+    history = (await show(desk, line))["history"]
+    assert sorted(entry["number"] for entry in history if entry["took_effect"]) == [1, 2, 3, 4]
 
 
 async def test_a_case_that_grows_after_it_was_cleared_is_open_again_and_says_why(
     desk: Client, kafka: KafkaSettings
 ) -> None:
     payor = payor_of_this_test()
-    [seen] = await put(desk, kafka, case(payor))
-    await decide(desk, seen["case_id"], "clear", outcome="false_positive")
+    [line] = await put(desk, kafka, case(payor))
+    await decide(desk, line, "clear", outcome="false_positive")
     [grown] = await put(desk, kafka, case(payor, payment_count=3, total_amount="17000.00"))
     assert (grown["status"], grown["reviewer"], grown["outcome"]) == ("open", None, None)
     assert grown["reopened"]["why"] == (
@@ -159,24 +112,24 @@ async def test_a_case_that_grows_after_it_was_cleared_is_open_again_and_says_why
 
 
 async def test_a_lock_is_respected_and_can_be_passed_on(desk: Client, kafka: KafkaSettings) -> None:
-    [seen] = await put(desk, kafka, case(payor_of_this_test()))
-    await decide(desk, seen["case_id"], "claim", "ann")
-    status, problem = await decide(desk, seen["case_id"], "clear", "bob", outcome="false_positive")
+    [line] = await put(desk, kafka, case(payor_of_this_test()))
+    await decide(desk, line, "claim", "ann")
+    status, problem = await decide(desk, line, "clear", "bob", outcome="false_positive")
     assert (status, problem["type"].rpartition(":")[2]) == (409, "not-possible")
-    status, assigned = await decide(desk, seen["case_id"], "assign", "bob", assignee="bob")
+    status, assigned = await decide(desk, line, "assign", "bob", assignee="bob")
     assert (status, assigned["reviewer"]) == (201, "bob")
-    status, _ = await decide(desk, seen["case_id"], "escalate", "bob", outcome="confirmed_risk")
+    status, _ = await decide(desk, line, "escalate", "bob", outcome="confirmed_risk")
     assert status == 201
-    status, reopened = await decide(desk, seen["case_id"], "reopen", "ann")
+    status, reopened = await decide(desk, line, "reopen", "ann")
     assert (status, reopened["status"], reopened["reviewer"]) == (201, "open", None)
 
 
 async def test_a_snooze_silences_the_rule_for_the_group_until_it_is_over(desk: Client, kafka: KafkaSettings) -> None:
     payor = payor_of_this_test()
     first = case(payor)
-    [seen] = await put(desk, kafka, first)
+    [line] = await put(desk, kafka, first)
     until_ms = int(time.time() * 1000) + 3_600_000
-    status, snoozed = await decide(desk, seen["case_id"], "snooze", until=until_ms, note="two parts of the rent")
+    status, snoozed = await decide(desk, line, "snooze", until=until_ms, note="two parts of the rent")
     assert (status, snoozed["status"], snoozed["snoozed_until"]) == (201, "snoozed", until_ms)
     later = {"case_id": str(uuid.uuid4()), "window_start": first["window_start"] + 86_400_000}
     [next_day] = await put(desk, kafka, {**first, **later})
@@ -184,17 +137,17 @@ async def test_a_snooze_silences_the_rule_for_the_group_until_it_is_over(desk: C
     [other] = await put(desk, kafka, case(payor, 1))
     assert other["status"] == "open"
     assert len((await queue(desk, payor=payor))["items"]) == 3
-    status, awake = await decide(desk, next_day["case_id"], "reopen", "bob")
+    status, awake = await decide(desk, next_day, "reopen", "bob")
     assert (status, awake["status"]) == (201, "open")
-    assert (await shown(desk, seen["case_id"]))["status"] == "open"
+    assert (await show(desk, line))["status"] == "open"
 
 
 async def test_a_snooze_ends_by_itself(desk: Client, kafka: KafkaSettings) -> None:
-    [seen] = await put(desk, kafka, case(payor_of_this_test()))
-    await decide(desk, seen["case_id"], "snooze", until=int(time.time() * 1000) + 500)
+    [line] = await put(desk, kafka, case(payor_of_this_test()))
+    await decide(desk, line, "snooze", until=int(time.time() * 1000) + 500)
 
     async def awake() -> bool:
-        return (await shown(desk, seen["case_id"]))["status"] == "open"
+        return (await show(desk, line))["status"] == "open"
 
     await until(awake)
 
@@ -220,14 +173,14 @@ async def test_a_decision_that_makes_no_sense_names_its_field(desk: Client, body
 
 
 async def test_a_decision_on_a_case_that_is_not_there_is_404(desk: Client) -> None:
-    assert (await decide(desk, str(uuid.uuid4()), "claim"))[0] == 404
+    assert (await decide(desk, {"case_id": str(uuid.uuid4())}, "claim"))[0] == 404
 
 
 async def test_once_kafka_takes_decisions_again_so_does_the_desk(desk: Client, kafka: KafkaSettings) -> None:
-    [seen] = await put(desk, kafka, case(payor_of_this_test()))
+    [line] = await put(desk, kafka, case(payor_of_this_test()))
 
     async def is_answered(status: int) -> bool:
-        return (await decide(desk, seen["case_id"], "note", note="again"))[0] == status
+        return (await decide(desk, line, "note", note="again"))[0] == status
 
     # Of a producer that it has not heard of, Kafka takes any sequence number.
     assert await is_answered(201)
@@ -242,13 +195,13 @@ async def test_once_kafka_takes_decisions_again_so_does_the_desk(desk: Client, k
 async def test_many_cases_are_decided_at_once_each_with_its_own_answer(desk: Client, kafka: KafkaSettings) -> None:
     payor = payor_of_this_test()
     cases = await put(desk, kafka, *(case(payor, number) for number in range(4)))
-    await decide(desk, cases[1]["case_id"], "claim", "bob")
-    targets = [{"case_id": each["case_id"], "version": each["version"]} for each in cases]
+    await decide(desk, cases[1], "claim", "bob")
+    targets = [{"case_id": line["case_id"], "version": line["version"]} for line in cases]
     targets.append({"case_id": "not-there"})
     body = {"cases": targets, "decision": "clear", "reviewer": "ann", "outcome": "false_positive"}
     async with desk.post("/review-queue/decisions", json=body) as response:
         items = (await response.json())["items"]
-    assert [each["status"] for each in items] == [201, 409, 201, 201, 404]
+    assert [item["status"] for item in items] == [201, 409, 201, 201, 404]
     assert items[1]["detail"].startswith("bob was faster")
     async with desk.get("/review-queue/counts", params={"payor": payor}) as response:
         counts = await response.json()
@@ -260,19 +213,19 @@ async def test_a_fresh_view_comes_to_the_same_decisions(
     kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
 ) -> None:
     async with serving(kafka, registry, tmp_path / "first.sqlite") as first:
-        [seen] = await put(first, kafka, case(payor_of_this_test()))
-        await decide(first, seen["case_id"], "claim")
-        await decide(first, seen["case_id"], "escalate", outcome="confirmed_risk")
-        before = await shown(first, seen["case_id"])
+        [line] = await put(first, kafka, case(payor_of_this_test()))
+        await decide(first, line, "claim")
+        await decide(first, line, "escalate", outcome="confirmed_risk")
+        before = await show(first, line)
     async with serving(kafka, registry, tmp_path / "second.sqlite") as second:
-        after = await shown(second, seen["case_id"])
+        after = await show(second, line)
     changed = {name for name in before if before[name] != after[name]}
     assert changed <= {"updated_at"}
 
 
 async def events(client: Client, number: int, **headers: str) -> list[tuple[str, str, Json]]:
     """The next events: id, name, data."""
-    found: list[tuple[str, str, Json]] = []
+    received: list[tuple[str, str, Json]] = []
     fields: Json = {}
     async with client.get("/review-queue/events", headers=headers) as response, asyncio.timeout(10):
         assert response.content_type == "text/event-stream"
@@ -281,11 +234,11 @@ async def events(client: Client, number: int, **headers: str) -> list[tuple[str,
             if name:
                 fields[name] = value
             else:
-                found.append((fields["id"], fields["event"], json.loads(fields["data"])))
+                received.append((fields["id"], fields["event"], json.loads(fields["data"])))
                 fields = {}
-            if len(found) == number:
+            if len(received) == number:
                 break
-    return found
+    return received
 
 
 async def test_whoever_follows_the_queue_is_told_of_cases_and_can_come_back(desk: Client, kafka: KafkaSettings) -> None:
@@ -293,20 +246,20 @@ async def test_whoever_follows_the_queue_is_told_of_cases_and_can_come_back(desk
     [(begun, name, _)] = await events(desk, 1)
     assert name == "ready"
     [first] = await put(desk, kafka, case(payor))
-    await decide(desk, first["case_id"], "claim")
-    told = await events(desk, 2, **{"Last-Event-ID": begun})
-    assert told[0][:2] == (begun, "ready")
-    at, name, data = told[1]
+    await decide(desk, first, "claim")
+    received = await events(desk, 2, **{"Last-Event-ID": begun})
+    assert received[0][:2] == (begun, "ready")
+    at, name, data = received[1]
     assert (name, data["case_id"], data["status"], data["matches"]) == ("case", first["case_id"], "in_review", True)
     assert "payments" not in data
     await put_cases(kafka, {**case(payor), "gone": True})
-    told = await events(desk, 2, **{"Last-Event-ID": at})
-    assert told[1][1:] == ("gone", {"case_id": first["case_id"]})
+    received = await events(desk, 2, **{"Last-Event-ID": at})
+    assert received[1][1:] == ("gone", {"case_id": first["case_id"]})
 
 
 async def test_whoever_comes_back_to_another_view_is_told_to_read_anew(desk: Client) -> None:
-    for known in ("0123456789ab-7", "nonsense"):
-        [(_, name, _)] = await events(desk, 1, **{"Last-Event-ID": known})
+    for last_id in ("0123456789ab-7", "nonsense"):
+        [(_, name, _)] = await events(desk, 1, **{"Last-Event-ID": last_id})
         assert name == "reset"
 
 
@@ -334,21 +287,21 @@ async def test_the_filtered_queue_is_there_as_a_table_without_formulas(desk: Cli
 async def test_cases_are_found_by_reviewer_status_and_payment(desk: Client, kafka: KafkaSettings) -> None:
     payor = payor_of_this_test()
     mine, other = await put(desk, kafka, case(payor), case(payor, 1))
-    await decide(desk, mine["case_id"], "claim", f"r{payor}")
+    await decide(desk, mine, "claim", f"r{payor}")
 
-    async def found(**parameters: Any) -> list[str]:
-        return [each["case_id"] for each in (await queue(desk, **parameters))["items"]]
+    async def matches(**parameters: Any) -> list[str]:
+        return [line["case_id"] for line in (await queue(desk, **parameters))["items"]]
 
-    assert await found(reviewer=f"r{payor}") == [mine["case_id"]]
-    assert await found(payor=payor, status="open") == [other["case_id"]]
-    assert len(await found(payor=payor, status="open,in_review")) == 2
-    assert await found(payment_id=other["payments"][0]["id"].upper()) == [other["case_id"]]
-    assert await found(payment_id=other["payments"][0]["id"][:13], payor=payor) == [other["case_id"]]
+    assert await matches(reviewer=f"r{payor}") == [mine["case_id"]]
+    assert await matches(payor=payor, status="open") == [other["case_id"]]
+    assert len(await matches(payor=payor, status="open,in_review")) == 2
+    assert await matches(payment_id=other["payments"][0]["id"].upper()) == [other["case_id"]]
+    assert await matches(payment_id=other["payments"][0]["id"][:13], payor=payor) == [other["case_id"]]
 
 
 async def test_the_status_says_how_things_stand(desk: Client) -> None:
     async with desk.get("/status") as response:
-        found = await response.json()
-    assert found["comparison"]["off"] is True
-    assert found["lag"]["review_queue"] == 0
-    assert found["payments_per_second"] >= 0
+        status = await response.json()
+    assert status["comparison"]["off"] is True
+    assert status["lag"]["review_queue"] == 0
+    assert status["payments_per_second"] >= 0

@@ -1,4 +1,4 @@
-"""Whether a fraud process says truly that it can do its work."""
+"""The health of a fraud process: true of the work that it can do."""
 
 import signal
 from pathlib import Path

@@ -36,21 +36,25 @@ FROM_AVRO = "FROM payment_avro"
 
 
 async def deployed(server: Ksqldb, change: tuple[str, str] = ("", ""), *, replace: bool = False) -> list[str]:
-    """What became of each statement; `change` is what stands in them, and what is put in its place."""
-    found = [Statement(each.file, each.line, each.text.replace(*change)) for each in statements(load())]
-    return [done.did async for done in deploy(server, found, replace=replace)]
+    """Deploy the shipped statements; the end of each. `change` is a text in them, and the one that takes its place."""
+    shipped = [
+        Statement(statement.file, statement.line, statement.text.replace(*change)) for statement in statements(load())
+    ]
+    return [step.did async for step in deploy(server, shipped, replace=replace)]
 
 
 def dropped(answers: Answers) -> list[str]:
-    return [statement for statement in answers.said if statement.startswith("DROP")]
+    return [statement for statement in answers.statements if statement.startswith("DROP")]
 
 
 async def test_what_is_missing_is_created_and_what_is_there_is_left_alone(server: Ksqldb, answers: Answers) -> None:
     everything = len(statements(load()))
     assert await deployed(server) == ["created"] * everything
-    said = len(answers.said)
+    before = len(answers.statements)
     assert await deployed(server) == ["unchanged"] * everything
-    assert not [statement for statement in answers.said[said:] if statement.startswith(("CREATE", "INSERT", "DROP"))]
+    assert not [
+        statement for statement in answers.statements[before:] if statement.startswith(("CREATE", "INSERT", "DROP"))
+    ]
 
 
 async def test_what_differs_is_named_and_replaced_only_when_asked(server: Ksqldb, answers: Answers) -> None:
@@ -68,9 +72,11 @@ async def test_where_what_all_tables_read_differs_every_query_is_replaced_and_no
     change = FROM_AVRO, FROM_AVRO + " WHERE payment_amount > 0"
     await deployed(server)
     assert (await deployed(server, change)).count("differs") == 1
-    done = await deployed(server, change, replace=True)
-    assert (done.count("replaced"), done.count("unchanged")) == (len(load()) + 3, 3)
-    assert {"DROP STREAM ALL_PAYMENTS DELETE TOPIC;"} == {each for each in dropped(answers) if "STREAM" in each}
+    steps = await deployed(server, change, replace=True)
+    assert (steps.count("replaced"), steps.count("unchanged")) == (len(load()) + 3, 3)
+    assert {"DROP STREAM ALL_PAYMENTS DELETE TOPIC;"} == {
+        statement for statement in dropped(answers) if "STREAM" in statement
+    }
     assert "differs" not in await deployed(server, change)
 
 
@@ -169,7 +175,7 @@ def without_one(answers: Answers) -> None:
 
 
 def without_the_payments_in_avro(answers: Answers) -> None:
-    answers.queries = [each for each in answers.queries if each["id"] != "INSERT_PAYMENT_AVRO"]
+    answers.queries = [query for query in answers.queries if query["id"] != "INSERT_PAYMENT_AVRO"]
 
 
 def with_one_that_has_failed(answers: Answers) -> None:

@@ -38,17 +38,17 @@ async def test_patterns_sent_over_all_addresses_are_found(
     ):
         await until_ready(address)
         load = {"LOAD_RATE": "80", "LOAD_SECONDS": "4", "LOAD_SHAPE": "steady", "LOAD_SHARE": "0.5", "LOAD_SEED": "11"}
-        status, _, said = await run(servers, *LOCUST, "--host", address, TRUTH=truth, **load)
-        assert status == 0, said
+        status, _, complaints = await run(servers, *LOCUST, "--host", address, TRUTH=truth, **load)
+        assert status == 0, complaints
         evaluate = ["fraud", "evaluate", "--format", "json", "--wait", "20"]
-        status, out, said = await run(servers, *evaluate, TRUTH=truth, FRAUD_APP=app)
-    assert (status, said) == (0, "")
-    found = json.loads(out)
-    assert found["total"]["payments"] > 200
-    splits = [score for score in found["typologies"] if score["crime"] and "split" in score["typology"]]
+        status, out, complaints = await run(servers, *evaluate, TRUTH=truth, FRAUD_APP=app)
+    assert (status, complaints) == (0, "")
+    evaluation = json.loads(out)
+    assert evaluation["total"]["payments"] > 200
+    splits = [score for score in evaluation["typologies"] if score["crime"] and "split" in score["typology"]]
     assert sum(score["patterns"] for score in splits) >= 4
     assert {score["recall"]["value"] for score in splits if score["patterns"]} == {1.0}
     assert sum(score["in_time"] for score in splits) == sum(score["patterns"] for score in splits)
     assert all(-20_000 < score["p50_ms"] < 20_000 for score in splits if score["patterns"])
-    [structuring] = [score for score in found["rules"] if score["rule"] == "structuring"]
+    [structuring] = [score for score in evaluation["rules"] if score["rule"] == "structuring"]
     assert structuring["precision"]["value"] == 1.0

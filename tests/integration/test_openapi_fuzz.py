@@ -91,5 +91,5 @@ def test_every_wrong_method_is_answered_with_those_that_there_are(service: str) 
         assert answer.status_code == 405
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert {method.upper() for method in operations} <= {
-            each.strip() for each in answer.headers["Allow"].split(",")
+            method.strip() for method in answer.headers["Allow"].split(",")
         }

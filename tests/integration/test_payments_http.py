@@ -266,8 +266,8 @@ async def test_a_batch_is_answered_line_by_line(kafka: KafkaSettings, client: Cl
         (4, 422, "payment_amount"),
         (6, 201, None),
     ]
-    found = {(record.partition, record.offset): record.key for record in await records(kafka, topic, since)}
-    assert found == {
+    keys_by_place = {(record.partition, record.offset): record.key for record in await records(kafka, topic, since)}
+    assert keys_by_place == {
         (results[0]["partition"], results[0]["offset"]): b"1001",
         (results[3]["partition"], results[3]["offset"]): b"7",
     }
@@ -277,15 +277,17 @@ async def test_a_batch_is_answered_line_by_line(kafka: KafkaSettings, client: Cl
 async def test_a_large_batch_arrives_whole_and_in_order(kafka: KafkaSettings, client: Client) -> None:
     since = await end_offsets(kafka, PAYMENT_JSON)
     sent = [payment(payor_account_no=number % 50) for number in range(5000)]
-    results = await post_lines(client, "/payment_json", [json.dumps(each) for each in sent])
+    results = await post_lines(client, "/payment_json", [json.dumps(content) for content in sent])
     assert {result["status"] for result in results} == {201}
-    found = await records(kafka, PAYMENT_JSON, since)
-    assert len(found) == len(sent)
-    by_place = {(record.partition, record.offset): json.loads(record.value[5:]) for record in found}
+    arrived = await records(kafka, PAYMENT_JSON, since)
+    assert len(arrived) == len(sent)
+    by_place = {(record.partition, record.offset): json.loads(record.value[5:]) for record in arrived}
     assert [by_place[result["partition"], result["offset"]] for result in results] == sent
     for payor in range(50):
         offsets = [
-            result["offset"] for result, each in zip(results, sent, strict=True) if each["payor_account_no"] == payor
+            result["offset"]
+            for result, content in zip(results, sent, strict=True)
+            if content["payor_account_no"] == payor
         ]
         assert offsets == sorted(offsets)
 
@@ -408,5 +410,5 @@ async def test_the_request_id_is_on_the_payments_record_and_one_on_all_of_a_batc
         headers = {"Content-Type": content_type, "X-Request-ID": content_type}
         async with client.post("/payment_avro", data=body, headers=headers) as response:
             assert response.headers["X-Request-ID"] == content_type
-    found = sorted(dict(record.headers)["request_id"] for record in await records(kafka, PAYMENT_AVRO, since))
-    assert found == [b"application/json", b"application/x-ndjson", b"application/x-ndjson"]
+    request_ids = sorted(dict(record.headers)["request_id"] for record in await records(kafka, PAYMENT_AVRO, since))
+    assert request_ids == [b"application/json", b"application/x-ndjson", b"application/x-ndjson"]

@@ -71,14 +71,14 @@ async def test_a_pair_that_crosses_the_line_makes_a_case_and_one_that_only_reach
         return {2, 5, 6} <= {case["group"]["payor_account_no"] for case in await structuring(kafka)}
 
     await until(both_found)
-    found = {case["group"]["payor_account_no"]: case for case in await structuring(kafka)}
-    assert {payor: case["total_amount"] for payor, case in found.items()} == {
+    by_payor = {case["group"]["payor_account_no"]: case for case in await structuring(kafka)}
+    assert {payor: case["total_amount"] for payor, case in by_payor.items()} == {
         2: "10000.01",
         5: "12000.03",
         6: "10000.01",
     }
-    assert found[5]["payment_count"] == 3
-    assert {each["topic"] for each in found[5]["payments"]} == set(RAW_TOPICS)
+    assert by_payor[5]["payment_count"] == 3
+    assert {listed_payment["topic"] for listed_payment in by_payor[5]["payments"]} == set(RAW_TOPICS)
 
 
 @pytest.mark.usefixtures("_pipeline")
@@ -95,8 +95,8 @@ async def test_a_request_id_travels_from_the_raw_topic_to_the_case_and_with_what
         return bool(await structuring(kafka)) and bool(await read_all(kafka, PAYMENT_REJECTED))
 
     await until(all_there)
-    found = {topic: await read_all(kafka, topic) for topic in (PAYMENTS_BY_PAYEE, REVIEW_QUEUE, PAYMENT_REJECTED)}
-    ids = {topic: [dict(each.headers)["request_id"] for each in read] for topic, read in found.items()}
+    by_topic = {topic: await read_all(kafka, topic) for topic in (PAYMENTS_BY_PAYEE, REVIEW_QUEUE, PAYMENT_REJECTED)}
+    ids = {topic: [dict(record.headers)["request_id"] for record in read] for topic, read in by_topic.items()}
     assert ids[PAYMENTS_BY_PAYEE] == [b"one", b"two"]
     assert {*ids[REVIEW_QUEUE]} == {b"two"}
     assert ids[PAYMENT_REJECTED] == [b"three"]
@@ -129,10 +129,10 @@ async def test_bad_records_are_set_aside_with_their_reason_and_the_next_good_one
         for topic in (PAYMENT_JSON, PAYMENT_PROTOBUF):
             await send(client, codecs, topic, payment(6000.00, payor=7))
 
-    async def found() -> bool:
+    async def is_detected() -> bool:
         return bool(await structuring(kafka))
 
-    await until(found)
+    await until(is_detected)
     rejected = await read_all(kafka, PAYMENT_REJECTED)
     assert Counter(record.value for record in rejected) == Counter(value for _, value, _ in bad)
     for record in rejected:
@@ -160,7 +160,7 @@ async def test_plain_json_from_other_producers_is_read_whatever_its_key_and_comp
             client.produce(PAYMENT_JSON, value, key=f"any {number}".encode(), partition=number)
         assert await asyncio.to_thread(client.flush, 30) == 0
 
-    async def found() -> bool:
+    async def is_detected() -> bool:
         return len(await structuring(kafka)) == len(codecs)
 
-    await until(found)
+    await until(is_detected)

@@ -80,23 +80,23 @@ async def test_what_has_become_a_payment_comes_back_once(
             today = Payment(str(uuid4()), "First National", 200, 1.0, "ACH", 100)
             await client.send_and_wait(PAYMENT_JSON, encode_json(today), key=b"100", timestamp_ms=now)
 
-            status, said = await redrive(servers, app)
-            assert (status, said.splitlines()[0]) == (1, "3 payments would be sent; --yes sends them")
+            status, output = await redrive(servers, app)
+            assert (status, output.splitlines()[0]) == (1, "3 payments would be sent; --yes sends them")
             assert await read_all(kafka, PAYMENTS) == []
             assert "0 payments" in (await redrive(servers, app, "--topic", "payment_json"))[1]
             assert "0 payments" in (await redrive(servers, app, "--since", "2999-01-01"))[1]
             assert "3 payments" in (await redrive(servers, app, "--reason", "unknown to the registry"))[1]
 
-            status, said = await redrive(servers, app, "--yes")
-            assert (status, said.splitlines()[0]) == (0, "3 payments sent")
-            assert "2 records are still no payments" in said
-            assert "id: must be a UUID" in said
+            status, output = await redrive(servers, app, "--yes")
+            assert (status, output.splitlines()[0]) == (0, "3 payments sent")
+            assert "2 records are still no payments" in output
+            assert "id: must be a UUID" in output
 
-        async def found() -> bool:
+        async def is_detected() -> bool:
             case = next((case for case in (await cases(kafka)).values() if case["rule"] == "structuring"), None)
             return case is not None and case["payment_count"] == 3 and case["total_amount"] == "12001.00"
 
-        await until(found)
+        await until(is_detected)
         await until(lambda: _has(kafka, PAYMENT_LATE, 1))
         for _ in range(2):
             assert (await redrive(servers, app, "--yes"))[1].startswith("0 payments sent")

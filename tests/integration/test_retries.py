@@ -50,10 +50,10 @@ async def post_with_headers(client: Client, path: str, body: Json) -> tuple[int,
 
 
 async def written_down(client: Client) -> None:
-    async def done() -> bool:
+    async def is_written() -> bool:
         return not client.app[DEDUPLICATOR]._in_flight
 
-    await until(done)
+    await until(is_written)
 
 
 @pytest.mark.parametrize("waits", [True, False], ids=["written down", "at once"])
@@ -107,7 +107,7 @@ async def test_an_id_twice_in_a_batch_and_at_the_same_time_is_one_record(kafka: 
     line = json.dumps(sent)
     other = json.dumps({**sent, "payment_amount": 1})
     results = await post_lines(client, "/payment_json", [line, line, other])
-    assert [(each["status"], each.get("replayed", False)) for each in results] == [
+    assert [(result["status"], result.get("replayed", False)) for result in results] == [
         (201, False),
         (201, True),
         (409, False),
@@ -123,26 +123,26 @@ async def test_an_id_twice_in_a_batch_and_at_the_same_time_is_one_record(kafka: 
 async def test_receipts_outlive_the_service_and_its_files(kafka: KafkaSettings, start: Start, tmp_path: Path) -> None:
     first_service = await start()
     sent = [payment() for _ in range(20)]
-    first = await post_lines(first_service, "/payment_json", [json.dumps(each) for each in sent])
+    first = await post_lines(first_service, "/payment_json", [json.dumps(content) for content in sent])
     await first_service.close()
     since = await end_offsets(kafka, PAYMENT_JSON)
-    expected = [{**each, "replayed": True} for each in first]
+    expected = [{**receipt, "replayed": True} for receipt in first]
     second_service = await start()
-    assert await post_lines(second_service, "/payment_json", [json.dumps(each) for each in sent]) == expected
+    assert await post_lines(second_service, "/payment_json", [json.dumps(content) for content in sent]) == expected
     await second_service.close()
     for file in (tmp_path / "view.receipts").rglob("*.lmdb*"):
         file.write_bytes(b"nonsense" * 4096)
     third_service = await start()
-    assert await post_lines(third_service, "/payment_json", [json.dumps(each) for each in sent]) == expected
+    assert await post_lines(third_service, "/payment_json", [json.dumps(content) for content in sent]) == expected
     assert await end_offsets(kafka, PAYMENT_JSON) == since
 
 
 async def test_a_process_that_shares_nothing_waits_for_the_end_of_the_one_before(
     kafka: KafkaSettings, registry: RegistrySettings, aiohttp_client: Any, tmp_path: Path
 ) -> None:
-    known = settings(kafka, registry, tmp_path / "view.sqlite")
-    before = Processes(known.service.receipts_folder / f"{FORMAT}-{known.service.replay_seconds}")
-    client: Client = await aiohttp_client(make_app(known))
+    own_settings = settings(kafka, registry, tmp_path / "view.sqlite")
+    before = Processes(own_settings.service.receipts_folder / f"{FORMAT}-{own_settings.service.replay_seconds}")
+    client: Client = await aiohttp_client(make_app(own_settings))
 
     async def waits() -> bool:
         async with client.get("/health/ready") as response:
@@ -196,7 +196,7 @@ async def test_killed_under_load_and_started_again_it_has_each_payment_once(
     async with aiohttp.ClientSession(connector=connector) as session:
         async with service(servers, tmp_path, port, workers) as child:
             since = await end_offsets(kafka, PAYMENT_JSON)
-            twice = [asyncio.create_task(post_until_accepted(session, url, each)) for each in sent * 2]
+            twice = [asyncio.create_task(post_until_accepted(session, url, content)) for content in sent * 2]
 
             async def half_are_done() -> bool:
                 return sum(task.done() for task in twice) > len(sent)
@@ -205,13 +205,13 @@ async def test_killed_under_load_and_started_again_it_has_each_payment_once(
             os.killpg(child.process.pid, signal.SIGKILL)
         async with service(servers, tmp_path, port, workers):
             receipts = await asyncio.gather(*twice)
-            again = await asyncio.gather(*(post_until_accepted(session, url, each) for each in sent))
-    found = await records(kafka, PAYMENT_JSON, since)
-    on_kafka = Counter(json.loads(record.value[5:])["id"] for record in found)
-    assert on_kafka == Counter(each["id"] for each in sent)
-    places = {json.loads(record.value[5:])["id"]: (record.partition, record.offset) for record in found}
-    assert all(places[each["id"]] == (each["partition"], each["offset"]) for each in receipts + again)
-    assert all(each["replayed"] for each in again)
+            again = await asyncio.gather(*(post_until_accepted(session, url, content) for content in sent))
+    arrived = await records(kafka, PAYMENT_JSON, since)
+    on_kafka = Counter(json.loads(record.value[5:])["id"] for record in arrived)
+    assert on_kafka == Counter(content["id"] for content in sent)
+    places = {json.loads(record.value[5:])["id"]: (record.partition, record.offset) for record in arrived}
+    assert all(places[receipt["id"]] == (receipt["partition"], receipt["offset"]) for receipt in receipts + again)
+    assert all(receipt["replayed"] for receipt in again)
 
 
 async def receipts_are_kept(url: str) -> bool:
@@ -273,8 +273,8 @@ async def test_a_payment_in_flight_is_known_to_a_process_that_keeps_receipts_for
         since = await end_offsets(servers.kafka_settings, PAYMENT_JSON)
         answer = asyncio.create_task(post_until_accepted(session, f"http://127.0.0.1:{port}/payment_json", content))
         # While its first record is in flight there, it is not sent here.
-        done, _ = await asyncio.wait([answer], timeout=2.0)
-        assert not done
+        answered, _ = await asyncio.wait([answer], timeout=2.0)
+        assert not answered
         assert await records(servers.kafka_settings, PAYMENT_JSON, since) == []
         receipts.keep({payment_id: pack_entry(print_of_it, receipts.seconds(), NO_OWNER, 3, 4711, 1_795_608_000_000)})
         receipt = await answer

@@ -2,21 +2,18 @@
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import CONFIGS, REVIEW_QUEUE
 from schemas.registry import RegistrySettings
-from service.app import make_app
 from tests.integration.processes import until
-from tests.integration.serving import Client, Json, case, payor_of_this_test, put_cases, queue, ready, settings
+from tests.integration.serving import Client, Json, case, payor_of_this_test, put_cases, queue, serving
 
 Serve = Callable[[], Any]
 Put = Callable[..., Awaitable[None]]
@@ -26,14 +23,6 @@ Put = Callable[..., Awaitable[None]]
 def serve(kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path) -> Serve:
     """A service for the length of a block; the next one finds the same view."""
     return lambda: serving(kafka, registry, tmp_path / "view.sqlite")
-
-
-@asynccontextmanager
-async def serving(kafka: KafkaSettings, registry: RegistrySettings, view: Path) -> AsyncIterator[Client]:
-    app = make_app(settings(kafka, registry, view))
-    async with TestClient(TestServer(app)) as client:
-        await ready(client)
-        yield client
 
 
 @pytest.fixture
@@ -98,15 +87,15 @@ async def test_a_page_leads_to_the_next(serve: Serve, put: Put) -> None:
     async with serve() as client:
         await put(*(case(payor, number) for number in range(12)))
         await listed(client, payor, 12)
-        seen: list[int] = []
+        numbers: list[int] = []
         parameters: dict[str, Any] = {"payor": payor, "limit": 5, "sort": "-total"}
         while True:
             page = await queue(client, **parameters)
-            seen += [item["group"]["payee_account_no"] for item in page["items"]]
+            numbers += [item["group"]["payee_account_no"] for item in page["items"]]
             if page["next_cursor"] is None:
                 break
             parameters["cursor"] = page["next_cursor"]
-        assert seen == list(range(11, -1, -1))
+        assert numbers == list(range(11, -1, -1))
 
 
 async def test_one_case_comes_with_those_that_are_related(serve: Serve, put: Put) -> None:
@@ -115,9 +104,9 @@ async def test_one_case_comes_with_those_that_are_related(serve: Serve, put: Put
         await put(case(payor, 1), case(payor, 2))
         await listed(client, payor, 2)
         async with client.get(f"/review-queue/{case(payor, 1)['case_id']}") as response:
-            found = await response.json()
-        assert found["payments"][0]["payment_amount"] == 1.5
-        assert [each["case_id"] for each in found["related"]] == [case(payor, 2)["case_id"]]
+            content = await response.json()
+        assert content["payments"][0]["payment_amount"] == 1.5
+        assert [line["case_id"] for line in content["related"]] == [case(payor, 2)["case_id"]]
         for unknown in (uuid.uuid4(), "x", "x" * 1000, "%00"):
             async with client.get(f"/review-queue/{unknown}") as response:
                 assert response.status == 404

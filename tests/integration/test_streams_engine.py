@@ -129,12 +129,12 @@ def payments(count: int, seed: int) -> Iterator[tuple[Payment, int]]:
         yield Payment(name, *payee, round(amount, 2), "ACH", chance.randrange(60)), now - age
 
 
-async def post(servers: Servers, made: Iterator[tuple[Payment, int]]) -> None:
+async def post(servers: Servers, history: Iterator[tuple[Payment, int]]) -> None:
     """Payments on the three topics in turn."""
     codecs = await payment_codecs(Registry(servers.registry_settings))
     async with producer(servers.kafka_settings) as client:
         sent = []
-        for place, (payment, at_ms) in enumerate(made):
+        for place, (payment, at_ms) in enumerate(history):
             topic = RAW_TOPICS[place % 3]
             key = str(payment.payor_account_no).encode()
             sent.append(await client.send(topic, codecs[topic].encode(payment), key=key, timestamp_ms=at_ms))
@@ -184,19 +184,19 @@ async def test_killed_amid_load_and_started_again_the_engine_has_lost_and_double
 async def test_with_the_engine_left_dead_the_service_says_so_and_cases_stay_pending(service: Installation) -> None:
     service.kill_engine()
 
-    async def said() -> bool:
+    async def is_reported() -> bool:
         return (await service.answer("/comparison"))["engine"]["state"] == NOT_RUNNING
 
-    await until(said, CAUGHT_UP_SECONDS)
+    await until(is_reported, CAUGHT_UP_SECONDS)
     assert "Kafka Streams does not run" in (await service.answer("/comparison"))["reason"]
     fresh = [Payment(str(UUID(int=number)), "Fresh", 1, 6000.0, "ACH", 900_001) for number in (1, 2)]
     now = int(time.time() * 1000)
     await post(service.servers, iter([(payment, now) for payment in fresh]))
 
-    async def found() -> bool:
+    async def is_listed() -> bool:
         return bool((await service.answer("/review-queue?payor=900001&rule=structuring"))["items"])
 
-    await until(found)
+    await until(is_listed)
     [case] = (await service.answer("/review-queue?payor=900001&rule=structuring"))["items"]
     assert case["agreement"] == "pending"
     service.start_engine()
@@ -217,11 +217,13 @@ async def test_a_payment_that_one_engine_alone_counts_is_found_and_named(install
     async with producer(installation.servers.kafka_settings) as client:
         await client.send_and_wait(RAW_TOPICS[0], encode_json(alone), key=b"900002", timestamp_ms=now)
     comparison, _ = await installation.compared()
-    planted = [each for each in comparison.differences if each.rule == "structuring"]
-    assert [(each.kind, each.group["payor_account_no"]) for each in planted] == [("different", 900_002)]
+    planted = [difference for difference in comparison.differences if difference.rule == "structuring"]
+    assert [(difference.kind, difference.group["payor_account_no"]) for difference in planted] == [
+        ("different", 900_002)
+    ]
     assert planted[0].fields["payment_count"] == {"ksqldb": 3, "python": 2}
     assert planted[0].fields["payment_ids"] == {"ksqldb": [alone.id], "python": []}
-    assert {each.group.get("payor_account_no") for each in comparison.differences} == {900_002}
+    assert {difference.group.get("payor_account_no") for difference in comparison.differences} == {900_002}
 
 
 async def test_a_rule_with_another_number_in_one_engine_is_found_and_named(
@@ -237,8 +239,10 @@ async def test_a_rule_with_another_number_in_one_engine_is_found_and_named(
     fresh = [Payment(str(UUID(int=20 + place)), "Numbered", place, 9500.0, "ACH", 900_003) for place in range(3)]
     await post(installation.servers, iter([(payment, now) for payment in fresh]))
     comparison, _ = await installation.compared()
-    planted = [each for each in comparison.differences if each.rule == "just_below"]
-    assert {(each.kind, each.group["payor_account_no"]) for each in planted} == {("only_python", 900_003)}
+    planted = [difference for difference in comparison.differences if difference.rule == "just_below"]
+    assert {(difference.kind, difference.group["payor_account_no"]) for difference in planted} == {
+        ("only_python", 900_003)
+    }
 
 
 async def test_an_engine_that_nobody_has_started_is_not_running(kafka: KafkaSettings) -> None:

@@ -6,19 +6,16 @@ import io
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import REVIEW_VIEWS
 from schemas.registry import RegistrySettings
-from service.app import make_app
+from tests.integration.desk import decide, show
 from tests.integration.processes import until
 from tests.integration.serving import (
     Client,
@@ -28,27 +25,11 @@ from tests.integration.serving import (
     payor_of_this_test,
     put_cases,
     queue,
-    ready,
     records,
-    settings,
+    serving,
 )
 
 DAY_MS = 86_400_000
-
-
-@asynccontextmanager
-async def serving(
-    kafka: KafkaSettings, registry: RegistrySettings, view: Path, **changes: Any
-) -> AsyncIterator[Client]:
-    async with TestClient(TestServer(make_app(settings(kafka, registry, view, **changes)))) as client:
-        await ready(client)
-        yield client
-
-
-@pytest.fixture
-async def desk(kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path) -> AsyncIterator[Client]:
-    async with serving(kafka, registry, tmp_path / "view.sqlite") as client:
-        yield client
 
 
 def split_once(payor: int) -> list[Json]:
@@ -68,30 +49,14 @@ def split_once(payor: int) -> list[Json]:
 
 async def subject_of(client: Client, payor: int, cases: int) -> Json:
     """The payor as a subject, once it has so many cases."""
-    found: list[Json] = []
+    lines: list[Json] = []
 
     async def there() -> bool:
-        found[:] = (await queue(client, by="subject", payor=payor))["items"]
-        return [line["case_count"] for line in found] == [cases]
+        lines[:] = (await queue(client, by="subject", payor=payor))["items"]
+        return [line["case_count"] for line in lines] == [cases]
 
     await until(there)
-    return found[0]
-
-
-async def shown(client: Client, subject_id: str) -> Json:
-    async with client.get(f"/review-queue/subjects/{subject_id}") as response:
-        content: Json = await response.json(content_type=None)
-        assert response.status == 404 or response.headers["ETag"] == f'"{content["version"]}"'
-        return content
-
-
-async def decide(
-    client: Client, subject_id: str, decision: str, reviewer: str = "ann", version: int | None = None, **more: Any
-) -> tuple[int, Json]:
-    headers = {} if version is None else {"If-Match": f'"{version}"'}
-    body = {"decision": decision, "reviewer": reviewer, **more}
-    async with client.post(f"/review-queue/subjects/{subject_id}/decisions", json=body, headers=headers) as response:
-        return response.status, await response.json(content_type=None)
+    return lines[0]
 
 
 async def test_one_decision_on_a_subject_is_one_on_each_of_its_open_cases(desk: Client, kafka: KafkaSettings) -> None:
@@ -99,7 +64,7 @@ async def test_one_decision_on_a_subject_is_one_on_each_of_its_open_cases(desk: 
     await put_cases(kafka, *split_once(payor))
     line = await subject_of(desk, payor, 4)
     assert (line["payment_count"], line["total_amount"], line["open_cases"]) == (3, "12000.03", 4)
-    status, cleared = await decide(desk, line["subject_id"], "clear", version=line["version"], outcome="false_positive")
+    status, cleared = await decide(desk, line, "clear", version=line["version"], outcome="false_positive")
     assert (status, cleared["status"], cleared["open_cases"]) == (201, "cleared", 0)
     assert len(cleared["history"]) == 4
     assert (await queue(desk, payor=payor, status="open,in_review"))["items"] == []
@@ -112,23 +77,23 @@ async def test_whoever_saw_an_older_version_of_a_subject_is_told_who_was_faster(
     payor = payor_of_this_test()
     await put_cases(kafka, *split_once(payor))
     line = await subject_of(desk, payor, 4)
-    assert (await decide(desk, line["subject_id"], "claim", "ann", line["version"]))[0] == 201
-    status, problem = await decide(desk, line["subject_id"], "claim", "bob", line["version"])
+    assert (await decide(desk, line, "claim", "ann", line["version"]))[0] == 201
+    status, problem = await decide(desk, line, "claim", "bob", line["version"])
     assert (status, problem["type"].rpartition(":")[2]) == (409, "conflict")
     assert problem["detail"].startswith("ann was faster: claim at ")
     assert problem["subject"]["reviewer"] == "ann"
-    status, problem = await decide(desk, line["subject_id"], "clear", "bob", outcome="false_positive")
+    status, problem = await decide(desk, line, "clear", "bob", outcome="false_positive")
     assert (status, problem["type"].rpartition(":")[2]) == (409, "not-possible")
-    status, problem = await decide(desk, line["subject_id"], "claim", "ann")
+    status, problem = await decide(desk, line, "claim", "ann")
     assert (status, problem["detail"]) == (409, "you have claimed it already")
-    assert (await decide(desk, str(uuid.uuid4()), "claim"))[0] == 404
+    assert (await decide(desk, {"subject_id": str(uuid.uuid4())}, "claim"))[0] == 404
 
 
 async def test_a_subject_that_grows_after_its_decision_has_grown_since(desk: Client, kafka: KafkaSettings) -> None:
     payor = payor_of_this_test()
     await put_cases(kafka, case(payor))
     line = await subject_of(desk, payor, 1)
-    await decide(desk, line["subject_id"], "escalate", outcome="confirmed_risk")
+    await decide(desk, line, "escalate", outcome="confirmed_risk")
     assert (await queue(desk, by="subject", payor=payor, grown="true"))["items"] == []
     await put_cases(kafka, case(payor, payment_count=29, total_amount="90000.00"))
 
@@ -136,7 +101,7 @@ async def test_a_subject_that_grows_after_its_decision_has_grown_since(desk: Cli
         return len((await queue(desk, by="subject", payor=payor, grown="true"))["items"]) == 1
 
     await until(grown)
-    subject = await shown(desk, line["subject_id"])
+    subject = await show(desk, line)
     assert (subject["status"], subject["growth"]["reviewer"], subject["growth"]["payment_count"]) == (
         "escalated",
         "ann",
@@ -150,26 +115,26 @@ async def test_above_the_sum_a_second_reviewer_has_to_agree(
     payor = payor_of_this_test()
     async with serving(kafka, registry, tmp_path / "view.sqlite", four_eyes=10_000.0) as client:
         await put_cases(kafka, *split_once(payor))
-        subject_id = (await subject_of(client, payor, 4))["subject_id"]
-        status, proposed = await decide(client, subject_id, "clear", "ann", outcome="false_positive")
+        line = await subject_of(client, payor, 4)
+        status, proposed = await decide(client, line, "clear", "ann", outcome="false_positive")
         assert (status, proposed["status"], proposed["reviewer"]) == (201, "in_review", "ann")
         assert proposed["cases"][0]["proposal"]["decision"] == "clear"
-        status, problem = await decide(client, subject_id, "clear", "ann", outcome="false_positive")
+        status, problem = await decide(client, line, "clear", "ann", outcome="false_positive")
         assert (status, problem["detail"]) == (409, "you have proposed to clear it; a second reviewer must agree")
-        status, cleared = await decide(client, subject_id, "clear", "bob", outcome="false_positive")
+        status, cleared = await decide(client, line, "clear", "bob", outcome="false_positive")
         assert (status, cleared["status"], cleared["reviewer"]) == (201, "cleared", "bob")
 
 
 async def test_many_subjects_are_decided_at_once_each_with_its_own_answer(desk: Client, kafka: KafkaSettings) -> None:
     payors = [payor_of_this_test() for _ in range(3)]
-    await put_cases(kafka, *(each for payor in payors for each in split_once(payor)))
+    await put_cases(kafka, *(content for payor in payors for content in split_once(payor)))
     lines = [await subject_of(desk, payor, 4) for payor in payors]
-    await decide(desk, lines[1]["subject_id"], "claim", "bob")
+    await decide(desk, lines[1], "claim", "bob")
     targets = [{"subject_id": line["subject_id"], "version": line["version"]} for line in lines]
     body = {"subjects": [*targets, {"subject_id": "nobody"}], "decision": "claim", "reviewer": "ann"}
     async with desk.post("/review-queue/decisions", json=body) as response:
         items = (await response.json())["items"]
-    assert [each["status"] for each in items] == [201, 409, 201, 404]
+    assert [item["status"] for item in items] == [201, 409, 201, 404]
     assert items[1]["detail"].startswith("bob was faster")
     for wrong in ({"cases": [], "subjects": []}, {"cases": [{"case_id": "a"}], "subjects": targets}):
         async with desk.post("/review-queue/decisions", json={**body, **wrong}) as response:
@@ -200,7 +165,7 @@ async def test_a_fan_out_case_names_the_payees_that_its_record_names(desk: Clien
     await put_cases(
         kafka, case(payor, rule="fan_out", group={"payor_account_no": payor}, payments=payments, payment_count=5)
     )
-    subject = await shown(desk, (await subject_of(desk, payor, 1))["subject_id"])
+    subject = await show(desk, await subject_of(desk, payor, 1))
     assert [payment["payee_bank"] for payment in subject["payments"]] == [f"Bank {n}" for n in range(5)]
     async with desk.get(f"/review-queue/subjects/{subject['subject_id']}/payments.csv") as response:
         rows = list(csv.DictReader(io.StringIO((await response.read()).decode("utf-8-sig"))))
@@ -238,9 +203,9 @@ async def test_whoever_looks_at_what_is_in_the_log_and_on_a_topic_if_that_is_set
     payor = payor_of_this_test()
     await put_cases(kafka, case(payor))
     case_id = case(payor)["case_id"]
-    for wanted in (True, False):
-        before = await end_offsets(kafka, REVIEW_VIEWS) if not wanted else {}
-        async with serving(kafka, registry, tmp_path / "view.sqlite", log_views=wanted) as client:
+    for log_views in (True, False):
+        before = await end_offsets(kafka, REVIEW_VIEWS) if not log_views else {}
+        async with serving(kafka, registry, tmp_path / "view.sqlite", log_views=log_views) as client:
             subject_id = (await subject_of(client, payor, 1))["subject_id"]
             subject = f"/review-queue/subjects/{subject_id}"
             table = f"/review-queue.csv?by=subject&payor={payor}"
@@ -261,7 +226,7 @@ async def test_whoever_looks_at_what_is_in_the_log_and_on_a_topic_if_that_is_set
         on_topic = await records(kafka, REVIEW_VIEWS, before)
         mine = sorted((json.loads(one.value) for one in on_topic), key=lambda one: one["time"])
         mine = [one for one in mine if one["time"] >= began]
-        if not wanted:
+        if not log_views:
             assert logged == mine == []
             continue
         items = ["subject", "case", "report", "payments", "queue"]
@@ -291,11 +256,11 @@ async def test_a_decision_is_seen_at_once_by_the_other_processes_of_the_port(
         await subject_of(other, payor, 20)
         for turn in range(10):
             client, witness = (one, other) if turn % 2 else (other, one)
-            status, _ = await decide(client, line["subject_id"], "claim", f"r{turn}") if turn == 0 else (201, {})
+            status, _ = await decide(client, line, "claim", f"r{turn}") if turn == 0 else (201, {})
             assert status == 201
             note = f"note {turn}"
-            assert (await decide(client, line["subject_id"], "note", "ann", note=note))[0] == 201
-            history = (await shown(witness, line["subject_id"]))["history"]
+            assert (await decide(client, line, "note", "ann", note=note))[0] == 201
+            history = (await show(witness, line))["history"]
             assert [entry["note"] for entry in history if entry["decision"] == "note"][-1] == note
 
 
@@ -310,20 +275,22 @@ async def test_an_account_is_exempt_before_its_first_case_up_to_a_sum_and_until_
     desk: Client, kafka: KafkaSettings
 ) -> None:
     payor = payor_of_this_test()
-    status, made = await exempt(desk, group={"payor_account_no": payor})
-    assert (status, made["reviewer"], made["ended"]) == (201, "ann", False)
+    status, exemption = await exempt(desk, group={"payor_account_no": payor})
+    assert (status, exemption["reviewer"], exemption["ended"]) == (201, "ann", False)
     await put_cases(kafka, case(payor), case(payor, 1, total_amount="20000.01"))
     line = await subject_of(desk, payor, 2)
-    assert {each["status"] for each in line["cases"]} == {"snoozed", "open"}
+    assert {item["status"] for item in line["cases"]} == {"snoozed", "open"}
     async with desk.get("/review-queue/exemptions") as response:
-        [listed] = [each for each in (await response.json())["items"] if each["exemption_id"] == made["exemption_id"]]
+        [listed] = [
+            item for item in (await response.json())["items"] if item["exemption_id"] == exemption["exemption_id"]
+        ]
     assert (listed["live"], listed["reason"]) == (True, "payroll")
-    address = f"/review-queue/exemptions/{made['exemption_id']}/end"
+    address = f"/review-queue/exemptions/{exemption['exemption_id']}/end"
     for expected in (200, 404):
         async with desk.post(address, json={"reviewer": "bob", "note": "it was not"}) as response:
             assert response.status == expected
     line = await subject_of(desk, payor, 2)
-    assert {each["status"] for each in line["cases"]} == {"open"}
+    assert {item["status"] for item in line["cases"]} == {"open"}
 
 
 @pytest.mark.parametrize(

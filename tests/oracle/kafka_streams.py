@@ -27,7 +27,7 @@ SETTINGS = {
 
 
 class Record(NamedTuple):
-    """One record of the input topic."""
+    """A record of the input topic."""
 
     key: str
     amount: float
@@ -35,7 +35,7 @@ class Record(NamedTuple):
 
 
 class Emitted(NamedTuple):
-    """One record of the output topic; `records` are places in the input, in the order in which they were taken."""
+    """A record of the output topic; `records` are places in the input, in the order in which they were taken."""
 
     start: int
     end: int
@@ -46,7 +46,7 @@ class Emitted(NamedTuple):
 
 @dataclass(frozen=True)
 class Aggregation:
-    """What Kafka Streams is asked to do. Durations in ms; `advance` equal to `size` is tumbling."""
+    """An aggregation for Kafka Streams. Durations in ms; `advance` equal to `size` is tumbling."""
 
     size: int
     advance: int
@@ -78,7 +78,7 @@ def cents(amount: float) -> int:
 
 
 def aggregate(asked: Aggregation, records: Sequence[Record]) -> tuple[list[Emitted], int]:
-    """What Kafka Streams emits for these records, and how often it dropped a record as late for a window."""
+    """The output of Kafka Streams for these records, and how often it dropped a record as late for a window."""
     start_java()
     streams = jpype.JPackage("org").apache.kafka.streams
     strings = jpype.JPackage("org").apache.kafka.common.serialization.Serdes.String()

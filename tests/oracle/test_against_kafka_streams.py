@@ -148,7 +148,7 @@ def ours(example: Example, emit: Emit) -> tuple[list[tuple[Emitted, bool]], int]
 
 
 def assert_aggregates(example: Example, places: tuple[int, ...], window: Window) -> None:
-    """What a window says of its payments is what they are."""
+    """Check that a window's sums are those of its payments."""
     listed = [example.payments[place] for place in places]
     assert window.payment_count == len(listed)
     assert window.total_cents == sum(exact_cents(made.payment_amount) for made, _ in listed)

@@ -1,4 +1,4 @@
-"""What docs/rules.md says that the rules find is what they find."""
+"""The figures of docs/rules.md, found again."""
 
 from pathlib import Path
 

@@ -37,7 +37,7 @@ class SoakSettings:
     """Length, rate and faults of a soak."""
 
     seconds: float = 600.0
-    """How long payments are sent."""
+    """Time for which payments are sent."""
 
     rate: float = 300.0
     """Payments a second."""
@@ -49,7 +49,7 @@ class SoakSettings:
     """Seconds from one fault's beginning to the next one's, or as long as a fault takes."""
 
     faults: tuple[str, ...] = tuple(FAULTS)
-    """Which faults there are; in the variable, separated by blanks."""
+    """Faults that happen; in the variable, separated by blanks."""
 
 
 def say(text: str) -> None:

@@ -35,7 +35,7 @@ class Verdict:
     doubled: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    """What was broken meanwhile."""
+    """Faults that happened meanwhile."""
 
     def __str__(self) -> str:
         return (

@@ -1,4 +1,4 @@
-"""Who may import whom, as setup.cfg's contracts have it."""
+"""The import contracts of setup.cfg hold."""
 
 import pytest
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports

@@ -61,7 +61,7 @@ def line(**changes: Any) -> bytes:
 def replayed(
     lines: Iterable[bytes], rules: str = RULES, emit: Emit = "changes"
 ) -> tuple[Replay, list[tuple[str, int]]]:
-    """What was counted, and per row its rule and count of payments."""
+    """The replay, and per row its rule and count of payments."""
     replaying = Replay(parse(rules, "test.toml"), emit)
     return replaying, [(row.rule, row.payment_count) for line in lines for row in replaying.add(decode_line(line))]
 

@@ -109,7 +109,7 @@ PAYMENT = {
 
 @contextmanager
 def soon(*errors: type[Exception]) -> Iterator[None]:
-    """What happens within ends with a result or one of these errors, within `SECONDS`."""
+    """Check that the block ends with a result or one of these errors, within `SECONDS`."""
     started = time.monotonic()
     with suppress(*errors):
         yield

@@ -1,4 +1,4 @@
-"""What the service writes is the wire format; what it takes as a binary body is a payment or an error."""
+"""Codecs: what the service writes is the wire format; what it takes as a binary body is a payment or an error."""
 
 import subprocess
 import sys

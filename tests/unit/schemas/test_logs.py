@@ -1,4 +1,4 @@
-"""What is logged, and what never is."""
+"""Log lines, and what never stands in one."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One verdict on a payment in JSON: the published schema, the API's description, the edge, and the reader of topics."""
+"""The verdict on JSON, the same of the published schema, the API's description, the edge, and the reader of topics."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""How long `fraud compare` waits."""
+"""The wait of `fraud compare`."""
 
 from fraud.commands.compare import MOST_WAITS, Patience
 

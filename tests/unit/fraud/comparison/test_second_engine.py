@@ -1,4 +1,4 @@
-"""Which engine it is that Python is compared with, and what keeps it from being compared."""
+"""The engine that Python is compared with, and what keeps it from being compared."""
 
 import pytest
 

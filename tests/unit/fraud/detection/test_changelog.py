@@ -84,7 +84,7 @@ def restore(
 
 
 def compacted(log: Log) -> Log:
-    """What is left of a changelog at last: the last record of each key, in order, without deletions."""
+    """A changelog as compaction leaves it at last: the last record of each key, in order, without deletions."""
     last = {key: place for place, (key, _) in enumerate(log)}
     return [(key, value) for place, (key, value) in enumerate(log) if last[key] == place and value is not None]
 

@@ -1,4 +1,4 @@
-"""What detection writes, when, and which request it names. Windows, ledger and loop have tests of their own."""
+"""Outputs of detection: what, when, with which request's id. Windows, ledger and loop have tests of their own."""
 
 import asyncio
 import json

@@ -80,7 +80,7 @@ def rule_keys(draw: Callable[[Any], Any], groups: Sequence[str], name: str) -> d
 
 @st.composite
 def rule_sets(draw: Callable[[Any], Any]) -> tuple[tuple[Rule, ...], bool]:
-    """One to three rules of one stage, and whether that is the one by payor."""
+    """Up to three rules of one stage, and whether that is the one by payor."""
     by_payor = draw(st.booleans())
     groups = BY_PAYOR_GROUPS if by_payor else BY_PAYEE_GROUPS
     count = draw(st.integers(1, 3))
@@ -122,7 +122,7 @@ def window_version(windows: Any, start: int, group: Any, window: Any) -> WindowV
 def by_windows(
     rules: Sequence[Rule], arrivals: list[tuple[Payment, int]], account: Callable[[Payment], Any]
 ) -> list[list[WindowVersion]]:
-    """What the windows say to each payment: those that fire, and those that it was late for."""
+    """The windows' answers to each payment: those that fire, and those that it was late for."""
     task, answers = TaskWindows(rules), []
     for offset, (payment, at) in enumerate(arrivals):
         packed = pack(payment, at, 0, Origin("payment_json", 0, offset))
@@ -173,7 +173,7 @@ class CompactedLog:
 def by_ledger(
     rules: Sequence[Rule], arrivals: list[tuple[Payment, int]], stage: str, batches: Sequence[int]
 ) -> list[list[WindowVersion]]:
-    """What a ledger says, committed after each of these numbers of payments; after a negative one, restored."""
+    """A ledger's answers, committed after each of these numbers of payments; after a negative one, restored."""
     ledger, segments, changelog, answers = Ledger(rules), Segments(stage), CompactedLog(), []
     account = account_of(stage)
     commits = {sum(map(abs, batches[: place + 1])): batch for place, batch in enumerate(batches)}

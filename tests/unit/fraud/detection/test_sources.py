@@ -1,4 +1,4 @@
-"""Where a payment is judged: at home, wherever its record lies and whatever its key; and what is sent on."""
+"""The place where a payment is judged: at home, wherever its record lies and whatever its key; and what is sent on."""
 
 import json
 from uuid import UUID

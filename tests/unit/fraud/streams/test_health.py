@@ -1,4 +1,4 @@
-"""What a fraud process answers before it has reached Kafka; the rest is seen on a real one."""
+"""The answers of a fraud process before it has reached Kafka; the rest is seen on a real one."""
 
 import socket
 from ipaddress import ip_address

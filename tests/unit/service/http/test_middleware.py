@@ -1,4 +1,4 @@
-"""What surrounds every view, on a port of loopback."""
+"""The middleware around every view, on a port of loopback."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What is logged of a request."""
+"""Log lines of requests."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""What browsers are told with every answer."""
+"""Headers that tell browsers what they may do."""
 
 import pytest
 from aiohttp import web

@@ -52,7 +52,7 @@ class Producer:
 
 
 class Process:
-    """One process of a service."""
+    """A process of a service."""
 
     def __init__(self, folder: Path, *, shared: bool = False, deadline: float = 60.0) -> None:
         self.producer = Producer()

@@ -1,4 +1,4 @@
-"""What follows from reviewers' decisions."""
+"""Consequences of reviewers' decisions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What one process has written, the others know of."""
+"""Ends of topics as one process has written them, known to the others."""
 
 from pathlib import Path
 

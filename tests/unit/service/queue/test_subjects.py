@@ -1,4 +1,4 @@
-"""What several cases of one account come to."""
+"""Subjects: the sum of several cases of one account."""
 
 from typing import Any
 

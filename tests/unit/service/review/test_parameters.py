@@ -1,4 +1,4 @@
-"""What can be asked of the review queue, and how a bad question is answered."""
+"""Questions to the review queue, and the answers to bad ones."""
 
 import time
 
