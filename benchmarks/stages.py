@@ -44,7 +44,7 @@ async def _fill(running: Servers, payments: int, pairs: int) -> None:
     await backlog.write(running.kafka, Registry(running.registry), backlog.payments(payments, pairs))
 
 
-def ours(running: Servers, app: str, payments: int, pairs: int) -> float:
+def exactly_once_rate(running: Servers, app: str, payments: int, pairs: int) -> float:
     """Payments per CPU second of one process with both stages, its start included."""
     asyncio.run(backlog.make_topics(running.kafka))
     worker = FraudWorker(running, app, "run")
@@ -90,7 +90,7 @@ def _taking_turns(goals: Mapping[Peer, float], payments: int) -> list[Result]:
                     references[peer].append(peer_rate(running, peer, payments, payments // 6))
                 except (PeerMissing, PeerFailed) as error:
                     missing[peer] = str(error)
-            values.append(ours(running, f"ours-{number}", payments, payments // 6))
+            values.append(exactly_once_rate(running, f"ours-{number}", payments, payments // 6))
     name = f"{OURS}, {payments:,} payments"
     return [
         skipped(name, peer.title, goal, missing[peer])

@@ -17,7 +17,7 @@ def reason(rule: Rule | None, payment_count: int, total_amount: str) -> str:
     if rule is None:
         return f"{payments}, {together}"
     return ", ".join(
-        part for part in (payments, _others(rule), _each(rule), f"{together} within {_window(rule)}") if part
+        part for part in (payments, _others(rule), _amounts(rule), f"{together} within {_window(rule)}") if part
     )
 
 
@@ -29,7 +29,7 @@ def _others(rule: Rule) -> str:
     return f"{'from' if by_payor else 'to'} {rule.min_distinct.count} or more {'payors' if by_payor else 'payees'}"
 
 
-def _each(rule: Rule) -> str:
+def _amounts(rule: Rule) -> str:
     limits = []
     if rule.amount_from is not None:
         limits.append(f"at least {_dollars(Decimal(str(rule.amount_from)))}")

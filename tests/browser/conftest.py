@@ -37,11 +37,11 @@ def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """Chromium: the system's, or Playwright's own."""
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
     async with async_playwright() as playwright:
         try:
             # Its sandbox wants rights that a container may not give; the pages are ours.
-            chromium = await playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+            chromium = await playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         except Error as error:
             if os.environ.get("BROWSER") == "required":
                 raise

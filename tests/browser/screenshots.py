@@ -15,9 +15,9 @@ FOLDER = Path("docs/images")
 
 async def take(address: str) -> None:
     """Take the queue, a subject, a case and the comparison."""
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         context = await browser.new_context(base_url=address, viewport={"width": 1280, "height": 800})
         await context.add_init_script("localStorage.setItem('reviewer', 'ann')")
         page = await context.new_page()

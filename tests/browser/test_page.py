@@ -18,7 +18,7 @@ MORNING_MS = 2000
 async def with_subjects(kafka: KafkaSettings, number: int = 3, **changes: Any) -> str:
     """Payors with a case each, who pay at a bank that no other test knows; the bank."""
     payor = payor_of_this_test()
-    await put_cases(kafka, *(subject_case(payor, each, **changes) for each in range(number)))
+    await put_cases(kafka, *(subject_case(payor, payee, **changes) for payee in range(number)))
     return f"B{payor}"
 
 
@@ -251,9 +251,9 @@ async def test_axe_finds_nothing_serious_and_nothing_overflows(
 
 
 async def accessible(page: Page, width: int) -> None:
-    found = await Axe().run(page)
-    serious = [each for each in found.response["violations"] if each["impact"] in SERIOUS]
-    assert [(each["id"], [node["html"][:100] for node in each["nodes"]]) for each in serious] == []
+    report = await Axe().run(page)
+    serious = [violation for violation in report.response["violations"] if violation["impact"] in SERIOUS]
+    assert [(violation["id"], [node["html"][:100] for node in violation["nodes"]]) for violation in serious] == []
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -276,7 +276,7 @@ def split_once(payor: int) -> list[dict[str, Any]]:
     group = {"payor_account_no": payor, "payee_bank": "First Harbor Bank", "payee_account_no": 9001}
     day = case(payor, 0, group=group, **figures)
     rolling = [case(payor, 1 + n, group=group, rule="structuring_rolling", **figures) for n in range(3)]
-    return [day, *(each | {"window_end": each["window_start"] + 3 * 86_400_000} for each in rolling)]
+    return [day, *(content | {"window_end": content["window_start"] + 3 * 86_400_000} for content in rolling)]
 
 
 async def test_one_sum_split_once_is_one_line_and_cleared_once_nothing_is_left_to_do(
@@ -372,13 +372,13 @@ async def test_tabs_share_one_stream_and_hidden_ones_have_none(visitors: Visitor
 
 async def test_a_filter_in_the_address_that_makes_no_sense_is_said_once(visitors: Visitors) -> None:
     page = await visitors.come("/comparison.html")
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if "/review-queue?" in request.url else None)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url) if "/review-queue?" in request.url else None)
     visitors.expect("status of 422")
     await page.goto("/?payor=9999999999")
     await expect(page.locator("#failed")).to_contain_text("payor: is above 2147483647")
     await page.wait_for_timeout(4000)  # it was asked again every two seconds
-    assert len(asked) <= 2
+    assert len(requests) <= 2
 
 
 async def test_a_report_opens_on_a_page_of_its_own(visitors: Visitors, kafka: KafkaSettings) -> None:
@@ -392,8 +392,8 @@ async def test_a_report_opens_on_a_page_of_its_own(visitors: Visitors, kafka: Ka
     report = await popup.value
     await expect(report.locator("dl")).to_contain_text("3 payments, together $12,000.03")
     await expect(report.locator("table").first.locator("tbody tr")).to_have_count(3)
-    found = await Axe().run(report)
-    assert [each["id"] for each in found.response["violations"] if each["impact"] in SERIOUS] == []
+    findings = await Axe().run(report)
+    assert [violation["id"] for violation in findings.response["violations"] if violation["impact"] in SERIOUS] == []
 
 
 async def test_an_account_is_exempt_from_its_page_and_the_exemption_is_listed_and_ended(

@@ -39,7 +39,7 @@ async def test_a_reviewer_signs_in_with_a_jwt_and_out_again(
         await page.request.post("/logout")
         assert await page.context.cookies() == []
         await page.context.close()
-    assert [each for each in people.complaints if "status of 401" not in each] == []
+    assert [complaint for complaint in people.complaints if "status of 401" not in complaint] == []
 
 
 async def test_a_token_is_in_no_address_where_the_script_was_not_loaded(visitors: Visitors) -> None:
@@ -48,9 +48,9 @@ async def test_a_token_is_in_no_address_where_the_script_was_not_loaded(visitors
     await page.route("**/login", lambda route: route.fulfill() if route.request.method == "POST" else route.continue_())
     await page.goto("/login")
     await page.fill("[name=token]", "secret")
-    async with page.expect_request(lambda request: request.is_navigation_request()) as asked:
+    async with page.expect_request(lambda request: request.is_navigation_request()) as navigation:
         await page.get_by_role("button", name="Sign in").click()
-    assert (await asked.value).method == "POST"
+    assert (await navigation.value).method == "POST"
     assert "secret" not in page.url
 
 

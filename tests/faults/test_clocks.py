@@ -33,17 +33,17 @@ async def test_a_clock_far_ahead_is_named_in_the_answer_and_a_clock_set_back_is_
         status, problem = await post(client, "/payment_json", refused := payment())
         assert (status, problem["type"].rpartition(":")[2]) == (503, "refused-by-kafka")
         assert "clocks" in problem["detail"]
-        assert {each.kind for each in await burst(client, 50)} == {"refused-by-kafka"}
+        assert {answer.kind for answer in await burst(client, 50)} == {"refused-by-kafka"}
         ahead = 0.0
         await until(lambda: takes_payments(client))
-        assert {each.status for each in await burst(client, 50)} == {201}
+        assert {answer.status for answer in await burst(client, 50)} == {201}
         ahead = -2 * HOUR
         status, receipt = await post(client, "/payment_json", refused)
         assert status == 201
         assert receipt["timestamp"] < (time.time() - HOUR) * 1000
-        found = [record.value for record in await records(servers.kafka_settings, PAYMENT_JSON, before)]
-    assert len(found) == len(set(found))
-    assert sum(refused["id"].encode() in value for value in found) == 1
+        values = [record.value for record in await records(servers.kafka_settings, PAYMENT_JSON, before)]
+    assert len(values) == len(set(values))
+    assert sum(refused["id"].encode() in value for value in values) == 1
 
 
 async def accept_any_time(kafka: KafkaSettings, topic: str) -> None:

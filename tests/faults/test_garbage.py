@@ -84,11 +84,11 @@ def good(codecs: dict[str, PaymentCodec], some: random.Random) -> Iterator[Recor
 def bad_value(codecs: dict[str, PaymentCodec], topic: str, some: random.Random) -> bytes | None:
     payment = Payment(str(UUID(int=some.getrandbits(128))), "First National", 200, 6000.0, "ACH", 1)
     whole = codecs[topic].encode(payment)
-    ours = whole[: wire_format.HEADER_BYTES]
+    header = whole[: wire_format.HEADER_BYTES]
     fields = {name: getattr(payment, name) for name in FIELDS}
     wrong = {**fields, some.choice(FIELDS): some.choice([None, [], {}, True, "\ud800", -1, 1e400])}
     too_small = Payment(payment.id, "First National", 200, -1.0, "ACH", 1)
-    another = some.choice([each for each in RAW_TOPICS if each != topic])
+    another = some.choice([other_topic for other_topic in RAW_TOPICS if other_topic != topic])
     return some.choice(
         [
             some.randbytes(some.randrange(1, 300)),
@@ -101,8 +101,8 @@ def bad_value(codecs: dict[str, PaymentCodec], topic: str, some: random.Random) 
             b'{"id":"\xff\xfe","payee_bank":"\xc3\x28"}',
             json.dumps(wrong).encode(),
             b'{"more":' + b"[" * some.randrange(1_000, 20_000),
-            ours + b"\xfe" + b"\xff" * some.randrange(1, 30),
-            ours + bytes(some.randrange(2_000)),
+            header + b"\xfe" + b"\xff" * some.randrange(1, 30),
+            header + bytes(some.randrange(2_000)),
         ]
     )
 
@@ -128,10 +128,12 @@ async def send(kafka: KafkaSettings, records: list[Record]) -> list[tuple[str, i
     async with AIOKafkaProducer(**kafka.client_options(), max_request_size=1_100_000, linger_ms=5) as client:
         for start in range(0, len(records), AT_ONCE):
             sent = [
-                await client.send(each.topic, each.value, each.key, timestamp_ms=each.timestamp, headers=each.headers)
-                for each in records[start : start + AT_ONCE]
+                await client.send(
+                    record.topic, record.value, record.key, timestamp_ms=record.timestamp, headers=record.headers
+                )
+                for record in records[start : start + AT_ONCE]
             ]
-            places += [(each.topic, each.partition, each.offset) for each in await asyncio.gather(*sent)]
+            places += [(record.topic, record.partition, record.offset) for record in await asyncio.gather(*sent)]
     return [(*place, record.value) for place, record in zip(places, records, strict=True)]
 
 
@@ -142,12 +144,12 @@ async def test_all_good_payments_are_detected_and_all_else_is_set_aside_once(
     some = random.Random(1)
     await make_topics(kafka)
     codecs = await payment_codecs(Registry(registry))
-    wanted, unwanted = list(good(codecs, some)), list(bad(codecs, some))
-    mixed = [*wanted, *unwanted]
+    good_records, bad_records = list(good(codecs, some)), list(bad(codecs, some))
+    mixed = [*good_records, *bad_records]
     some.shuffle(mixed)
     with running(servers, tmp_path / "fraud.log", "fraud", "run", FRAUD_APP=uuid4().hex) as fraud:
         places = await send(kafka, mixed)
-        garbage = {id(record) for record in unwanted}
+        garbage = {id(record) for record in bad_records}
         expected = {place[:3]: place[3] for place, record in zip(places, mixed, strict=True) if id(record) in garbage}
 
         async def all_set_aside() -> bool:
@@ -161,9 +163,9 @@ async def test_all_good_payments_are_detected_and_all_else_is_set_aside_once(
             return len(await structuring(kafka)) >= PAYORS
 
         await until(all_detected)
-    found = await structuring(kafka)
-    assert {case["group"]["payor_account_no"] for case in found} == set(range(1, PAYORS + 1))
-    assert {(case["total_amount"], case["payment_count"]) for case in found} == {("12000.00", 2)}
+    cases_of_rule = await structuring(kafka)
+    assert {case["group"]["payor_account_no"] for case in cases_of_rule} == set(range(1, PAYORS + 1))
+    assert {(case["total_amount"], case["payment_count"]) for case in cases_of_rule} == {("12000.00", 2)}
     set_aside = {}
     for record in await read_all(kafka, PAYMENT_REJECTED):
         headers = {name: (text or b"").decode() for name, text in record.headers if name in ORIGIN}
@@ -230,9 +232,9 @@ async def test_garbage_in_the_changelog_ends_detect_with_what_to_do_and_doing_th
     with running(servers, tmp_path / "refused.log", "fraud", "run", FRAUD_APP=app) as fraud:
         await until(ended, 60)
         assert fraud.process.returncode == 2
-    said = (tmp_path / "refused.log").read_text().splitlines()[-1]
-    assert said.startswith("fraud: fraud_state, partition ")
-    assert "Write that key with a null value" in said
+    message = (tmp_path / "refused.log").read_text().splitlines()[-1]
+    assert message.startswith("fraud: fraud_state, partition ")
+    assert "Write that key with a null value" in message
     async with AIOKafkaProducer(**kafka.client_options()) as client:
         for record, (topic, partition, *_) in zip(garbage, places, strict=True):
             await client.send_and_wait(topic, None, record.key, partition=partition)

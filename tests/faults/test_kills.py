@@ -71,14 +71,14 @@ async def send(
 
 def due(expected: Expected) -> dict[tuple[int, str, int, int], Json]:
     """The cases of `structuring` that these payments call for."""
-    found = {}
+    cases_due = {}
     for key, sent in expected.items():
         payments = [payment for payment in sent if payment.payment_amount <= 10000]
         total = sum(Decimal(str(payment.payment_amount)) for payment in payments)
         if total > 10000:
             ids = sorted(payment.id for payment in payments)
-            found[key] = {"payment_count": len(payments), "total_amount": f"{total:.2f}", "ids": ids}
-    return found
+            cases_due[key] = {"payment_count": len(payments), "total_amount": f"{total:.2f}", "ids": ids}
+    return cases_due
 
 
 async def found_cases(kafka: KafkaSettings) -> dict[tuple[Any, ...], Json]:
@@ -181,8 +181,8 @@ async def test_workers_that_join_and_leave_share_the_work_and_leave_every_case_r
 
 async def has_tasks(log: Path) -> bool:
     """Tell whether both stages of a worker have been given some."""
-    given = [line for line in (await asyncio.to_thread(log.read_text)).splitlines() if '"tasks assigned"' in line]
-    return {each["stage"] for each in map(json.loads, given) if each["tasks"]} == {BY_PAYOR, BY_PAYEE}
+    assignments = [line for line in (await asyncio.to_thread(log.read_text)).splitlines() if '"tasks assigned"' in line]
+    return {entry["stage"] for entry in map(json.loads, assignments) if entry["tasks"]} == {BY_PAYOR, BY_PAYEE}
 
 
 async def test_a_broker_that_is_killed_and_comes_back_leaves_every_case_right(

@@ -46,12 +46,12 @@ async def test_payments_are_answered_in_time_and_truly_whatever_the_network_does
                 link.slow(0.2)
         answers += await under_way
         during = await burst(client, PAYMENTS)
-        assert {each.status for each in during} == ({201} if fault == "slow" else {503})
+        assert {answer.status for answer in during} == ({201} if fault == "slow" else {503})
         link.mend()
         await until(lambda: takes_payments(client))
         after = await burst(client, PAYMENTS)
-        assert {each.status for each in after} == {201}
+        assert {answer.status for answer in after} == {201}
         await until(lambda: nothing_in_flight(client))
         answers += during + after
-        assert max(each.seconds for each in answers) < DEADLINE + SLACK
+        assert max(answer.seconds for answer in answers) < DEADLINE + SLACK
         check_truth(answers, await ids_on_kafka(kafka, before))

@@ -151,16 +151,16 @@ async def redrive(servers: Servers, app: str) -> str:
 async def test_guests_are_detected_and_those_whose_schema_comes_later_come_back(
     servers: Servers, kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
 ) -> None:
-    some, app, ours = random.Random(1), uuid4().hex, Registry(registry)
+    some, app, schema_registry = random.Random(1), uuid4().hex, Registry(registry)
     await make_topics(kafka)
-    codecs = await payment_codecs(ours)
-    await case_header(ours)
+    codecs = await payment_codecs(schema_registry)
+    await case_header(schema_registry)
     with SchemaRegistryClient({"url": registry.schema_registry_url}) as client:
-        kinds = await writers(ours, client, tmp_path)
+        kinds = await writers(schema_registry, client, tmp_path)
         early = [some.choice(kinds)(fields) for fields in payments(EARLY_PAYORS, some)]
     late_schema = avro_schema("Late", payment_method=METHOD)
     placeholder = WriterSchema(json.dumps(avro_schema("Placeholder")), "AVRO")
-    late_id = 1 + await ours.register("guest-placeholder", placeholder)
+    late_id = 1 + await schema_registry.register("guest-placeholder", placeholder)
     late = [
         Record(PAYMENT_AVRO, wire_format.header(late_id) + avro_payload(late_schema, **fields))
         for fields in payments(LATE_PAYORS, some)
@@ -189,7 +189,7 @@ async def test_guests_are_detected_and_those_whose_schema_comes_later_come_back(
         assert max(len(dict(record.headers)["reason"].decode()) for record in records) <= 300
         before = len(await read_all(kafka, PAYMENTS))
 
-        assert await ours.register("guest-late", WriterSchema(json.dumps(late_schema), "AVRO")) == late_id
+        assert await schema_registry.register("guest-late", WriterSchema(json.dumps(late_schema), "AVRO")) == late_id
         assert (await redrive(servers, app)).startswith(f"{len(late)} payments sent")
         assert (await redrive(servers, app)).startswith("0 payments sent")
         assert len(await read_all(kafka, PAYMENTS)) == before + len(late)

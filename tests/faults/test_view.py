@@ -117,7 +117,7 @@ async def shows(client: Any, payor: int, cases: list[Any], least: int) -> bool:
             return False
         assert response.status == 200, await response.text()
         shown = {item["case_id"]: item["payment_count"] for item in (await response.json())["items"]}
-    expected = {each["case_id"]: each["payment_count"] for each in cases}
+    expected = {content["case_id"]: content["payment_count"] for content in cases}
     return shown == expected and max(expected.values()) >= least
 
 

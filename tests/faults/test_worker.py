@@ -137,4 +137,6 @@ async def test_stale_state_is_gone_before_the_task_has_read_anything_however_muc
     assert not task.processor.pending
     await task.close()
     assert committed() - before == 3
-    assert {each.key for each in await read_all(servers.kafka_settings, FRAUD_STATE) if each.value is None} == keys
+    assert {
+        record.key for record in await read_all(servers.kafka_settings, FRAUD_STATE) if record.value is None
+    } == keys

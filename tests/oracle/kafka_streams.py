@@ -77,37 +77,39 @@ def cents(amount: float) -> int:
     return int(decimal.setScale(2, jpype.JClass("java.math.RoundingMode").HALF_UP).unscaledValue().longValueExact())
 
 
-def aggregate(asked: Aggregation, records: Sequence[Record]) -> tuple[list[Emitted], int]:
+def aggregate(aggregation: Aggregation, records: Sequence[Record]) -> tuple[list[Emitted], int]:
     """The output of Kafka Streams for these records, and how often it dropped a record as late for a window."""
     start_java()
     streams = jpype.JPackage("org").apache.kafka.streams
     strings = jpype.JPackage("org").apache.kafka.common.serialization.Serdes.String()
     settings = jpype.JClass("java.util.Properties")()
     settings.putAll(jpype.java.util.HashMap(SETTINGS))
-    with streams.TopologyTestDriver(_topology(asked, records, streams, strings), settings) as driver:
+    with streams.TopologyTestDriver(_topology(aggregation, records, streams, strings), settings) as driver:
         source = driver.createInputTopic("payments", strings.serializer(), strings.serializer())
-        keys = streams.kstream.TimeWindowedDeserializer(strings.deserializer(), jpype.java.lang.Long(asked.size))
+        keys = streams.kstream.TimeWindowedDeserializer(strings.deserializer(), jpype.java.lang.Long(aggregation.size))
         sink = driver.createOutputTopic("rows", keys, strings.deserializer())
         for place, record in enumerate(records):
             source.pipeInput(record.key, str(place), record.at_ms)
         return [_emitted(row) for row in sink.readRecordsToList()], _dropped(driver)
 
 
-def _topology(asked: Aggregation, records: Sequence[Record], streams: Any, strings: Any) -> Any:
+def _topology(aggregation: Aggregation, records: Sequence[Record], streams: Any, strings: Any) -> Any:
     kstream = streams.kstream
     ms = jpype.java.time.Duration.ofMillis
     compare = jpype.java.lang.Double.compare
 
     def passes(_key: Any, place: Any) -> bool:
         amount = records[int(str(place))].amount
-        return bool(compare(amount, asked.amount_from) >= 0 and compare(amount, asked.amount_below) < 0)
+        return bool(compare(amount, aggregation.amount_from) >= 0 and compare(amount, aggregation.amount_below) < 0)
 
-    windows = kstream.TimeWindows.ofSizeAndGrace(ms(asked.size), ms(asked.grace)).advanceBy(ms(asked.advance))
+    windows = kstream.TimeWindows.ofSizeAndGrace(ms(aggregation.size), ms(aggregation.grace)).advanceBy(
+        ms(aggregation.advance)
+    )
     # Kept for ever: what the store expires by itself would not be the operator's decision.
-    store = streams.state.Stores.inMemoryWindowStore("windows", ms(2**60), ms(asked.size), False)  # noqa: FBT003
-    kept = kstream.Materialized.as_(store).withKeySerde(strings).withValueSerde(strings)
-    strategy = kstream.EmitStrategy.onWindowClose() if asked.final else kstream.EmitStrategy.onWindowUpdate()
-    window_keys = kstream.WindowedSerdes.timeWindowedSerdeFrom(jpype.JClass("java.lang.String"), asked.size)
+    store = streams.state.Stores.inMemoryWindowStore("windows", ms(2**60), ms(aggregation.size), False)  # noqa: FBT003
+    materialized = kstream.Materialized.as_(store).withKeySerde(strings).withValueSerde(strings)
+    strategy = kstream.EmitStrategy.onWindowClose() if aggregation.final else kstream.EmitStrategy.onWindowUpdate()
+    window_keys = kstream.WindowedSerdes.timeWindowedSerdeFrom(jpype.JClass("java.lang.String"), aggregation.size)
     builder = streams.StreamsBuilder()
     (
         builder.stream("payments", kstream.Consumed.with_(strings, strings))
@@ -118,7 +120,7 @@ def _topology(asked: Aggregation, records: Sequence[Record], streams: Any, strin
         .aggregate(
             lambda: "",
             lambda _key, place, places: f"{places} {place}",
-            kept.withCachingDisabled().withLoggingDisabled(),
+            materialized.withCachingDisabled().withLoggingDisabled(),
         )
         .toStream()
         .to("rows", kstream.Produced.with_(window_keys, strings))

@@ -99,7 +99,7 @@ def group_of(rule: Rule, payment: Payment) -> Group:
 def kafka_streams(example: Example, emit: Emit) -> tuple[list[tuple[Emitted, bool]], int]:
     """Rows and late drops; each row with whether it fires, by counting the payments in it once more."""
     rule, payments = example.rule, example.payments
-    asked = Aggregation(
+    aggregation = Aggregation(
         rule.size_ms,
         rule.advance_ms,
         rule.grace_ms(emit),
@@ -107,9 +107,11 @@ def kafka_streams(example: Example, emit: Emit) -> tuple[list[tuple[Emitted, boo
         1e300 if rule.amount_below is None else rule.amount_below,
         final=emit == "final",
     )
-    records = [Record(key_bytes(group_of(rule, made)).decode(), made.payment_amount, at) for made, at in payments]
-    emitted, dropped = aggregate(asked, records)
-    in_cents = [cents(made.payment_amount) for made, _ in payments]
+    records = [
+        Record(key_bytes(group_of(rule, payment)).decode(), payment.payment_amount, at) for payment, at in payments
+    ]
+    emitted, dropped = aggregate(aggregation, records)
+    in_cents = [cents(payment.payment_amount) for payment, _ in payments]
 
     def fires(row: Emitted) -> bool:
         listed = [payments[place][0] for place in row.records]
@@ -118,26 +120,26 @@ def kafka_streams(example: Example, emit: Emit) -> tuple[list[tuple[Emitted, boo
             enough &= sum(in_cents[place] for place in row.records) > 100 * rule.total_above
         if rule.min_distinct is not None:
             of = rule.min_distinct.of
-            values = {tuple(getattr(made, column) for column in of) for made in listed}
+            values = {tuple(getattr(payment, column) for column in of) for payment in listed}
             enough &= len(values) >= rule.min_distinct.count
         return enough
 
     return [(row, fires(row)) for row in emitted], dropped
 
 
-def ours(example: Example, emit: Emit) -> tuple[list[tuple[Emitted, bool]], int]:
+def python(example: Example, emit: Emit) -> tuple[list[tuple[Emitted, bool]], int]:
     windows = RuleWindows(example.rule, emit)
     rows: list[tuple[Emitted, bool]] = []
     late = 0
 
     def row(start: int, group: Group, window: Window) -> tuple[Emitted, bool]:
-        places = tuple(UUID(each.id).int for each in unpack(window.payments))
+        places = tuple(UUID(listed_payment.id).int for listed_payment in unpack(window.payments))
         assert_aggregates(example, places, window)
         end = windows.window_end(start)
         return Emitted(start, end, key_bytes(group).decode(), places, window.last_at), windows.fires(window)
 
-    for made, at in example.payments:
-        for start, group, window in windows.add(made, at, pack(made, at, 0, Origin("payment_json", 0, 0))):
+    for payment, at in example.payments:
+        for start, group, window in windows.add(payment, at, pack(payment, at, 0, Origin("payment_json", 0, 0))):
             if window is None:
                 late += 1
             elif emit == "changes":
@@ -151,8 +153,8 @@ def assert_aggregates(example: Example, places: tuple[int, ...], window: Window)
     """Check that a window's sums are those of its payments."""
     listed = [example.payments[place] for place in places]
     assert window.payment_count == len(listed)
-    assert window.total_cents == sum(exact_cents(made.payment_amount) for made, _ in listed)
-    assert window.max_amount == max(made.payment_amount for made, _ in listed)
+    assert window.total_cents == sum(exact_cents(payment.payment_amount) for payment, _ in listed)
+    assert window.max_amount == max(payment.payment_amount for payment, _ in listed)
     assert (window.first_at, window.last_at) == (min(at for _, at in listed), max(at for _, at in listed))
 
 
@@ -161,8 +163,8 @@ def assert_aggregates(example: Example, places: tuple[int, ...], window: Window)
 @given(examples())
 def test_every_row_is_that_of_kafka_streams_in_the_same_order(example: Example) -> None:
     """And as many payments are late, and the same rows fire. Hopping windows too, emitted on close too."""
-    assert ours(example, "changes") == kafka_streams(example, "changes")
-    assert ours(example, "final") == kafka_streams(example, "final")
+    assert python(example, "changes") == kafka_streams(example, "changes")
+    assert python(example, "final") == kafka_streams(example, "final")
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

@@ -121,7 +121,9 @@ async def _report(client: Client) -> None:
     while True:
         await asyncio.sleep(REPORT_SECONDS)
         again = client.again.total()
-        say(f"sent {len(client.sent)} acknowledged {len(client.acknowledged)} waiting {client.waiting} again {again}")
+        say(
+            f"sent {len(client.sent)} acknowledged {len(client.acknowledged)} waiting {client.unanswered} again {again}"
+        )
 
 
 async def _verdict(installation: Installation, client: Client) -> Verdict:

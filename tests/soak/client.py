@@ -39,7 +39,7 @@ class Client:
         )
 
     @property
-    def waiting(self) -> int:
+    def unanswered(self) -> int:
         """Payments without an answer."""
         return len(self.sent) - len(self.acknowledged) - len(self.refused)
 
