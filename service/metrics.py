@@ -76,43 +76,33 @@ class Metrics:
         }
         self._counts = {name: Counter(name, text, registry=registry) for name, text in COUNTS.items()}
         self._counted: defaultdict[str, float] = defaultdict(float)
-        self._cases = Gauge(
-            "underten_cases", "Cases in the queue", ["status"], registry=registry, multiprocess_mode="livemax"
+        self._cases = self._greatest("underten_cases", "Cases in the queue", "status")
+        self._subjects = self._greatest("underten_subjects", "Subjects in the queue", "status")
+        self._overdue = self._greatest(
+            "underten_subjects_overdue", "Subjects that nobody has settled though a report is due"
         )
-        self._subjects = Gauge(
-            "underten_subjects", "Subjects in the queue", ["status"], registry=registry, multiprocess_mode="livemax"
-        )
-        self._overdue = Gauge(
-            "underten_subjects_overdue",
-            "Subjects that nobody has settled though a report is due",
-            registry=registry,
-            multiprocess_mode="livemax",
-        )
-        self._compared = Gauge(
+        self._compared = self._greatest(
             "underten_comparison_windows",
             "Windows of both engines by what the comparison says; none without a second engine",
-            ["rule", "kind"],
-            registry=registry,
-            multiprocess_mode="livemax",
+            *("rule", "kind"),
         )
-        self._engine_lag = Gauge(
+        self._engine_lag = self._greatest(
             "underten_second_engine_lag",
             "Records that the second engine, which the label names, has not read",
-            ["engine"],
-            registry=registry,
-            multiprocess_mode="livemax",
+            "engine",
         )
-        Gauge(
-            "underten_build_info",
-            "Always 1; the version that runs is in the label",
-            ["version"],
-            registry=registry,
-            multiprocess_mode="livemax",
-        ).labels(schemas.__version__).set(1)
+        build = self._greatest("underten_build_info", "Always 1; the version that runs is in the label", "version")
+        build.labels(schemas.__version__).set(1)
         # One look-up in a dict instead of three steps in the library, for each request.
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self._outcomes: dict[tuple[str, str], Counter] = {}
-        # From 0 on: of a series that appears with its first event, Prometheus sees no increase.
+        self._begin_at_0()
+
+    def _greatest(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self._registry, multiprocess_mode="livemax")
+
+    def _begin_at_0(self) -> None:
+        """Show the series whose increases are watched: Prometheus sees none in a first event."""
         for topic in RAW_TOPICS:
             for outcome in ("acknowledged", *PROBLEMS):
                 self.payments_answered(topic, outcome, 0)

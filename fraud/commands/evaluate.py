@@ -16,8 +16,9 @@ from rich.console import Console
 from fraud.commands.evaluation_tables import show_evaluation, show_trial
 from fraud.comparison.lag import python_lag
 from fraud.evaluation.cases import Cases
+from fraud.evaluation.score import Evaluation
 from fraud.evaluation.score import evaluate as score
-from fraud.evaluation.trial import compare
+from fraud.evaluation.trial import Trial, compare
 from fraud.evaluation.truth import LoadRun, Truth, decode_truth
 from fraud.recorded import File, opened, read_lines, read_payments
 from fraud.replay import Replay, ReplayRow
@@ -85,22 +86,26 @@ def evaluate(
     configure_logs(LogSettings(log_level="critical"))
     try:
         truth = Truth() if unknown else _read_truth(source.truth)
-        if rows is None:
-            cases = asyncio.run(_queue(source, wait))
-        else:
-            with opened(rows) as stream:
-                cases = read_rows(stream, str(rows))
+        cases = _read_cases(source, rows, wait)
     except KafkaError as error:
         Console(stderr=True).print(f"could not evaluate: {error}", markup=False)
         return COULD_NOT
-    if payments is None:
-        evaluation = score(truth, cases)
-        _print(evaluation) if form == "json" else show_evaluation(evaluation)
-    else:
-        shipped, count = replay_shipped(payments)
-        trial = compare(truth if truth.runs else Truth(truth.patterns, (LoadRun("", count),)), cases, shipped)
-        _print(trial) if form == "json" else show_trial(trial)
+    _show(score(truth, cases) if payments is None else _trial(truth, cases, payments), form)
     return 0
+
+
+def _read_cases(settings: EvaluateSettings, rows: File, wait: float) -> Cases:
+    """The cases to score: those of a replay's rows, or those of the queue; raises KafkaError, SettingsError."""
+    if rows is None:
+        return asyncio.run(_queue(settings, wait))
+    with opened(rows) as stream:
+        return read_rows(stream, str(rows))
+
+
+def _trial(truth: Truth, cases: Cases, payments: Path) -> Trial:
+    """The cases beside those of the shipped rules on the same payments."""
+    shipped, count = replay_shipped(payments)
+    return compare(truth if truth.runs else Truth(truth.patterns, (LoadRun("", count),)), cases, shipped)
 
 
 def _read_truth(file: Path) -> Truth:
@@ -108,8 +113,13 @@ def _read_truth(file: Path) -> Truth:
         return decode_truth(stream, str(file))
 
 
-def _print(answer: msgspec.Struct) -> None:
-    print(msgspec.json.format(msgspec.json.encode(answer)).decode())
+def _show(answer: Evaluation | Trial, form: Literal["table", "json"]) -> None:
+    if form == "json":
+        print(msgspec.json.format(msgspec.json.encode(answer)).decode())
+    elif isinstance(answer, Trial):
+        show_trial(answer)
+    else:
+        show_evaluation(answer)
 
 
 def read_rows(lines: Iterable[bytes], file: str) -> Cases:

@@ -17,8 +17,7 @@ import prometheus_client
 import structlog
 from aiokafka.structs import ConsumerRecord
 
-from fraud import metrics
-from fraud.detection import changelog
+from fraud.detection import changelog, metrics
 from fraud.detection.cases import case, case_json
 from fraud.detection.ledger import Ledger
 from fraud.detection.partition_keys import account_of

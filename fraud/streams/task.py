@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from fraud import metrics
+from fraud.streams import metrics
 from fraud.streams.stage import Output, Processor, Stage
 from schemas.errors import BrokerError
 from schemas.kafka.reconnect import back_off

@@ -18,8 +18,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from fraud import metrics
 from fraud.settings import FraudSettings
+from fraud.streams import metrics
 from fraud.streams.assignor import TaskAssignor
 from fraud.streams.partition_group import Alignment
 from fraud.streams.stage import Stage

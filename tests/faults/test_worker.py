@@ -8,11 +8,11 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from fraud import metrics
 from fraud.detection import detect
 from fraud.detection.topology import BY_PAYOR
 from fraud.rules import load
 from fraud.settings import FraudSettings
+from fraud.streams import metrics
 from fraud.streams import task as tasks
 from fraud.streams.stage import Stage
 from fraud.streams.task import Stalled, Task, open_task

@@ -12,7 +12,8 @@ import yaml
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Metric
 from prometheus_client.samples import Sample
 
-import fraud.metrics
+import fraud.streams.metrics  # noqa: F401 - registers what a worker counts
+from fraud.detection import metrics
 from fraud.detection.detect import stages
 from fraud.rules import load
 from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE, RAW_TOPICS
@@ -118,9 +119,9 @@ def test_each_alert_has_what_an_alert_needs_and_a_name_of_its_own() -> None:
 def test_whatever_is_watched_for_increases_begins_at_0() -> None:
     for stage in stages(load(), Registry(RegistrySettings()), 0).values():
         stage.processor(0, dict.fromkeys((*stage.inputs, *stage.outputs), 1))
-    rejected = {sample.labels["topic"] for sample in samples(fraud.metrics.REJECTED)}
+    rejected = {sample.labels["topic"] for sample in samples(metrics.REJECTED)}
     assert rejected >= {*RAW_TOPICS, PAYMENTS, PAYMENTS_BY_PAYEE}
-    for counter in (fraud.metrics.LATE, fraud.metrics.REPEATED, fraud.metrics.CASES):
+    for counter in (metrics.LATE, metrics.REPEATED, metrics.CASES):
         assert {sample.labels["rule"] for sample in samples(counter)} >= {rule.name for rule in load()}
     outcomes = {sample.labels["outcome"] for sample in samples(Metrics()._payments)}
     kinds = {NotDelivered}
