@@ -17,7 +17,7 @@ from fraud.detection.ledger import Ledger
 from fraud.detection.packed import Origin
 from fraud.detection.partition_keys import account_of
 from fraud.detection.topology import BY_PAYOR
-from fraud.recorded import RecordedPayment, decode_line
+from fraud.payment_files import RecordedPayment, decode_line
 from fraud.rules import Rule, load
 from fraud.windows import exact_cents
 from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE

@@ -16,7 +16,7 @@ from fraud.evaluation.cases import all_cases
 from fraud.evaluation.score import Evaluation, evaluate
 from fraud.evaluation.shares import Share
 from fraud.evaluation.truth import Truth, decode_truth
-from fraud.recorded import RecordedPayment, decode_line
+from fraud.payment_files import RecordedPayment, decode_line
 from fraud.rules import Rule, load
 
 PAGE = Path("docs/rules.md")

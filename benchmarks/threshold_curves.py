@@ -11,7 +11,7 @@ from pygal.style import Style
 from fraud.evaluation.cases import Cases
 from fraud.evaluation.score import evaluate
 from fraud.evaluation.truth import Truth
-from fraud.recorded import RecordedPayment
+from fraud.payment_files import RecordedPayment
 from fraud.replay import Replay
 from fraud.rules import Rule
 from schemas.case import case_id

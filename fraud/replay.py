@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from fraud.deduplication import Repeated, TaskWindows
 from fraud.detection.packed import Origin, pack, unpack
 from fraud.detection.partition_keys import account_of
-from fraud.once import Repeated, TaskWindows
-from fraud.recorded import RecordedPayment
+from fraud.payment_files import RecordedPayment
 from fraud.rules import Emit, Rule
 from fraud.windows import Group, Outcome, RuleWindows, Window
 from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE

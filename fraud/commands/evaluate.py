@@ -20,7 +20,7 @@ from fraud.evaluation.score import Evaluation
 from fraud.evaluation.score import evaluate as score
 from fraud.evaluation.trial import Trial, compare
 from fraud.evaluation.truth import LoadRun, Truth, decode_truth
-from fraud.recorded import File, opened, read_lines, read_payments
+from fraud.payment_files import File, opened, read_lines, read_payments
 from fraud.replay import Replay, ReplayRow
 from fraud.rules import load
 from fraud.settings import InstallationSettings

@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fraud.recorded import File, RecordedPayment, Rejection, opened, read_lines, read_payments
+from fraud.payment_files import File, RecordedPayment, Rejection, opened, read_lines, read_payments
 from fraud.replay import Replay
 from fraud.rules import Emit, load
 

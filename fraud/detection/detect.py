@@ -17,6 +17,7 @@ import prometheus_client
 import structlog
 from aiokafka.structs import ConsumerRecord
 
+from fraud.deduplication import Repeated
 from fraud.detection import changelog, metrics
 from fraud.detection.cases import case, case_json
 from fraud.detection.ledger import Ledger
@@ -25,7 +26,6 @@ from fraud.detection.rejected import carried, rejected
 from fraud.detection.set_aside import late_payment, repeated_payment
 from fraud.detection.sources import Arrival, PayeeSource, PayorSource, Source
 from fraud.detection.topology import BY_PAYEE, BY_PAYOR, GROUPS, HOT_CASES_EVERY_SECONDS, INPUTS, OUTPUTS
-from fraud.once import Repeated
 from fraud.rules import Rule
 from fraud.streams.stage import Headers, Output, Partitions, Processor, Stage
 from fraud.windows import Group, RuleWindows, Window

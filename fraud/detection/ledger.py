@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
+from fraud.deduplication import Repeated, repeated
 from fraud.detection.packed import Origin, PackedPayment, encode, pack_as, pack_id, payee_bytes
 from fraud.detection.partition_keys import Account, account_of_group
 from fraud.detection.shelves import (
@@ -28,7 +29,6 @@ from fraud.detection.shelves import (
     payments_of,
     payments_with_id,
 )
-from fraud.once import Repeated, repeated
 from fraud.rules import DAY_MS, Rule
 from fraud.windows import Group, Outcome, RuleWindows, Window, exact_cents
 from schemas.payment import Payment

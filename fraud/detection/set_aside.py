@@ -5,8 +5,8 @@ Records of `payment_late` and `payment_repeated`. Times are ms since the epoch.
 
 import msgspec
 
+from fraud.deduplication import Repeated
 from fraud.detection.packed import Origin, unpack
-from fraud.once import Repeated
 from fraud.windows import Group, RuleWindows
 from schemas.case import case_id
 from schemas.payment import FIELDS, NormalisedPayment, Payment

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from fraud.commands.replay import replay, summary, with_progress
-from fraud.recorded import MAX_LINE_BYTES, RecordedPayment, decode_line, read_lines
+from fraud.payment_files import MAX_LINE_BYTES, RecordedPayment, decode_line, read_lines
 from fraud.replay import Replay
 from fraud.rules import Emit, load, parse
 from schemas.errors import PaymentError, SettingsError

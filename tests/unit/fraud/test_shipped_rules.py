@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraud.recorded import RecordedPayment
+from fraud.payment_files import RecordedPayment
 from fraud.replay import Replay
 from fraud.rules import load
 

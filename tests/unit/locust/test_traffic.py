@@ -13,7 +13,7 @@ from traffic import LoadTraffic
 from typologies import TYPOLOGIES, Pattern
 
 from fraud.bank_names import fold_bank
-from fraud.recorded import decode_line
+from fraud.payment_files import decode_line
 
 DAYS = range(20_454, 20_482)
 

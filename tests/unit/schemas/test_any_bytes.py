@@ -22,7 +22,7 @@ from fraud.detection.ledger import Ledger
 from fraud.detection.packed import array_of
 from fraud.detection.partition_keys import account_of
 from fraud.detection.topology import BY_PAYEE, BY_PAYOR, INPUTS, OUTPUTS
-from fraud.recorded import decode_line
+from fraud.payment_files import decode_line
 from fraud.rules import load, parse
 from schemas import avro, payment_pb2, wire_format
 from schemas.codecs import SCHEMAS, AvroCodec, JsonCodec, ProtobufCodec, decode_posted

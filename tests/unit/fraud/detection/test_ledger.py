@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fraud.deduplication import Repeated, TaskWindows
 from fraud.detection import ledger as ledgers
 from fraud.detection import partition_keys, shelves
 from fraud.detection.changelog import Restore, Restored, Segments, progress
 from fraud.detection.ledger import Ledger
 from fraud.detection.packed import Origin, listed, pack, unpack
 from fraud.detection.topology import BY_PAYEE, BY_PAYOR
-from fraud.once import Repeated, TaskWindows
 from fraud.rules import DAY_MS, Rule, parse
 from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE
 from schemas.payment import Payment

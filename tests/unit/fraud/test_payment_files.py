@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from fraud.recorded import RecordedPayment, Rejection, read_payments
+from fraud.payment_files import RecordedPayment, Rejection, read_payments
 from schemas.errors import SettingsError
 
 HEADER = "time,id,payee_bank,payee_account_no,payment_amount,payment_method,payor_account_no"
