@@ -30,9 +30,9 @@ from service.monitoring import gauges
 from service.settings import ServiceSettings, Settings
 from tests.conftest import Servers
 from tests.golden import HERE, lines, payments
-from tests.integration.ksqldb_answers import Answers, answering
 from tests.integration.processes import Json, make_topics, producer, running, until
 from tests.integration.serving import Client, queue, ready
+from tests.ksqldb_answers import Answers, answering
 
 RULES = HERE / "three-formats.rules.toml"
 CASE = {

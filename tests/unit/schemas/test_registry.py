@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from schemas.errors import RegistryUnavailable, SchemaError
+from schemas.errors import RegistryUnavailable, SchemaError, SettingsError
 from schemas.registry import Registry, RegistrySettings, WriterSchema
 
 Answer = tuple[int, bytes]
@@ -14,7 +14,7 @@ Answer = tuple[int, bytes]
 
 @pytest.fixture
 async def answering() -> AsyncIterator[Callable[[int, bytes], Registry]]:
-    """Makes a registry that answers everything with this status and body; it counts in `asked`."""
+    """Makes a registry that answers everything with this status and body; it counts in `requests`."""
     answer: list[Answer] = []
 
     async def say(request: web.Request) -> web.Response:
@@ -73,3 +73,9 @@ async def test_nonsense_and_refusals_of_the_moment_are_no_answers(
             await registry.writer(7)
         with pytest.raises(RegistryUnavailable):
             await registry.register("s", WriterSchema("{}", "JSON"))
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:8081", "http://[::1:8081", "http://localhost:99999", "http://:8081"])
+def test_an_address_that_is_none_is_refused_by_name(url: str) -> None:
+    with pytest.raises(SettingsError, match="schema_registry_url must be"):
+        RegistrySettings(schema_registry_url=url)
