@@ -94,8 +94,11 @@ async def _why(host: str, port: int, options: dict[str, Any], kafka: KafkaSettin
 
 
 def _meaning(error: BaseException, kafka: KafkaSettings) -> str:
-    """Meaning of an error for the settings; aiokafka hangs the cause of a closed connection to its own error."""
-    cause = error.__cause__ or error
+    """Meaning of an error for the settings; aiokafka hangs the cause of a closed connection to its own error.
+
+    The cause of a timeout is only how it was kept.
+    """
+    cause = error if isinstance(error, TimeoutError) else error.__cause__ or error
     if isinstance(cause, ssl.SSLError):
         return _meaning_of_tls(cause, kafka)
     meaning = next((text for kind, text in MEANINGS.items() if isinstance(cause, kind)), None)

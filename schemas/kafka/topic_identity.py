@@ -131,11 +131,6 @@ class TopicIdentity:
     topic_id: str
     partitions: int
 
-    @property
-    def source(self) -> dict[str, str]:
-        """The part that is the same for as long as the topic is."""
-        return {"cluster_id": self.cluster_id, "topic_id": self.topic_id}
-
 
 async def topic_identity(consumer: AIOKafkaConsumer, topic: str) -> TopicIdentity:
     """The identity of a topic; raises BrokerError where there is none of that name."""

@@ -4,10 +4,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 
-from compose.addresses import free_port
 from schemas.kafka import reading
-from schemas.kafka.connect import Unreachable
-from schemas.kafka.reading import end_offsets, offsets_at, read_to_end
+from schemas.kafka.reading import end_offsets, read_to_end
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import PAYMENTS
 from tests.conftest import Servers
@@ -51,10 +49,3 @@ async def test_who_wants_all_that_was_written_reads_what_no_transaction_has_comm
 async def test_a_topic_that_is_not_there_has_nothing_and_is_not_made(kafka: KafkaSettings) -> None:
     assert [records async for records in read_to_end(kafka, ["not_there"])] == []
     assert await end_offsets(kafka, ["not_there", "none"]) == {}
-
-
-async def test_where_kafka_cannot_be_reached_every_reader_says_why() -> None:
-    nobody = KafkaSettings(kafka_bootstrap_servers=f"127.0.0.1:{free_port()}")
-    for asking in (end_offsets(nobody, [PAYMENTS]), offsets_at(nobody, [PAYMENTS], 0)):
-        with pytest.raises(Unreachable, match="is not listening"):
-            await asking

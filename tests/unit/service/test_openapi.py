@@ -56,13 +56,6 @@ def test_every_address_says_which_scope_it_takes(document: dict[str, Any]) -> No
     assert set(document["components"]["securitySchemes"]) == {"bearer", "cookie"}
 
 
-def test_a_sample_is_not_produced_by_head() -> None:
-    app = web.Application()
-    app.add_routes(routes())
-    heads = {route.resource.canonical for route in app.router.routes() if route.method == "HEAD" and route.resource}
-    assert not heads & {f"/{topic}" for topic in SCHEMAS}
-
-
 def test_every_error_is_a_problem(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for operation in operations.values():
