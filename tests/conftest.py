@@ -1,5 +1,6 @@
 """Real servers for the tests that need them: started once a session, on free ports, in a folder of their own."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,9 @@ from schemas.kafka.settings import KafkaSettings
 from schemas.registry import RegistrySettings
 
 PARTS = Path(".local/parts").resolve()
+
+# A test's server lives for seconds: Java's second compiler and its parallel collector cost it more than they give.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 # An example on a busy machine may take any time: no test asserts one.
 settings.register_profile("no deadline", deadline=None)

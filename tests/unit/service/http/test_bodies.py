@@ -48,7 +48,8 @@ async def port() -> AsyncIterator[int]:
 
     app = web.Application(middlewares=[make_middleware(Metrics(), anybody)])
     app.add_routes([web.post("/", echo)])
-    runner = web.AppRunner(app)
+    # Without lingering, the end of a response is the connection's: nobody sends the rest of a body here.
+    runner = web.AppRunner(app, lingering_time=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield runner.addresses[0][1]

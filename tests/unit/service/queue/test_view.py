@@ -469,6 +469,7 @@ def test_what_a_transaction_that_failed_counted_is_no_change(view: QueueView, tm
     before = view.change
     other = sqlite3.connect(tmp_path / "views" / "queue.sqlite")
     other.execute("BEGIN IMMEDIATE")
+    view._writer.execute("PRAGMA busy_timeout = 1")  # ms
     with pytest.raises(sqlite3.OperationalError):
         view.apply([record(case(1))], {Q[0]: 2})
     other.rollback()
