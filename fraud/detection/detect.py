@@ -97,19 +97,7 @@ class Detect:
                 _COUNTERS[count](label)  # from 0 on: of a series that appears with its first event no increase is seen
 
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
-        """Ask for what has to be waited for. When first called, the changelog has ended.
-
-        Raises RegistryUnavailable, SchemaError, ChangelogError.
-        """
-        if self._restore is not None:
-            self._case_header = await case_header(self._registry)
-            try:
-                for _ in self._restore.fill(self._segments):
-                    await asyncio.sleep(0)  # the group's heartbeats go on meanwhile
-                self._take_up(self._restore.finish())
-            except changelog.ChangelogError as error:
-                raise changelog.ChangelogError(f"{FRAUD_STATE}, partition {self._number}: {error}") from None
-            self._restore = None
+        """Ask for schemas that are new; raises RegistryUnavailable."""
         await self._source.prepare(records)
 
     @property
@@ -118,10 +106,22 @@ class Detect:
         return bool(self._hot or self._stale or self._overdue is not None)
 
     def restore(self, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
-        """Take in a chunk of the changelog; whether all could be read, `prepare` says."""
+        """Take in a chunk of the changelog; whether all could be read, `restored` says."""
         assert self._restore is not None
         for key, value in records:
             self._restore.take(key, value)
+
+    async def restored(self) -> None:
+        """Make the ledger of what the changelog had; raises RegistryUnavailable, SchemaError, ChangelogError."""
+        assert self._restore is not None
+        self._case_header = await case_header(self._registry)
+        try:
+            for _ in self._restore.fill(self._segments):
+                await asyncio.sleep(0)  # the group's heartbeats go on meanwhile
+            self._take_up(self._restore.finish())
+        except changelog.ChangelogError as error:
+            raise changelog.ChangelogError(f"{FRAUD_STATE}, partition {self._number}: {error}") from None
+        self._restore = None
 
     def _take_up(self, restored: changelog.Restored) -> None:
         self._stale = restored.stale

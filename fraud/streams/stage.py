@@ -29,13 +29,16 @@ class Processor(Protocol):
     """A stage's work in one task. Its state is this task's alone, and as of the last committed batch."""
 
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
-        """Whatever has to be waited for before `process`, such as schemas that are not known yet."""
+        """Ask for what has to be there before `process`, such as schemas that are not known yet."""
 
     def process(self, records: Sequence[ConsumerRecord], now: float) -> list[Output]:
         """Return what to write for these records. `now` is a monotonic clock's seconds."""
 
     def restore(self, changelog: Iterable[tuple[bytes | None, bytes | None]]) -> None:
         """Take in the task's changelog, a chunk at a time, in order."""
+
+    async def restored(self) -> None:
+        """Make the state of the changelog, which has ended. Comes once, and before any record."""
 
     @property
     def pending(self) -> bool:

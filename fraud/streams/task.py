@@ -140,15 +140,16 @@ async def open_task(
         topics = {*stage.inputs, *stage.outputs}
         partitions = {topic: len(await producer.partitions_for(topic)) for topic in topics}
         task = Task(stage.name, number, group, producer, stage.processor(number, partitions))
-        if stage.changelog is not None and number < partitions[stage.changelog]:
-            with metrics.RESTORE_SECONDS.labels(stage.name).time():
+        with metrics.RESTORE_SECONDS.labels(stage.name).time():
+            restored = 0
+            if stage.changelog is not None and number < partitions[stage.changelog]:
                 restored = await _restore(task.processor, TopicPartition(stage.changelog, number), client_options)
-                await task.processor.prepare(())
-            # Before any record: a batch with one would call what is still to be deleted today's state.
-            while task.processor.pending:
-                await task.commit((), time.monotonic())
-            log.info("task restored", stage=stage.name, task=number, changelog_records=restored)
-            metrics.RESTORED.labels(stage.name).inc(restored)
+            await task.processor.restored()
+        # Before any record: a batch with one would call what is still to be deleted today's state.
+        while task.processor.pending:
+            await task.commit((), time.monotonic())
+        log.info("task restored", stage=stage.name, task=number, changelog_records=restored)
+        metrics.RESTORED.labels(stage.name).inc(restored)
         inputs = [TopicPartition(topic, number) for topic in stage.inputs if number < partitions[topic]]
         beginnings = await consumer.beginning_offsets(inputs)
         task.positions = {partition: await consumer.committed(partition) or 0 for partition in inputs}

@@ -141,7 +141,7 @@ def restored(rules: Sequence[Rule], outputs: Sequence[Output], partitions: int =
     )
     assert isinstance(detection, Detect)
     detection.restore([(output.key, output.value) for output in outputs if output.topic == FRAUD_STATE])
-    asyncio.run(detection.prepare(()))
+    asyncio.run(detection.restored())
     return detection
 
 
