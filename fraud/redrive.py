@@ -17,7 +17,7 @@ _ORIGIN = ("reason", "topic", "partition", "offset", "timestamp")
 _SIZE = "size"
 """A further one, where only the beginning of its value was kept."""
 
-Place = tuple[int, int]
+RejectedPlace = tuple[int, int]
 """Partition and offset on `payment_rejected`."""
 
 
@@ -25,7 +25,7 @@ Place = tuple[int, int]
 class RejectedRecord:
     """A record as it came to its topic, and what became of it there. Times are ms since the epoch."""
 
-    place: Place
+    place: RejectedPlace
     rejected_at: int
     reason: str
     topic: str
@@ -61,7 +61,7 @@ class Selection:
         )
 
 
-def place_of_mark(record: ConsumerRecord) -> Place | None:
+def place_of_mark(record: ConsumerRecord) -> RejectedPlace | None:
     """The place of the record that was sent on, where this one is the mark of that."""
     mark = next((value for name, value in record.headers if name == REDRIVEN), None)
     if record.value is not None or mark is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from fraud.comparison.second_engine import chosen, second_engine
+from fraud.comparison.second_engine import choose_engine, second_engine
 from fraud.rules import load
 from schemas.errors import SettingsError
 from schemas.event_loop import background
@@ -155,7 +155,7 @@ async def _reading_into(view: QueueView, app: web.Application) -> AsyncIterator[
     app[QUEUE_VIEW] = view
     app[RULES] = rules = tuple(load(settings.service.fraud_rules))
     installation = settings.service.fraud_app
-    choice = chosen(settings.engine.engine, settings.ksqldb, otherwise="none")
+    choice = choose_engine(settings.engine.engine, settings.ksqldb, otherwise="none")
     engine = second_engine(choice, settings.ksqldb, settings.kafka, installation, rules)
     app[QUEUE_READER] = reader = QueueReader(settings.kafka, view, rules if engine else ())
     shared = SharedEnds(settings.service.decisions_folder) if settings.service.shares_port else None

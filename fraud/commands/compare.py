@@ -17,7 +17,7 @@ from fraud.comparison.compare import KINDS, Comparison, aligned, difference
 from fraud.comparison.engine_status import REBALANCING, EngineStatus, SecondEngine
 from fraud.comparison.lag import python_lag
 from fraud.comparison.rows import SINK
-from fraud.comparison.second_engine import chosen, second_engine
+from fraud.comparison.second_engine import choose_engine, second_engine
 from fraud.comparison.stored_rows import Rows, read_rows
 from fraud.comparison.stream_times import StreamTimes
 from fraud.detection.topology import HOT_CASES_EVERY_SECONDS
@@ -90,7 +90,7 @@ def compare(
 async def compare_when_caught_up(settings: CompareSettings, wait: float) -> tuple[Comparison, EngineStatus, bool]:
     """The comparison, and whether both engines had read everything: what one has not read is no difference."""
     rules = load(settings.fraud_rules)
-    choice = chosen(settings.engine, settings.ksqldb, otherwise="streams")
+    choice = choose_engine(settings.engine, settings.ksqldb, otherwise="streams")
     engine = second_engine(choice, settings.ksqldb, settings.kafka, settings.fraud_app, rules)
     if engine is None:
         raise EngineNotRunning("ENGINE is none")

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from fraud.comparison.compare import place
 from fraud.comparison.stream_times import StreamTimes
 from fraud.detection.sources import PayorSource
-from fraud.redrive import Place, RejectedRecord, Selection, place_of_mark, rejected_record
+from fraud.redrive import RejectedPlace, RejectedRecord, Selection, place_of_mark, rejected_record
 from fraud.rules import load
 from fraud.settings import InstallationSettings, RulesSettings
 from fraud.streams.stage import Output
@@ -129,9 +129,9 @@ def _producer(settings: RedriveSettings) -> AbstractAsyncContextManager[AIOKafka
     return started(producer, settings.kafka)
 
 
-async def _marks(kafka: KafkaSettings) -> set[Place]:
+async def _marks(kafka: KafkaSettings) -> set[RejectedPlace]:
     """The places of the records that were sent on before."""
-    marks: set[Place] = set()
+    marks: set[RejectedPlace] = set()
     async for records in read_to_end(kafka, [PAYMENT_REJECTED]):
         marks.update(mark for record in records if (mark := place_of_mark(record)))
     return marks
@@ -145,7 +145,7 @@ async def _partitions(kafka: KafkaSettings, topic: str) -> int:
 
 
 async def _batches(
-    kafka: KafkaSettings, marks: set[Place], selection: Selection
+    kafka: KafkaSettings, marks: set[RejectedPlace], selection: Selection
 ) -> AsyncIterator[Sequence[RejectedRecord]]:
     async for records in read_to_end(kafka, [PAYMENT_REJECTED]):
         rejected = [record for entry in records if (record := rejected_record(entry)) and record.place not in marks]

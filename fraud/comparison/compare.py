@@ -21,7 +21,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Uncounted = Literal["late", "repeated"]
 """Reasons why a window did not count a payment."""
 
-Group = dict[str, int | str]
+GroupColumns = dict[str, int | str]
+"""The values of a group, by column."""
 
 
 class Place(NamedTuple):
@@ -46,7 +47,7 @@ class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
     """A window on which the engines do not agree; `fields` are those that differ, as each has them."""
 
     rule: str
-    group: Group
+    group: GroupColumns
     window_start: int
     kind: Kind
     fields: dict[str, dict[str, Any]]

@@ -11,7 +11,7 @@ from fraud.settings import EngineChoice
 from schemas.kafka.settings import KafkaSettings
 
 
-def chosen(engine: EngineChoice | None, ksqldb: KsqldbSettings, otherwise: EngineChoice) -> EngineChoice:
+def choose_engine(engine: EngineChoice | None, ksqldb: KsqldbSettings, otherwise: EngineChoice) -> EngineChoice:
     """The choice of the settings; where they make none, ksqlDB if they name one, or else `otherwise`."""
     return engine or ("ksqldb" if ksqldb.ksqldb_url else otherwise)
 

@@ -22,7 +22,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 Engine = Literal["ksqldb", "python"]
-"""Reasons for which a window of Python's does not count a payment that the second engine's may."""
+"""Engines by the names of their tables: the second one's rows, whichever it is, stand as ksqlDB's."""
 
 _LAYOUT = """
 CREATE TABLE ksqldb (rule, window_start, grp, row BLOB, PRIMARY KEY (rule, window_start, grp)) WITHOUT ROWID;

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-Subject = tuple[int | str, ...]
+SubjectKey = tuple[int | str, ...]
 
 
 class JudgedCase(msgspec.Struct):
@@ -15,7 +15,7 @@ class JudgedCase(msgspec.Struct):
     """
 
     rule: str
-    subject: Subject
+    subject: SubjectKey
     payment_ids: tuple[str, ...]
     versions: list["Version"]
 
@@ -68,7 +68,7 @@ def all_cases(parts: Iterable[Cases]) -> Cases:
     return Cases({case_id: case for part in parts for case_id, case in part})
 
 
-def subject(group: Mapping[str, int | str]) -> Subject:
+def subject(group: Mapping[str, int | str]) -> SubjectKey:
     """The account that a case is about: its payor where its group has one, else its payee."""
     if "payor_account_no" in group:
         return ("payor", group["payor_account_no"])

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from fraud.evaluation.cases import Cases, JudgedCase, Subject
+from fraud.evaluation.cases import Cases, JudgedCase, SubjectKey
 from fraud.evaluation.shares import Share, percentile, share
 from fraud.evaluation.truth import PayeeAccount, TruePattern, Truth
 
@@ -110,7 +110,7 @@ class _Tally:
         self.cases_of = Counter[str]()
         self.rule_cases = Counter[str]()
         self.rule_true = Counter[str]()
-        self.subjects = set[Subject]()
+        self.subjects = set[SubjectKey]()
         self.false_cases: list[FalseCase] = []
 
     def take(self, case_id: str, case: JudgedCase) -> None:

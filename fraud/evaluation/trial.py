@@ -2,7 +2,7 @@
 
 import msgspec
 
-from fraud.evaluation.cases import Cases, Subject
+from fraud.evaluation.cases import Cases, SubjectKey
 from fraud.evaluation.score import Evaluation, evaluate
 from fraud.evaluation.truth import TruePattern, Truth
 
@@ -18,7 +18,7 @@ class CrimeDifference(msgspec.Struct, frozen=True):
 class Flagged(msgspec.Struct, frozen=True):
     """An account about which the rules of one side alone make cases."""
 
-    subject: Subject
+    subject: SubjectKey
     rules: tuple[str, ...]
     cases: int
 
@@ -54,7 +54,7 @@ def _difference(pattern: TruePattern) -> CrimeDifference:
 def _flagged(cases: Cases, others: Cases) -> list[Flagged]:
     """The subjects of `cases` that are not among those of `others`."""
     subjects = {case.subject for _, case in others}
-    rules: dict[Subject, list[str]] = {}
+    rules: dict[SubjectKey, list[str]] = {}
     for _, case in cases:
         if case.subject not in subjects:
             rules.setdefault(case.subject, []).append(case.rule)

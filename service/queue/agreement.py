@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
-from fraud.comparison.compare import Group, Place, Row, difference, place
+from fraud.comparison.compare import GroupColumns, Place, Row, difference, place
 from fraud.comparison.rows import of_ksqldb
 from fraud.rules import Rule
 from fraud.windows import LISTED_MAX
@@ -29,7 +29,7 @@ class KsqldbRow(NamedTuple):
 
     case_id: str
     rule: str
-    group: Group
+    group: GroupColumns
     window_start: int
     timestamp: int
     row: Row | None
@@ -43,7 +43,7 @@ class KsqldbRow(NamedTuple):
 def read_ksqldb(rule: Rule, key: bytes | None, value: bytes | None, timestamp: int) -> KsqldbRow:
     """Read a record of a sink topic; raises RowError where it is none."""
     window, row = of_ksqldb(rule, key, value)
-    group: Group = msgspec.json.decode(window.group)
+    group: GroupColumns = msgspec.json.decode(window.group)
     row_id = case_id(rule.name, window.window_start, tuple(group[column] for column in rule.group_by))
     return KsqldbRow(row_id, rule.name, group, window.window_start, timestamp, row)
 

@@ -4,7 +4,7 @@ import pytest
 
 from fraud.comparison.engine_status import NOT_RUNNING, RUNNING, EngineStatus
 from fraud.comparison.ksqldb_engine import KsqldbEngine
-from fraud.comparison.second_engine import chosen, second_engine
+from fraud.comparison.second_engine import choose_engine, second_engine
 from fraud.comparison.streams_engine import StreamsEngine
 from fraud.ksqldb.client import KsqldbSettings
 from fraud.rules import load
@@ -15,10 +15,10 @@ KSQLDB = KsqldbSettings(ksqldb_url="http://127.0.0.1:8088")
 
 
 def test_ksqldb_is_the_engine_where_there_is_one_unless_another_is_asked_for() -> None:
-    assert chosen(None, KSQLDB, otherwise="none") == "ksqldb"
-    assert chosen("streams", KSQLDB, otherwise="none") == "streams"
-    assert chosen(None, KsqldbSettings(), otherwise="streams") == "streams"
-    assert chosen("none", KSQLDB, otherwise="streams") == "none"
+    assert choose_engine(None, KSQLDB, otherwise="none") == "ksqldb"
+    assert choose_engine("streams", KSQLDB, otherwise="none") == "streams"
+    assert choose_engine(None, KsqldbSettings(), otherwise="streams") == "streams"
+    assert choose_engine("none", KSQLDB, otherwise="streams") == "none"
 
 
 @pytest.mark.parametrize(
