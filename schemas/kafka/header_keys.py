@@ -15,12 +15,12 @@ from aiokafka.structs import ConsumerRecord
 
 
 def tolerate_any() -> None:
-    """From now on, in every consumer of this process."""
-    fetcher.MemoryRecords = _Fetched
-    fetcher.PartitionRecords = _Records
+    """Read any header keys from now on, in every consumer of this process."""
+    fetcher.MemoryRecords = _RememberedBatches
+    fetcher.PartitionRecords = _TolerantPartition
 
 
-class _Fetched(MemoryRecords):  # type: ignore[misc]
+class _RememberedBatches(MemoryRecords):  # type: ignore[misc]
     """Batches that remember the bytes that they come from."""
 
     def __init__(self, data: bytes) -> None:
@@ -28,18 +28,18 @@ class _Fetched(MemoryRecords):  # type: ignore[misc]
         self.data = data
 
 
-class _Records(fetcher.PartitionRecords):  # type: ignore[misc]
+class _TolerantPartition(fetcher.PartitionRecords):  # type: ignore[misc]
     _records: Any
 
     def _unpack_records(self) -> Iterator[ConsumerRecord]:
         try:
             yield from super()._unpack_records()
         except UnicodeDecodeError:
-            self._records = _Tolerant(self._records.data, self.next_fetch_offset)
+            self._records = _TolerantBatches(self._records.data, self.next_fetch_offset)
             yield from super()._unpack_records()
 
 
-class _Tolerant(_MemoryRecordsPy):  # type: ignore[misc]
+class _TolerantBatches(_MemoryRecordsPy):  # type: ignore[misc]
     """The batches from this offset on."""
 
     def __init__(self, data: bytes, offset: int) -> None:
@@ -58,15 +58,15 @@ class _TolerantBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
 
     def _maybe_uncompress(self) -> None:
         super()._maybe_uncompress()
-        self._buffer = _Text(self._buffer)
+        self._buffer = _DecodableBytes(self._buffer)
 
 
-class _Text(bytearray):
+class _DecodableBytes(bytearray):
     """Bytes of which every part can be decoded."""
 
     def __getitem__(self, at: Any) -> Any:
         part = super().__getitem__(at)
-        return _Text(part) if isinstance(at, slice) else part
+        return _DecodableBytes(part) if isinstance(at, slice) else part
 
     def decode(self, encoding: str = "utf-8", errors: str = "replace") -> str:
         return super().decode(encoding, errors)

@@ -70,7 +70,7 @@ class ReceiptLog:
         while True:
             current, previous = self._files()
             assert self._lock is not None
-            with self._lock.held(), current.begin(write=True) as transaction:
+            with self._lock.hold(), current.begin(write=True) as transaction:
                 # After the file's time is over, an entry would be added that others have finished reading.
                 if self._due_number() == self._number:
                     yield LogEnd(self._number, transaction, previous)
@@ -120,7 +120,7 @@ class ReceiptLog:
             self._previous, self._current = self._open(number - 1), self._open(number)
         # Whoever still writes to the last file is waited for, so that nothing appears there after it was read.
         last_lock, self._lock = self._lock or WriteLock(self._file(number - 1)), WriteLock(self._file(number))
-        with contextlib.closing(last_lock), last_lock.held():
+        with contextlib.closing(last_lock), last_lock.hold():
             self._previous.begin(write=True).abort()
         self._number = number
         self._inode = self._file(number).stat().st_ino

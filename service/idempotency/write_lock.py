@@ -23,7 +23,7 @@ class WriteLock:
         self._descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
         """Hold the lock until the end of the block; raises TimeoutError, an OSError, where another process keeps it."""
         give_up_at = time.monotonic() + MAX_WAIT_SECONDS
         while not self._take():

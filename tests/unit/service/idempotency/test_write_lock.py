@@ -96,7 +96,7 @@ def test_writers_take_turns(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     first, second = WriteLock(tmp_path / "file"), WriteLock(tmp_path / "file")
     for lock in (first, second, first):
-        with lock.held():
+        with lock.hold():
             assert not (second if lock is first else first)._take()
     first.close()
     second.close()
