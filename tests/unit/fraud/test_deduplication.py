@@ -11,12 +11,13 @@ NOON = 1_795_392_000_000
 HOUR = 3_600_000
 
 
-def rule(name: str = "big", *, window: str = "1h", amounts: str = "") -> str:
+def rule(name: str = "big", *, window: str = "1h", amounts: str = "", advance: str = "") -> str:
     return f"""
 [[rule]]
 name = "{name}"
 group_by = ["payor_account_no"]
 window = "{window}"
+{advance}
 grace = "0s"
 {amounts}
 min_payments = 2
@@ -41,6 +42,23 @@ def test_a_payment_that_comes_again_counts_in_no_window_and_says_which_would_hav
     [windows] = task
     [(_, _, window)] = windows
     assert window.payment_count == 1
+
+
+def test_of_the_windows_that_would_have_counted_it_a_closed_one_is_none() -> None:
+    task = TaskWindows(rules(rule(window="2h", advance='advance = "1h"')))
+    add(task, NOON)
+    add(task, NOON + HOUR, "another")
+    repeated = add(task, NOON)
+    assert isinstance(repeated, Repeated)
+    assert [start for _, start, _ in repeated.windows] == [NOON]
+
+
+def test_a_window_of_a_rule_that_does_not_count_the_first_keeps_no_id() -> None:
+    small = rule("small", window="3h", amounts="amount_below = 50.0")
+    task = TaskWindows(rules(rule(amounts="amount_from = 50.0"), small))
+    add(task, NOON)
+    assert isinstance(add(task, NOON + HOUR - 1), Repeated)
+    assert not isinstance(add(task, NOON + HOUR), Repeated)
 
 
 def test_another_account_has_ids_of_its_own() -> None:

@@ -1,5 +1,6 @@
 """Outcomes of payments: each has a word of its own, and says whether the payment may be sent again."""
 
+from service.metrics import PROBLEMS
 from service.producer import outcomes
 from service.producer.outcomes import NotAccepted, NotDelivered, OutcomeUnknown, Receipt
 
@@ -10,6 +11,10 @@ def kinds() -> list[type[NotDelivered]]:
 
 def test_every_outcome_is_in_the_tree_that_the_module_draws() -> None:
     assert [kind.__name__ for kind in kinds() if kind.__name__ not in (outcomes.__doc__ or "")] == []
+
+
+def test_each_word_is_one_by_which_payments_are_counted() -> None:
+    assert {kind.kind for kind in kinds()} == set(PROBLEMS)
 
 
 def test_words_are_told_apart_but_where_one_outcome_is_a_case_of_another() -> None:
