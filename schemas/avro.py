@@ -26,6 +26,7 @@ MAX_TYPES_PER_BYTE = 20
 """In an item of an array or a map, for each byte that it takes at least."""
 MAX_SCALE = 1_000
 
+_RECORDS = ("record", "error")
 _MIN_BYTES = {"null": 0, "float": 4, "double": 8}
 
 
@@ -104,7 +105,7 @@ def read_record(payload: bytes, schema: Any) -> dict[str, Any]:
 def _field_types(schema: Any, named: Named) -> dict[str, Any]:
     """The types of a record's fields; the record may be null, which no payment is."""
     records = [branch for branch in _branches(schema, named) if branch != "null"]
-    if len(records) == 1 and isinstance(records[0], dict) and records[0].get("type") == "record":
+    if len(records) == 1 and isinstance(records[0], dict) and records[0].get("type") in _RECORDS:
         return {field["name"]: field["type"] for field in records[0]["fields"]}
     raise UnusableSchema("the writer's Avro schema is no record")
 
@@ -171,7 +172,7 @@ def _cost(schema: Any, costs: dict[str, _Cost | None]) -> _Cost:
         case {"type": "map", "values": values}:
             value = _cost(values, costs)
             cost = _Cost(1 + _item(_Cost(value.types, value.min_bytes + 1)), 1)
-        case {"type": "record", "name": name, "fields": fields}:
+        case {"type": "record" | "error", "name": name, "fields": fields}:
             costs[name] = None
             field_costs = [_cost(field["type"], costs) for field in fields]
             cost = costs[name] = _Cost(

@@ -1,15 +1,18 @@
 """Protobuf of other writers: message classes from the text that the registry holds, compiled by protoc itself.
 
 What a field holds is what its getter in Java says: an enum its name, a wrapper what it wraps, `confluent.type.Decimal`
-an exact decimal, and a proto2 field that is not set its default. A field that is not set and can tell so is missing.
+and `google.type.Decimal` an exact decimal, and a proto2 field that is not set its default. A field that is not set and
+can tell so is missing.
 """
 
 import asyncio
 import functools
+import re
 import tempfile
 from collections.abc import Callable
 from decimal import Decimal
 from importlib import resources
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +29,12 @@ from schemas.wire_format import message_indexes
 
 _ROOT = "schema.proto"
 _MAX_IMPORTS = 100
+_is_decimal = re.compile(
+    rf"[+-]?(?=\.?[0-9])[0-9]{{0,{MAX_SCALE}}}(\.[0-9]{{0,{MAX_SCALE}}})?([eE][+-]?[0-9]{{1,3}})?"
+).fullmatch
+"""As google/type/decimal.proto has it."""
 _PYTHON_NAMES = frozenset({"DESCRIPTOR", "HasField", "ParseFromString"})
 """Names that a message in Python has for itself, and not if a field has them."""
-_WRAPPERS = frozenset(
-    f"google.protobuf.{kind}Value" for kind in ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "String")
-)
-_DECIMAL = "confluent.type.Decimal"
-
 Read = Callable[[bytes], dict[str, Any]]
 
 
@@ -99,7 +101,7 @@ def _is_always_set(field: FieldDescriptor) -> bool:
 def _conversion(name: str, field: FieldDescriptor) -> Callable[[Any], Any] | None:
     """The function from a field's value in Python to the payment's, None where they are the same."""
     if field.is_repeated:
-        return None
+        return _refusing(name, "is repeated")
     if field.enum_type is not None:
         symbols = field.enum_type.values_by_number
 
@@ -109,18 +111,43 @@ def _conversion(name: str, field: FieldDescriptor) -> Callable[[Any], Any] | Non
             return symbols[number].name
 
         return symbol
-    if field.message_type is not None and field.message_type.full_name in _WRAPPERS:
-        return lambda wrapper: wrapper.value
-    if field.message_type is not None and field.message_type.full_name == _DECIMAL:
-        return _decimal
+    if field.message_type is not None:
+        return _MESSAGES.get(field.message_type.full_name) or _refusing(
+            name, "is a message, which no payment's field is"
+        )
     return None
 
 
-def _decimal(message: Any) -> Decimal:
+def _refusing(name: str, reason: str) -> Callable[[Any], Any]:
+    def refuse(value: Any) -> Any:
+        raise PaymentError(reason, name)
+
+    return refuse
+
+
+def _confluent_decimal(message: Any) -> Decimal:
     """A Confluent decimal, exactly: an integer in two's complement, shifted by its scale."""
     if len(message.value) > MAX_SCALE or not 0 <= message.scale <= MAX_SCALE:
         raise UndecodableError("a decimal of more digits than any amount has")
     return Decimal(f"{int.from_bytes(message.value, 'big', signed=True)}e-{message.scale}")
+
+
+def _google_decimal(message: Any) -> Decimal:
+    """A decimal that is written as text, exactly."""
+    if not _is_decimal(message.value):
+        raise UndecodableError("a decimal that is none, or has more digits than any amount")
+    return Decimal(message.value)
+
+
+_MESSAGES: dict[str, Callable[[Any], Any]] = {
+    "confluent.type.Decimal": _confluent_decimal,
+    "google.type.Decimal": _google_decimal,
+    **{
+        f"google.protobuf.{kind}Value": attrgetter("value")
+        for kind in ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "String")
+    },
+}
+"""What a message of a type that is widely known holds."""
 
 
 async def _with_imports(writer: WriterSchema, registry: Registry) -> dict[str, str]:

@@ -63,7 +63,7 @@ class Answers:
             case ["CREATE", kind, name, *_]:
                 self.sources[name.upper()] = {"name": name.upper(), "type": kind, "statement": statement}
                 if "SELECT" in statement:
-                    self.start(f"C{kind[0]}AS_{name.upper()}_{len(self.queries)}", statement, name.upper())
+                    self.start(f"C{kind[0]}AS_{name.upper()}_{len(self.statements)}", statement, name.upper())
             case ["INSERT", "INTO", name, *_]:
                 self.start(statement.split("'")[1].upper(), statement, name.upper())
             case ["DROP", _, name, *_]:

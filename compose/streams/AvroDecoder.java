@@ -2,6 +2,7 @@ package streams;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.apache.avro.Conversions;
@@ -25,9 +26,11 @@ final class AvroDecoder implements PayloadDecoder {
     AvroDecoder(String text) {
         Schema schema = new Schema.Parser().parse(text);
         reader = new GenericDatumReader<>(schema, schema, DATA);
-        if (schema.getType() == Schema.Type.RECORD) {
-            schema.getFields().forEach(field -> names.put(field.name(), field.name()));
-        }
+        List<Schema> branches = schema.isUnion() ? schema.getTypes() : List.of(schema);
+        branches.stream()
+                .filter(branch -> branch.getType() == Schema.Type.RECORD)
+                .flatMap(branch -> branch.getFields().stream())
+                .forEach(field -> names.put(field.name(), field.name()));
     }
 
     @Override

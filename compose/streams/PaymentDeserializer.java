@@ -2,6 +2,7 @@ package streams;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.function.Predicate;
 import org.apache.kafka.common.errors.SerializationException;
 import org.apache.kafka.common.serialization.Deserializer;
 
@@ -12,6 +13,8 @@ import org.apache.kafka.common.serialization.Deserializer;
 public final class PaymentDeserializer implements Deserializer<Payment> {
     private static final byte MAGIC = 0;
     private static final int HEADER_BYTES = 5;
+    private static final double MAX_AMOUNT = 1e12;
+    private static final double CENTS = 100;
     private static final PayloadDecoder BARE = new JsonDecoder();
 
     private final SchemaRegistry registry;
@@ -47,21 +50,38 @@ public final class PaymentDeserializer implements Deserializer<Payment> {
     private static Payment payment(PayloadDecoder.Fields fields) {
         return new Payment(
                 text(fields.get("id")),
-                wholeNumber(fields.get("payor_account_no")),
+                account(fields.get("payor_account_no")),
                 text(fields.get("payee_bank")),
-                wholeNumber(fields.get("payee_account_no")),
-                number(fields.get("payment_amount")));
+                account(fields.get("payee_account_no")),
+                amount(fields.get("payment_amount")));
     }
 
     private static String text(Object value) {
         return value == null ? null : ((CharSequence) value).toString();
     }
 
-    private static Integer wholeNumber(Object value) {
-        return value == null ? null : Math.toIntExact(((Number) value).longValue());
+    private static Integer account(Object value) {
+        return value == null ? null : checked(wholeNumber((Number) value), value, number -> number >= 0);
     }
 
-    private static Double number(Object value) {
-        return value == null ? null : ((Number) value).doubleValue();
+    /** In dollars, with at most two decimals: a double that is nearest to a number of cents. */
+    private static Double amount(Object value) {
+        return value == null
+                ? null
+                : checked(((Number) value).doubleValue(), value, dollars -> dollars > 0
+                        && dollars <= MAX_AMOUNT
+                        && Math.rint(dollars * CENTS) / CENTS == dollars);
+    }
+
+    private static int wholeNumber(Number value) {
+        int number = Math.toIntExact(value.longValue());
+        return checked(number, value, _ -> number == value.doubleValue());
+    }
+
+    private static <T> T checked(T number, Object value, Predicate<T> valid) {
+        if (!valid.test(number)) {
+            throw new IllegalArgumentException("no payment has this number: " + value);
+        }
+        return number;
     }
 }

@@ -1,7 +1,6 @@
 package streams;
 
 import com.squareup.wire.ProtoAdapter;
-import com.squareup.wire.ProtoReader;
 import com.squareup.wire.schema.Field;
 import com.squareup.wire.schema.Field.EncodeMode;
 import com.squareup.wire.schema.Location;
@@ -32,7 +31,18 @@ final class ProtobufDecoder implements PayloadDecoder {
     private static final List<Integer> FIRST_MESSAGE = List.of(0);
     private static final int MAX_DEPTH = 32;
 
-    private record Message(MessageType type, ProtoAdapter<Object> adapter) {}
+    private record Message(MessageType type, ProtoAdapter<Object> adapter) {
+        /** The field of this name, or else but for capitals: SQL does not tell them apart. */
+        Field field(String name) {
+            Field exact = type.field(name);
+            return exact != null
+                    ? exact
+                    : type.getDeclaredFields().stream()
+                            .filter(field -> field.getName().equalsIgnoreCase(name))
+                            .findFirst()
+                            .orElse(null);
+        }
+    }
 
     private final Schema schema;
     private final Map<List<Integer>, Message> messages = new ConcurrentHashMap<>();
@@ -45,13 +55,16 @@ final class ProtobufDecoder implements PayloadDecoder {
     public Fields decode(ByteBuffer payload) throws IOException {
         Buffer buffer = new Buffer();
         buffer.write(payload);
-        Message message = messages.computeIfAbsent(indexes(new ProtoReader(buffer)), this::message);
+        Message message = messages.computeIfAbsent(indexes(buffer), this::message);
         Map<?, ?> fields = (Map<?, ?>) message.adapter.decode(buffer);
-        return name -> fields.containsKey(name) ? fields.get(name) : defaultOf(message.type.field(name));
+        return name -> {
+            Field field = message.field(name);
+            return field != null && fields.containsKey(field.getName()) ? fields.get(field.getName()) : defaultOf(field);
+        };
     }
 
-    private static List<Integer> indexes(ProtoReader reader) throws IOException {
-        int count = ProtoAdapter.SINT32.decode(reader);
+    private static List<Integer> indexes(Buffer buffer) throws IOException {
+        int count = ProtoAdapter.SINT32.decode(buffer);
         if (count == 0) {
             return FIRST_MESSAGE;
         }
@@ -60,7 +73,7 @@ final class ProtobufDecoder implements PayloadDecoder {
         }
         List<Integer> path = new ArrayList<>(count);
         while (path.size() < count) {
-            path.add(ProtoAdapter.SINT32.decode(reader));
+            path.add(ProtoAdapter.SINT32.decode(buffer));
         }
         return path;
     }

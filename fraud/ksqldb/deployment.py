@@ -6,7 +6,7 @@ reads the payments from their beginning.
 """
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -71,36 +71,45 @@ async def _differing(server: Ksqldb, statements: Sequence[Statement]) -> list[St
     sources, queries = await server.sources(), {query.id: query for query in await server.queries()}
     differing = []
     for statement in statements:
-        # A stream without SELECT takes its columns from the registry: what the server has of it is more than we said.
-        if statement.query is None or not _is_there(statement, sources, queries):
+        if not _is_there(statement, sources, queries):
             continue
-        running = next((queries[name] for name in queries if re.fullmatch(statement.query, name)), None)
-        if running is None or meaning(await _deployed_text(server, statement, running)) != meaning(statement.text):
+        text = await _deployed_text(server, statement, queries)
+        if text is None or meaning(text) != meaning(statement.text):
             differing.append(statement)
     return differing
 
 
-async def _deployed_text(server: Ksqldb, statement: Statement, running: Query) -> str:
-    """The server's version of a statement."""
-    return (await server.describe(statement.creates[1])).statement if statement.creates else running.query_string
+async def _deployed_text(server: Ksqldb, statement: Statement, queries: Mapping[str, Query]) -> str | None:
+    """The server's version of a statement, None where a query is to write it and none does."""
+    running = _running(statement, queries)
+    if statement.query and running is None:
+        return None
+    if statement.creates:
+        return (await server.describe(statement.creates[1])).statement
+    return queries[running].query_string if running else None
 
 
 def _is_there(statement: Statement, sources: Any, queries: Any) -> bool:
-    return statement.query_id in queries if statement.creates is None else statement.creates[1] in sources
+    return statement.creates[1] in sources if statement.creates else _running(statement, queries) is not None
+
+
+def _running(statement: Statement, queries: Iterable[str]) -> str | None:
+    """The id of the query that it has started."""
+    return next((name for name in queries if statement.query and re.fullmatch(statement.query, name)), None)
 
 
 def _dependents(statements: Sequence[Statement], differing: Sequence[Statement]) -> list[Statement]:
-    """Statements to drop for those to change: a rule's table alone; where it is what all tables read, every query."""
+    """Statements to drop for those to change: a rule's table alone; else every query, and the streams that changed."""
     if all(statement.creates and statement.creates[0] == "TABLE" for statement in differing):
         return list(differing)
-    return [statement for statement in statements if statement.query]
+    return [statement for statement in statements if statement.query or statement in differing]
 
 
 async def _drop(server: Ksqldb, statement: Statement) -> None:
     """End the queries that write it and drop it, with its topic unless others write that; missing is fine."""
     if statement.creates is None:
-        if statement.query_id in {query.id for query in await server.queries()}:
-            await server.execute(f"TERMINATE {statement.query_id};")
+        if running := _running(statement, [query.id for query in await server.queries()]):
+            await server.execute(f"TERMINATE {running};")
         return
     kind, name = statement.creates
     if name not in await server.sources():
@@ -112,8 +121,16 @@ async def _drop(server: Ksqldb, statement: Statement) -> None:
 
 
 async def _execute(server: Ksqldb, statement: Statement) -> None:
+    text = statement.text
+    if statement.sink:
+        [number] = [
+            query.id.rpartition("_")[2]
+            for query in (await server.describe(statement.sink)).write_queries
+            if query.id.startswith("CSAS_")
+        ]
+        text = statement.numbered(number)
     try:
-        outcome = await server.execute(statement.text)
+        outcome = await server.execute(text)
     except StatementError as error:
         raise StatementError(f"{statement.file}, line {statement.line}: {error.reason}", statement.text) from None
     if outcome.status == "ERROR":

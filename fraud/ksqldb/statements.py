@@ -20,7 +20,7 @@ FOLDED = "folded_bank"
 _UNITS = {"ms": "MILLISECONDS", "s": "SECONDS", "m": "MINUTES", "h": "HOURS", "d": "DAYS"}
 _RULE_FILE = re.compile(r"^\d+_(?P<name>\w+)\.sql$")
 _CREATED = re.compile(r"^CREATE\s+(?P<kind>STREAM|TABLE)\s+(?P<name>\w+)", re.IGNORECASE)
-_QUERY_ID = re.compile(r"^INSERT\s+INTO\s+\w+\s+WITH\s*\(\s*QUERY_ID\s*=\s*'(?P<id>\w+)'", re.IGNORECASE)
+_QUERY_ID = re.compile(r"^INSERT\s+INTO\s+(?P<sink>\w+)\s+WITH\s*\(\s*QUERY_ID\s*=\s*'(?P<id>\w+)'", re.IGNORECASE)
 _COMMENT = re.compile(r"--[^\n]*\n")
 _GROUP_BY = re.compile(r"\bGROUP BY (.*)")
 _DISTINCT = re.compile(r"\bCOLLECT_SET\((.*)\)")
@@ -49,11 +49,26 @@ class Statement:
 
     @property
     def query(self) -> str | None:
-        """A pattern of the id of the query that it starts (ksqlDB numbers those of CREATE ... AS), if it starts one."""
+        """A pattern of the id of the query that it starts, if it starts one; there is a number behind it."""
         if self.creates is None:
-            return self.query_id
+            return f"{self.query_id}(_[0-9]+)?"
         kind, name = self.creates
         return f"C{kind[0]}AS_{name}_[0-9]+" if _SELECT.search(self.text) else None
+
+    @property
+    def sink(self) -> str | None:
+        """The stream that an INSERT writes into, in capitals."""
+        match = _QUERY_ID.match(self.text)
+        return match["sink"].upper() if match else None
+
+    def numbered(self, number: str) -> str:
+        """Its text, with the number of the sink's own query behind the id that an INSERT gives its query.
+
+        Under an id that ksqlDB has had before, a query goes on where that one has stopped. With a sink that is new it
+        reads from the beginning, and with the same sink nothing twice.
+        """
+        match = _QUERY_ID.match(self.text)
+        return self.text if match is None else f"{self.text[: match.end('id')]}_{number}{self.text[match.end('id') :]}"
 
 
 def statements(rules: Sequence[Rule]) -> list[Statement]:

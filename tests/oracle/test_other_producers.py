@@ -11,6 +11,7 @@ import jpype
 import pytest
 
 from schemas import wire_format
+from schemas.errors import PaymentError
 from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_PROTOBUF
 from schemas.registry import WriterSchema
 from tests.oracle.kafka_streams import start_java
@@ -32,12 +33,18 @@ Example = tuple[WriterSchema, bytes]
 """A schema, and what stands behind its id."""
 
 
-def avro(schema: dict[str, Any], **changes: Any) -> Example:
+def avro(schema: Any, **changes: Any) -> Example:
     return WriterSchema(json.dumps(schema), "AVRO"), avro_payload(schema, **changes)
 
 
 def proto(schema: str, payload: bytes) -> Example:
     return WriterSchema(schema, "PROTOBUF"), b"\0" + payload
+
+
+def proto_at(indexes: bytes, before: str, schema: str, after: str) -> Example:
+    """A message somewhere else than first in its file."""
+    text = schema.replace("message Wire", before + "message Wire") + after
+    return WriterSchema(text, "PROTOBUF"), indexes + TEXTS + ACCOUNTS + AMOUNT
 
 
 WRAPPED = PROTO.replace("message", 'import "google/protobuf/wrappers.proto";\nmessage').replace(
@@ -56,6 +63,10 @@ READ_BY_BOTH: dict[str, Example] = {
         WriterSchema(json.dumps(avro_schema()).replace("payee_bank", "PAYEE_BANK"), "AVRO"),
         avro_payload(avro_schema()),
     ),
+    "null beside the record": avro(["null", avro_schema()]),
+    "the second message of a file": proto_at(b"\x02\x02", "message First { int32 number = 1; }\n", PROTO, ""),
+    "a message in another": proto_at(b"\x04\x00\x00", "message Outer { ", PROTO, "}"),
+    "Protobuf names in capitals": proto(PROTO.replace("payee_bank", "PAYEE_BANK"), TEXTS + ACCOUNTS + AMOUNT),
     "a Protobuf enum": proto(
         PROTO.replace("string payment_method", "Method payment_method") + "enum Method { UNKNOWN = 0; ACH = 3; }",
         TEXTS.removesuffix(b"\x2a\x03ACH") + ACCOUNTS + AMOUNT + b"\x28\x03",
@@ -125,6 +136,28 @@ def test_both_engines_read_the_same_payment(kind: str, registry: Any) -> None:
         "payor_account_no": int(payment.payorAccountNo()),
     } == {name: value for name, value in FIELDS.items() if name != "payment_method"}
     assert by_python(READ_BY_BOTH[kind]).payment_amount == FIELDS["payment_amount"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"payment_amount": -1.0},
+        {"payment_amount": 0.0},
+        {"payment_amount": 12.345},
+        {"payment_amount": 1e12 + 1},
+        {"payment_amount": float("nan")},
+        {"payor_account_no": -1},
+        {"payee_account_no": 2**31},
+        {"payee_account_no": 1.5},
+    ],
+)
+def test_what_is_no_payment_by_its_numbers_is_none_for_either(changes: dict[str, Any], registry: Any) -> None:
+    kinds = dict.fromkeys(changes, "double")
+    example = avro(avro_schema(**kinds), **changes)
+    with pytest.raises(PaymentError):
+        by_python(example)
+    with pytest.raises(jpype.JException):
+        by_java(registry, example)
 
 
 @pytest.mark.parametrize("kind", READ_BY_PYTHON_ALONE)

@@ -117,6 +117,10 @@ def read_proto(schema: str, payload: bytes) -> ForeignPayment:
     return read(Record(PAYMENT_PROTOBUF, value), WriterSchema(schema, "PROTOBUF"))
 
 
+def test_an_avro_error_is_a_record_too() -> None:
+    assert read_avro({**avro_schema(), "type": "error"}) == PAYMENT
+
+
 @pytest.mark.parametrize("name", ["io.confluent.connect.avro.ConnectDefault", "a.b.Transfer", "Payment"])
 def test_the_fields_of_an_avro_record_count_and_not_its_name(name: str) -> None:
     assert read_avro(avro_schema(name)) == PAYMENT
@@ -307,13 +311,44 @@ def test_a_protobuf_enum_is_its_name() -> None:
         read_proto(schema, texts + b"\x28\x07")
 
 
+MONEY = PROTO.replace("message", 'import "google/type/money.proto";\nmessage').replace("double", "google.type.Money")
+
+
 @pytest.mark.parametrize(
-    ("old", "new"),
-    [("double payment_amount", "repeated double payment_amount"), ("string payee_bank", "bytes payee_bank")],
+    ("schema", "reason"),
+    [
+        (PROTO.replace("double", "repeated double"), "payment_amount: is repeated"),
+        (MONEY, "payment_amount: is a message, which no payment's field is"),
+        (PROTO.replace("string payee_bank", "bytes payee_bank"), "payee_bank: Expected `str`, got `bytes`"),
+    ],
 )
-def test_a_protobuf_field_of_a_type_that_is_no_payment_s_is_named(old: str, new: str) -> None:
-    with pytest.raises(PaymentError, match=new.rsplit(maxsplit=1)[-1]):
-        read_proto(PROTO.replace(old, new), TEXTS + ACCOUNTS + AMOUNT)
+def test_a_protobuf_field_of_a_type_that_is_no_payment_s_is_named(schema: str, reason: str) -> None:
+    amount = b"\x22\x03\x0a\x01x" if schema is MONEY else AMOUNT
+    with pytest.raises(PaymentError) as caught:
+        read_proto(schema, TEXTS + ACCOUNTS + amount)
+    assert str(caught.value) == reason
+
+
+GOOGLE_DECIMAL = PROTO.replace("message", 'import "google/type/decimal.proto";\nmessage').replace(
+    "double", "google.type.Decimal"
+)
+
+
+def google_decimal(amount: str) -> bytes:
+    return TEXTS + ACCOUNTS + b"\x22" + bytes([len(amount) + 2]) + b"\x0a" + bytes([len(amount)]) + amount.encode()
+
+
+@pytest.mark.parametrize("amount", ["9999.99", "+9999.990", "999999E-2", "0.999999e4", "9999.99e0"])
+def test_a_decimal_of_google_s_is_read_exactly(amount: str) -> None:
+    assert read_proto(GOOGLE_DECIMAL, google_decimal(amount)) == PAYMENT
+
+
+@pytest.mark.parametrize(
+    "amount", ["", "NaN", "Infinity", "1e9999", "9999.991", "1_000", " 5", "x", ".", "-1", "1e400"]
+)
+def test_a_decimal_of_google_s_that_is_no_amount_is_refused(amount: str) -> None:
+    with pytest.raises(PaymentError, match=r"decimal|payment_amount"):
+        read_proto(GOOGLE_DECIMAL, google_decimal(amount))
 
 
 @pytest.mark.parametrize("value", [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"])

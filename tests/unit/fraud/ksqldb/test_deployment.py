@@ -71,6 +71,32 @@ async def test_where_what_all_tables_read_differs_every_query_is_replaced_and_no
     assert "differs" not in await deployed(server, change)
 
 
+async def test_streams_with_other_columns_are_replaced_and_their_topics_kept(server: Ksqldb, answers: Answers) -> None:
+    await deployed(server, ("BIGINT", "INTEGER"))
+    steps = await deployed(server, replace=True)
+    assert steps == ["replaced"] * len(steps)
+    sources = {"DROP STREAM PAYMENT_JSON;", "DROP STREAM PAYMENT_AVRO;", "DROP STREAM PAYMENT_PROTOBUF;"}
+    assert sources < {*dropped(answers)}
+    assert set(await deployed(server)) == {"unchanged"}
+
+
+def inserts(answers: Answers) -> list[str]:
+    return [query["id"] for query in answers.queries if query["id"].startswith("INSERT")]
+
+
+async def test_an_insert_reads_from_the_beginning_if_its_sink_is_new_and_goes_on_where_it_was_else(
+    server: Ksqldb, answers: Answers
+) -> None:
+    await deployed(server)
+    before = inserts(answers)
+    answers.queries = [query for query in answers.queries if not query["id"].startswith("INSERT")]
+    await deployed(server)
+    assert inserts(answers) == before, "an id that ksqlDB knows goes on at its offsets"
+    await deployed(server, (FROM_AVRO, FROM_AVRO + " WHERE payment_amount > 0"), replace=True)
+    assert set(inserts(answers)).isdisjoint(before)
+    assert [name.rpartition("_")[0] for name in inserts(answers)] == [name.rpartition("_")[0] for name in before]
+
+
 async def test_a_replacement_that_was_cut_off_goes_on_where_it_was(server: Ksqldb, answers: Answers) -> None:
     await deployed(server)
     answers.failing = "^DROP"
