@@ -131,7 +131,7 @@ def unpack(packed: Sequence[bytes]) -> list[PackedPayment]:
 
 
 def listed(packed: Sequence[bytes]) -> tuple[ListedPayment, ...]:
-    """Packed payments as a case lists them."""
+    """Packed payments as a case lists them; of those that 0.x put on `payments` nobody knows the record."""
     return tuple(
         ListedPayment(
             payment.id,
@@ -142,8 +142,8 @@ def listed(packed: Sequence[bytes]) -> tuple[ListedPayment, ...]:
             payment.payor_account_no,
             payment.payee_bank,
             payment.payee_account_no,
-            payment.partition,
-            payment.offset,
+            None if payment.partition < 0 else payment.partition,
+            None if payment.offset < 0 else payment.offset,
         )
         for payment in unpack(packed)
     )

@@ -211,8 +211,8 @@ async def test_with_the_engine_left_dead_the_service_says_so_and_cases_stay_pend
 async def test_a_payment_that_one_engine_alone_counts_is_found_and_named(installation: Installation) -> None:
     now = int(time.time() * 1000)
     both = [Payment(str(UUID(int=number)), "Planted", 2, 6000.0, "ACH", 900_002) for number in (11, 12)]
-    # A third decimal: Python rejects it, as no valid payment, and SQL checks nothing of the kind.
-    alone = Payment(str(UUID(int=13)), "Planted", 2, 100.125, "ACH", 900_002)
+    # An id that is no UUID: Python rejects it, as no valid payment, and SQL checks nothing of the kind.
+    alone = Payment("thirteen", "Planted", 2, 100.12, "ACH", 900_002)
     await post(installation.servers, iter([(payment, now) for payment in both]))
     async with producer(installation.servers.kafka_settings) as client:
         await client.send_and_wait(RAW_TOPICS[0], encode_json(alone), key=b"900002", timestamp_ms=now)

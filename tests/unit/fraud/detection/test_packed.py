@@ -1,5 +1,8 @@
 """Packed payments: they come back the same, and are small."""
 
+from uuid import UUID
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +10,7 @@ from hypothesis import strategies as st
 from fraud.detection.packed import Origin, listed, pack, payee_bytes, unpack
 from schemas.case import ListedPayment
 from schemas.kafka.topics import RAW_TOPICS
-from schemas.payment import Payment
+from schemas.payment import Payment, encode_json
 
 NOON = 1_795_392_000_000
 ODD_IDS = [
@@ -50,3 +53,10 @@ def test_a_usual_payment_packs_into_74_bytes_whichever_raw_topic_it_came_from() 
     payment = Payment("6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b", "First National", 2_000_000, 9999.99, "ACH", 1_000_000)
     sizes = {len(pack(payment, NOON, 1_000_000, Origin(topic, 5, 1_000_000))) for topic in RAW_TOPICS}
     assert sizes == {74}
+
+
+def test_a_payment_of_before_its_record_was_known_is_listed_without_it_and_can_be_read() -> None:
+    packed = pack(Payment(str(UUID(int=1)), "Bank", 1, 1.0, "ACH", 2), NOON, 0, Origin("payment_json", -1, -1))
+    payments = listed([packed])
+    assert (payments[0].topic, payments[0].partition, payments[0].offset) == ("payment_json", None, None)
+    assert msgspec.json.decode(encode_json(payments), type=tuple[ListedPayment, ...]) == payments
