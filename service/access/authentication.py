@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import Meta
 from multidict import istr
+from yarl import URL
 
 from service.http.problems import Problem
 
@@ -99,7 +100,17 @@ def from_another_site(request: web.Request) -> bool:
     if site is not None:
         return site not in OWN_SITES
     origin = request.headers.get(hdrs.ORIGIN)
-    return origin is not None and origin.partition("://")[2] != request.host
+    return origin is not None and not _is_same_place(origin, request.host)
+
+
+def _is_same_place(origin: str, host: str) -> bool:
+    """Tell whether a page's origin is what `Host` says; a proxy may name there the port that goes without saying."""
+    try:
+        page = URL(origin)
+        here = URL.build(scheme=page.scheme, authority=host)
+    except ValueError:
+        return False
+    return page.host is not None and (page.host, page.port) == (here.host, here.port)
 
 
 def _from_our_page(request: web.Request) -> bool:

@@ -89,8 +89,11 @@ def _is_served(authority: str, allowed_hosts: tuple[str, ...], open_access: bool
     Any address will do where others may come: nobody but its owner can serve a page from it.
     """
     try:
-        host = (URL.build(scheme="http", authority=authority).host or "").lower()
+        url = URL.build(scheme="http", authority=authority)
     except ValueError:
         return False
+    if url.user is not None:
+        return False
+    host = (url.host or "").lower().removesuffix(".")  # a name with its last dot is the same name
     names = {name.lower() for name in allowed_hosts}
     return is_loopback(host) or host in names or (open_access and is_address(host))

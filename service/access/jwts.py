@@ -21,6 +21,8 @@ from service.access_settings import AccessSettings
 from service.http.problems import unavailable
 
 MAX_VERIFIED = 10_000
+FOR_EVER = 2**53
+"""A time in seconds that is as good as none, and can be added to."""
 TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 """Values of `typ`; any other names a token for another purpose, such as logout+jwt (RFC 8725, section 3.11)."""
 
@@ -54,7 +56,9 @@ class Jwts:
         identity = identity_of(claims, self._settings.jwt_name_claim, self._settings.jwt_scope_claims)
         if len(self._verified) >= MAX_VERIFIED:
             del self._verified[next(iter(self._verified))]
-        self._verified[digest] = _VerifiedToken(identity, int(claims["exp"]) + self._settings.jwt_leeway_seconds)
+        self._verified[digest] = _VerifiedToken(
+            identity, min(int(claims["exp"]), FOR_EVER) + self._settings.jwt_leeway_seconds
+        )
         return identity
 
     async def _claims(self, token: str) -> dict[str, Any]:
@@ -112,9 +116,8 @@ def identity_of(claims: dict[str, Any], name_claim: str, scope_claims: Iterable[
     try:
         return msgspec.convert({"name": holder, "scopes": [scope for scope in SCOPES if scope in granted]}, Identity)
     except msgspec.ValidationError:
-        raise BadToken(
-            f"this token does not say whose it is, in {name_claim} or sub, in 100 characters at most"
-        ) from None
+        claim = " or ".join(dict.fromkeys((name_claim, "sub")))
+        raise BadToken(f"this token does not say whose it is, in {claim}, in 100 characters at most") from None
 
 
 def _claim(claims: Any, name: str) -> Any:

@@ -5,14 +5,26 @@ taken at its word where TRUST_FORWARDED says so: they make cookies Secure and ha
 do only if it was HTTPS (RFC 6797, section 8.1). Nobody gains anything by a lie.
 """
 
+import re
+from collections.abc import Iterable
+
 from aiohttp import hdrs, web
 from multidict import istr
 
 from service.settings import SETTINGS
 
-SCHEMES = (hdrs.X_FORWARDED_PROTO, istr("X-Forwarded-Scheme"), istr("X-Scheme"), istr("X-Url-Scheme"))
+SCHEMES = (
+    hdrs.X_FORWARDED_PROTO,
+    *map(
+        istr, ("X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Scheme", "X-Url-Scheme", "CloudFront-Forwarded-Proto")
+    ),
+)
 SWITCHES = (istr("X-Forwarded-Ssl"), istr("Front-End-Https"))
 """Headers whose value is "on" where the client speaks HTTPS."""
+SECURE = frozenset({"https", "ssl"})
+
+_first_element = re.compile(r'[\s,]*((?:"(?:\\.|[^"\\])*"|[^",])*)').match
+_pairs = re.compile(r'(?:^|;)\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;]*)').findall
 
 
 def by_https(request: web.Request) -> bool:
@@ -27,17 +39,32 @@ def _is_trusted(request: web.Request) -> bool:
 def _first_hop_is_https(request: web.Request) -> bool:
     """Read the first of these headers that there is: the standard's, then the common ones."""
     headers = request.headers
-    if hdrs.FORWARDED in headers:
-        hops = request.forwarded
-        scheme = hops[0].get("proto") if hops else None
-        if scheme is not None:
-            return scheme.lower() == "https"
+    scheme = _forwarded_scheme(headers.getall(hdrs.FORWARDED, ()))
     for name in SCHEMES:
-        if name in headers:
-            return _first(headers[name]) == "https"
-    return any(_first(headers[name]) == "on" for name in SWITCHES if name in headers)
+        scheme = scheme or _first(headers.getall(name, ()))
+    if scheme:
+        return scheme in SECURE
+    return any(_first(headers.getall(name, ())) == "on" for name in SWITCHES)
 
 
-def _first(value: str) -> str:
-    """The first of values that are separated by commas, in small letters."""
-    return value.partition(",")[0].strip().lower()
+def _forwarded_scheme(lines: Iterable[str]) -> str:
+    """The scheme of the first hop of RFC 7239's header, in small letters, or nothing.
+
+    Read by itself, whatever stands beside it: proxies write addresses with colons without the quotes that they need.
+    """
+    return next((_bare(value) for name, value in _pairs(_first_of(lines)) if name.lower() == "proto"), "")
+
+
+def _first(lines: Iterable[str]) -> str:
+    """The first of values that are separated by commas, in small letters, or nothing."""
+    return _bare(_first_of(lines))
+
+
+def _first_of(lines: Iterable[str]) -> str:
+    """The first element of a list, on as many lines as it may have; empty ones do not count (RFC 9110, 5.6.1)."""
+    element = _first_element(",".join(lines))
+    return element.group(1) if element else ""
+
+
+def _bare(value: str) -> str:
+    return value.strip().strip('"').lower()

@@ -63,6 +63,27 @@ async def test_a_change_by_cookie_is_taken_from_our_own_page_alone(headers: dict
     assert await status_of(request(Cookie=f"{COOKIE}=good", **headers), changes=True) == status
 
 
+@pytest.mark.parametrize(
+    ("origin", "host", "elsewhere"),
+    [
+        ("http://here:8000", "here:8000", False),
+        ("https://here", "HERE:443", False),
+        ("http://here", "here:80", False),
+        ("http://[::1]:8000", "[::1]:8000", False),
+        ("https://here", "here:8000", True),
+        ("http://here:8000", "here", True),
+        ("http://here.example", "here", True),
+        ("null", "null", True),
+        ("", "", True),
+        ("file://", "here", True),
+        ("http://[", "here", True),
+        ("http://here", "here:x", True),
+    ],
+)
+def test_a_page_is_ours_if_its_origin_is_the_host_that_was_asked(origin: str, host: str, *, elsewhere: bool) -> None:
+    assert from_another_site(request(Origin=origin, Host=host)) is elsewhere
+
+
 def test_a_program_that_names_no_site_is_of_no_other_site() -> None:
     assert not from_another_site(request())
     assert from_another_site(request(Sec_Fetch_Site="same-site"))

@@ -20,8 +20,16 @@ Client = TestClient[Any, Any]
 DECISIONS = "/review-queue/decisions"
 OURS = ["localhost", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]:8000"]
 ADDRESSES = ["192.0.2.1", "192.0.2.1:8000", "[2001:db8::1]:8000"]
-NAMES = ["underten.example.com", "Underten.Example.com:8000", "service:8000"]
-STRANGERS = ["evil.example", "evil.example:8000", "underten.example.com.evil.example", "", "null"]
+NAMES = ["underten.example.com", "underten.example.com.", "Underten.Example.com:8000", "service:8000"]
+STRANGERS = [
+    "evil.example",
+    "evil.example@localhost",
+    "localhost@evil.example",
+    "evil.example:8000",
+    "underten.example.com.evil.example",
+    "",
+    "null",
+]
 
 OPEN = AccessSettings(open_access=True, allowed_hosts=("underten.example.com", "service"))
 

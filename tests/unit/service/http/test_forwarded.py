@@ -32,6 +32,16 @@ def request(headers: list[tuple[str, str]], *, trust: bool = True) -> web.Reques
         [("Forwarded", 'For="[2001:db8:cafe::17]:4711";Proto="HTTPS", for=10.0.0.1;proto=http')],
         [("Forwarded", "proto=https"), ("Forwarded", "proto=http")],
         [("Forwarded", "for=192.0.2.60"), ("X-Forwarded-Proto", "https")],
+        [("Forwarded", "for=[2001:db8::17]:4711;proto=https")],
+        [("Forwarded", "for=192.0.2.60:4711 ; proto = https")],
+        [("Forwarded", 'for="a, b\\",proto=http";proto="https"')],
+        [("Forwarded", ", ,proto=https")],
+        [("Forwarded", ""), ("Forwarded", "secret=x;PROTO=https")],
+        [("Forwarded", ""), ("X-Forwarded-Proto", "https")],
+        [("X-Forwarded-Proto", ",https")],
+        [("X-Forwarded-Proto", ""), ("X-Scheme", "https")],
+        [("X-Forwarded-Protocol", "ssl")],
+        [("CloudFront-Forwarded-Proto", "https")],
     ],
 )
 def test_the_first_hop_by_https_is_https(headers: list[tuple[str, str]]) -> None:
@@ -50,6 +60,10 @@ def test_the_first_hop_by_https_is_https(headers: list[tuple[str, str]]) -> None
         [("Forwarded", "for=192.0.2.60;proto=http, proto=https")],
         [("Forwarded", "proto=http"), ("X-Forwarded-Proto", "https")],
         [("Forwarded", "nonsense")],
+        [("Forwarded", 'for="x;proto=https"')],
+        [("Forwarded", 'host="a;proto=https";proto=http')],
+        [("Forwarded", "for=[2001:db8::17];proto=http, proto=https")],
+        [("X-Forwarded-Proto", "wss")],
     ],
 )
 def test_any_other_first_hop_is_not(headers: list[tuple[str, str]]) -> None:
