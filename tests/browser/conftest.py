@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Error, Page, async_playwright
 
 from compose.addresses import free_port
@@ -34,9 +35,9 @@ def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield address
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def browser() -> AsyncIterator[Browser]:
-    """Chromium: the system's, or Playwright's own."""
+    """Chromium: the system's, or Playwright's own. One for all tests, which have contexts of their own in it."""
     executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
     async with async_playwright() as playwright:
         try:
@@ -57,15 +58,17 @@ class Visitors:
         self.complaints: list[str] = []
         self._expected = [*EXPECTED]
         self._browser = browser
+        self._contexts: list[BrowserContext] = []
         self._site = site
 
     async def come(self, path: str = "/", *, width: int = 1280, scheme: str = "light", reviewer: str = "ann") -> Page:
         """Somebody opens the page."""
-        context: BrowserContext = await self._browser.new_context(
+        context = await self._browser.new_context(
             base_url=self._site,
             viewport={"width": width, "height": 860},
             color_scheme="dark" if scheme == "dark" else "light",
         )
+        self._contexts.append(context)
         context.set_default_timeout(10_000)
         if reviewer:
             await context.add_init_script(f"localStorage.setItem('reviewer', {json.dumps(reviewer)})")
@@ -74,6 +77,11 @@ class Visitors:
         page.on("console", lambda message: message.type == "error" and self._complain(message.text))
         await page.goto(path)
         return page
+
+    async def leave(self) -> None:
+        """Everybody closes the page."""
+        for context in self._contexts:
+            await context.close()
 
     def expect(self, text: str) -> None:
         """Say that browsers may complain with this text in it."""
@@ -84,9 +92,10 @@ class Visitors:
             self.complaints.append(text)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def visitors(browser: Browser, site: str) -> AsyncIterator[Visitors]:
     """Ends with a check that no browser complained."""
     people = Visitors(browser, site)
     yield people
+    await people.leave()
     assert people.complaints == []

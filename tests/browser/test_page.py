@@ -8,11 +8,14 @@ from playwright.async_api import Page, expect
 
 from schemas.kafka.settings import KafkaSettings
 from tests.browser.conftest import Visitors
+from tests.integration.processes import until
 from tests.integration.serving import case, payor_of_this_test, put_cases
 
 SERIOUS = {"serious", "critical"}
 MORNING_MS = 2000
 """Bound of a step on the server, on a machine that other tests share; 200 ms on one that is quiet."""
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def with_subjects(kafka: KafkaSettings, number: int = 3, **changes: Any) -> str:
@@ -426,8 +429,16 @@ async def test_a_reviewers_morning_on_two_thousand_subjects(visitors: Visitors, 
         if "/review-queue" in response.url and "/events" not in response.url and seconds > MORNING_MS:
             slow.append((response.url, seconds))
 
-    page = await visitors.come(f"/?payee_bank={bank}")
+    page = await visitors.come("/comparison.html")
+
+    async def all_are_in_the_view() -> bool:
+        answer = await page.request.get("/review-queue/counts", params={"by": "subject", "payee_bank": bank})
+        return sum((await answer.json())["status"].values()) == 2000
+
+    # A page that is open sooner shows them as they come.
+    await until(all_are_in_the_view)
     page.on("response", timed)
+    await page.goto(f"/?payee_bank={bank}")
     await shown(page, 50)
     await page.select_option("#sort", "due_at")
     await shown(page, 50)
@@ -445,6 +456,7 @@ async def test_a_reviewers_morning_on_two_thousand_subjects(visitors: Visitors, 
     await page.click("#decide-go")
     await expect(page.locator("#rows .chip.cleared")).to_have_count(5)
     await page.locator("#rows tr:nth-child(6) a.open").click()
+    await expect(page.locator("#detail h2 .chip")).to_be_visible()
     await page.keyboard.press("e")
     await page.check("[value=confirmed_risk]")
     await page.click("#decide-go")

@@ -15,6 +15,8 @@ from tests.integration.processes import until_ready
 from tests.integration.serving import settings
 from tests.issuer import Key, jwk_set, trusting
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
 
 async def test_a_reviewer_signs_in_with_a_jwt_and_out_again(
     browser: Browser, kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
