@@ -151,9 +151,14 @@ async def test_a_frozen_worker_that_wakes_writes_nothing_more(servers: Servers, 
                     return await python_lag(kafka, app) == 0
 
                 await until(everything_detected, 90)
-                before = await found_cases(kafka)
+                before, frozen_log = await found_cases(kafka), (tmp_path / "zombie.log").read_text()
+
+                async def has_begun_anew() -> bool:
+                    text = await asyncio.to_thread((tmp_path / "zombie.log").read_text)
+                    return any(event in text[len(frozen_log) :] for event in ("session ended", "tasks assigned"))
+
                 zombie.process.send_signal(signal.SIGCONT)
-                await asyncio.sleep(8.0)
+                await until(has_begun_anew, 60)
                 await until(everything_detected, 60)
     assert before == due(expected)
     await check(kafka, expected)
