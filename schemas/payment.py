@@ -30,7 +30,7 @@ Time = Annotated[int, Meta(ge=0, le=LATEST)]
 
 _CENT = Decimal("0.01")
 _UTF_32_MARK = b"\0\0\xfe\xff"
-"""Of big endian UTF-32; on a topic these bytes begin a schema's id."""
+"""That of big endian UTF-32; on a topic these bytes begin a schema's id."""
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode's general categories: control, format, surrogate, private, unassigned, line and paragraph separators."""
 _is_uuid = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch

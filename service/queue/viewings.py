@@ -64,36 +64,36 @@ class ViewingLog:
         """`deadline`: seconds for Kafka to acknowledge what is written together."""
         self._connection = connection
         self._deadline = deadline
-        self._waiting: asyncio.Queue[WaitingViewing] = asyncio.Queue(MAX_WAITING)
+        self._unwritten: asyncio.Queue[WaitingViewing] = asyncio.Queue(MAX_WAITING)
         self.lost = 0
         """Viewings that Kafka has not acknowledged: they may be recorded or not."""
 
     def put(self, viewing: Viewing, headers: RecordHeaders) -> None:
         """Put down a viewing to be written; waits for nothing."""
         try:
-            self._waiting.put_nowait(WaitingViewing(viewing, headers))
+            self._unwritten.put_nowait(WaitingViewing(viewing, headers))
         except asyncio.QueueFull:
             self._lose(1, f"{MAX_WAITING:,} are waiting already")
 
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
-            batch = [await self._waiting.get()]
-            while len(batch) < MAX_BATCH and not self._waiting.empty():
-                batch.append(self._waiting.get_nowait())
+            batch = [await self._unwritten.get()]
+            while len(batch) < MAX_BATCH and not self._unwritten.empty():
+                batch.append(self._unwritten.get_nowait())
             try:
                 await self._write(batch)
             finally:
                 for _ in batch:
-                    self._waiting.task_done()
+                    self._unwritten.task_done()
 
     async def drain(self) -> None:
         """Return when nothing waits any more, or the deadline is over."""
         try:
             async with asyncio.timeout(self._deadline):
-                await self._waiting.join()
+                await self._unwritten.join()
         except TimeoutError:
-            self._lose(self._waiting.qsize(), "the service ends")
+            self._lose(self._unwritten.qsize(), "the service ends")
 
     async def _write(self, batch: Sequence[WaitingViewing]) -> None:
         try:

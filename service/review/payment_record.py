@@ -64,12 +64,12 @@ async def show_payment(request: web.Request) -> web.Response:
     try:
         read = await request.app[PAYMENT_RECORDS].read(topic, partition, offset)
     except PaymentError as error:
-        raise _gone(topic, partition, offset, f"has what is no payment there now: {error}") from None
+        raise _no_record(topic, partition, offset, f"has what is no payment there now: {error}") from None
     if read is None:
-        raise _gone(topic, partition, offset, "has it no more")
+        raise _no_record(topic, partition, offset, "has it no more")
     record, payment = read
     if payment.id != payment_id:
-        raise _gone(topic, partition, offset, "has another payment there now: it was made anew")
+        raise _no_record(topic, partition, offset, "has another payment there now: it was made anew")
     return json_response(_present(record, payment))
 
 
@@ -95,6 +95,6 @@ def _present(record: ConsumerRecord, payment: Payment) -> JsonObject:
     return {**place, "timestamp": record.timestamp, "request_id": request_id, "payment": payment}
 
 
-def _gone(topic: str, partition: int, offset: int, why: str) -> Problem:
+def _no_record(topic: str, partition: int, offset: int, why: str) -> Problem:
     detail = f"{topic} {why} (partition {partition}, offset {offset}); the case says what was counted"
     return Problem(410, "payment-gone", detail, title="Gone")

@@ -1,4 +1,4 @@
-"""Who looks at what of the queue: in the log, and on `review_views`."""
+"""Viewings of the queue: who looks at what, in the log and on `review_views`."""
 
 import time
 from typing import Any

@@ -58,6 +58,9 @@ def basic(user: str, password: str) -> str:
     return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
+Commands = dict[str, tuple[list[str], dict[str, str]]]
+
+
 def of_group(child: Child) -> str:
     """The command lines of a process and of those that it started: they share its group."""
     lines = []
@@ -71,12 +74,8 @@ def of_group(child: Child) -> str:
     return "\n".join(lines)
 
 
-def test_secrets_are_kept(secured: Secured, refusing: str, tmp_path: Path) -> None:
-    token, entry = new_token("ann", ("payments:write", "reviews:read", "metrics:read"))
-    signed, forged = KEY.token("reviews:read"), Key().token("reviews:read")
-    (tmp_path / "access.toml").write_text(entry)
-    (tmp_path / "keys.json").write_bytes(jwk_set(KEY))
-    ports = {name: free_port() for name in ("service", "fraud", "wrong")}
+def commands(secured: Secured, refusing: str, folder: Path, ports: dict[str, int]) -> Commands:
+    """A service, a fraud, and one with a wrong password, at these ports: their arguments and variables by name."""
     variables = {
         **environment(secured.settings("SASL_SSL", kafka_password_file=None)),
         "KAFKA_PASSWORD": PASSWORD,
@@ -88,26 +87,34 @@ def test_secrets_are_kept(secured: Secured, refusing: str, tmp_path: Path) -> No
     service = {
         **variables,
         "SERVICE_PORT": str(ports["service"]),
-        "QUEUE_VIEW": str(tmp_path / "view.sqlite"),
-        "ACCESS_FILE": str(tmp_path / "access.toml"),
+        "QUEUE_VIEW": str(folder / "view.sqlite"),
+        "ACCESS_FILE": str(folder / "access.toml"),
         "ACCESS_LOG": "all",
-        "JWT_KEYS": str(tmp_path / "keys.json"),
+        "JWT_KEYS": str(folder / "keys.json"),
         "JWT_ISSUER": ISSUER,
         "JWT_AUDIENCE": AUDIENCE,
         "KSQLDB_URL": refusing,
         "KSQLDB_USERNAME": "underten",
         "KSQLDB_PASSWORD": KSQLDB,
     }
-    commands = {
+    return {
         "service": (["service"], service),
         "fraud": (["fraud", "run"], {**variables, "FRAUD_METRICS_PORT": str(ports["fraud"])}),
         "wrong": (["fraud", "run"], {**variables, "FRAUD_METRICS_PORT": str(ports["wrong"]), "KAFKA_PASSWORD": WRONG}),
     }
+
+
+def test_secrets_are_kept(secured: Secured, refusing: str, tmp_path: Path) -> None:
+    token, entry = new_token("ann", ("payments:write", "reviews:read", "metrics:read"))
+    signed, forged = KEY.token("reviews:read"), Key().token("reviews:read")
+    (tmp_path / "access.toml").write_text(entry)
+    (tmp_path / "keys.json").write_bytes(jwk_set(KEY))
+    ports = {name: free_port() for name in ("service", "fraud", "wrong")}
     texts: list[str] = []
     with ExitStack() as stack:
         children = [
             stack.enter_context(running(Servers(tmp_path), tmp_path / f"{name}.log", *command, **env))
-            for name, (command, env) in commands.items()
+            for name, (command, env) in commands(secured, refusing, tmp_path, ports).items()
         ]
         with httpx.Client(base_url=f"http://127.0.0.1:{ports['service']}", timeout=30) as client:
             texts += ask(client, token, signed, forged)
@@ -118,7 +125,7 @@ def test_secrets_are_kept(secured: Secured, refusing: str, tmp_path: Path) -> No
             wait_for(text, tmp_path / f"{name}.log")
         texts += [of_group(child) for child in children]
         assert "fraud run" in texts[-1]
-    texts += [(tmp_path / f"{name}.log").read_text() for name in commands]
+    texts += [(tmp_path / f"{name}.log").read_text() for name in ports]
     secrets = [PASSWORD[-4:], WRONG, REGISTRY, KSQLDB, GUESSED, token, signed, forged]
     secrets += [basic("underten", secret) for secret in (REGISTRY, KSQLDB)]
     secrets += [secret.split(".")[2] for secret in (signed, forged)]

@@ -119,8 +119,8 @@ async def test_a_place_that_now_has_another_payment_or_none_is_gone(desk: Client
         )
     )
     kinds: list[Any] = [(status, body.get("type", "").rpartition(":")[2]) for status, body in answers]
-    gone, unknown = (410, "payment-gone"), (404, "place-unknown")
-    assert kinds == [(200, ""), gone, gone, gone, unknown, unknown]
+    deleted, unknown = (410, "payment-gone"), (404, "place-unknown")
+    assert kinds == [(200, ""), deleted, deleted, deleted, unknown, unknown]
 
 
 async def test_a_payment_that_no_case_lists_or_whose_place_no_record_says_is_not_looked_for(

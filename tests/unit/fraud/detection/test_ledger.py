@@ -219,6 +219,65 @@ def last_versions(versions: Sequence[WindowVersion]) -> dict[Window, Any]:
     return {(rule, start, group): window for rule, start, group, window in versions if window is not None}
 
 
+class ChangingRules:
+    """A ledger under one of two sets of rules by turns, and each window as it says that it fired last."""
+
+    def __init__(self, today: Sequence[Rule], tomorrow: Sequence[Rule], stage: str) -> None:
+        self.today, self._tomorrow, self._stage = today, tomorrow, stage
+        self.changed_at = 0
+        """The arrival before which rules changed last."""
+        self.versions: list[WindowVersion] = []
+        self._changelog = CompactedLog()
+        self.ledger, self._segments = Ledger(today), Segments(stage)
+
+    def change(self, offset: int, *, dies: bool) -> None:
+        """Restart under the other rules; where the task `dies` before it has written anything more, under the same."""
+        list(self.ledger.close())
+        self._write()
+        self.ledger, self._segments, restored = self._changelog.restored(self._tomorrow, self._stage)
+        if dies:
+            self.ledger, self._segments, restored = self._changelog.restored(self.today, self._stage)
+            assert not restored.changed
+            return
+        self.today, self._tomorrow, self.changed_at = self._tomorrow, self.today, offset
+        watches = [watch for watch in self.ledger.watches if watch.windows.rule.name in restored.changed]
+        anew = restored.changed | dict.fromkeys(restored.removed)
+        self.versions = [version for version in self.versions if version[0] not in anew]
+        self.versions += [window_version(*judgement) for judgement in self.ledger.judge(watches)]
+        self._write()
+
+    def add(self, offset: int, payment: Payment, at: int) -> None:
+        judgements = self.ledger.add(account_of(self._stage)(payment), payment, at, Origin("payment_json", 0, offset))
+        assert not isinstance(judgements, Repeated)
+        self.versions += [window_version(*judgement) for judgement in judgements]
+
+    def _write(self) -> None:
+        self._changelog.write(self.ledger, self._segments, self._stage)
+
+
+def windows_by(
+    rules: Sequence[Rule], arrivals: list[tuple[Payment, int]], stage: str, changed_at: int
+) -> tuple[dict[Window, Any], dict[str, int]]:
+    """Each window as it fired last under these rules; and by rule, what had closed before arrival `changed_at`."""
+    task, versions = TaskWindows(rules), {}
+    closed_until = {windows.rule.name: -1 for windows in task}
+    for offset, (payment, at) in enumerate(arrivals):
+        if offset == changed_at:
+            closed_until = {windows.rule.name: windows.closed_until for windows in task}
+        packed = pack(payment, at, 0, Origin("payment_json", 0, offset))
+        outcomes_by_rule = task.add(account_of(stage)(payment), payment.id, payment, at, packed)
+        assert not isinstance(outcomes_by_rule, Repeated)
+        versions |= last_versions(
+            [
+                window_version(windows, *outcome)
+                for windows, outcomes in outcomes_by_rule
+                for outcome in outcomes
+                if outcome[2] and windows.fires(outcome[2])
+            ]
+        )
+    return versions, closed_until
+
+
 @given(rule_sets(), st.data(), payments(), st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=4))
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_rules_that_change_judge_what_the_ledger_has_and_leave_alone_what_it_may_lack(
@@ -229,58 +288,24 @@ def test_rules_that_change_judge_what_the_ledger_has_and_leave_alone_what_it_may
 ) -> None:
     """`changes`: after how many payments rules change, and whether the task dies before it writes anything more."""
     rules, by_payor = rule_set
-    stage = BY_PAYOR if by_payor else BY_PAYEE
-    groups = BY_PAYOR_GROUPS if by_payor else BY_PAYEE_GROUPS
+    stage, groups = (BY_PAYOR, BY_PAYOR_GROUPS) if by_payor else (BY_PAYEE, BY_PAYEE_GROUPS)
     others = parse("\n".join(toml(data.draw(rule_keys(groups, name))) for name in ("r0", "r1", "other")), "rules.toml")
     arrivals = [
         (msgspec.structs.replace(payment, id=str(UUID(int=number))), at)
         for number, (payment, at) in enumerate(arrivals)
     ]
-    account, changelog, versions = account_of(stage), CompactedLog(), []
-    ledger, segments = Ledger(rules), Segments(stage)
-    today, changed_at = rules, 0
+    changing = ChangingRules(rules, others, stage)
     for offset, (payment, at) in enumerate(arrivals):
         for _, dies in (change for change in changes if change[0] == offset):
-            list(ledger.close())
-            changelog.write(ledger, segments, stage)
-            tomorrow = others if today is rules else rules
-            ledger, segments, restored = changelog.restored(tomorrow, stage)
-            if dies:
-                ledger, segments, restored = changelog.restored(today, stage)
-                assert not restored.changed
-                continue
-            today, changed_at = tomorrow, offset
-            watches = [watch for watch in ledger.watches if watch.windows.rule.name in restored.changed]
-            versions = [
-                version for version in versions if version[0] not in restored.changed | dict.fromkeys(restored.removed)
-            ]
-            versions += [window_version(*judgement) for judgement in ledger.judge(watches)]
-            changelog.write(ledger, segments, stage)
-        answer = ledger.add(account(payment), payment, at, Origin("payment_json", 0, offset))
-        assert not isinstance(answer, Repeated)
-        versions += [window_version(*judgement) for judgement in answer]
-    ledger_says, windows_say = last_versions(versions), {}
-    task = TaskWindows(today)
-    closed_until = {windows.rule.name: -1 for windows in task}
-    for offset, (payment, at) in enumerate(arrivals):
-        if offset == changed_at:
-            closed_until = {windows.rule.name: windows.closed_until for windows in task}
-        packed = pack(payment, at, 0, Origin("payment_json", 0, offset))
-        answers = task.add(account(payment), payment.id, payment, at, packed)
-        assert not isinstance(answers, Repeated)
-        windows_say |= last_versions(
-            [
-                window_version(windows, *outcome)
-                for windows, outcomes in answers
-                for outcome in outcomes
-                if outcome[2] and windows.fires(outcome[2])
-            ]
-        )
-    by_name = {watch.windows.rule.name: watch.windows for watch in ledger.watches}
+            changing.change(offset, dies=dies)
+        changing.add(offset, payment, at)
+    of_ledger = last_versions(changing.versions)
+    of_windows, closed_until = windows_by(changing.today, arrivals, stage, changing.changed_at)
+    by_name = {watch.windows.rule.name: watch.windows for watch in changing.ledger.watches}
     open_then = {
-        window: what
-        for window, what in windows_say.items()
+        window: version
+        for window, version in of_windows.items()
         if window[1] >= by_name[window[0]].since and by_name[window[0]].window_end(window[1]) > closed_until[window[0]]
     }
-    assert {window: what for window, what in ledger_says.items() if window in open_then} == open_then
-    assert all(windows_say.get(window) == what for window, what in ledger_says.items())
+    assert {window: version for window, version in of_ledger.items() if window in open_then} == open_then
+    assert all(of_windows.get(window) == version for window, version in of_ledger.items())

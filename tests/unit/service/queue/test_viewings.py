@@ -16,7 +16,7 @@ from service.queue.viewings import MAX_WAITING, Viewing, ViewingLog
 
 @pytest.fixture
 async def unconnected() -> AsyncIterator[ProducerConnection]:
-    """Of a Kafka that is not there."""
+    """A connection to a Kafka that is not there."""
     kafka = KafkaSettings(kafka_bootstrap_servers=f"127.0.0.1:{free_port()}")
     connection = ProducerConnection(kafka, TopicSettings(), max_batch_bytes=1000, abandon_after=0.1)
     yield connection
@@ -46,7 +46,7 @@ async def test_nobody_waits_while_kafka_is_away_and_what_was_not_recorded_is_cou
         async with background(written.run()):
             for _ in range(3):
                 written.put(viewing(subject_id="a"), [])
-            await asyncio.wait_for(written._waiting.join(), 20)
+            await asyncio.wait_for(written._unwritten.join(), 20)
     assert written.lost == 3
     assert "no answer within 0.05 seconds" in [entry["reason"] for entry in logs if "count" in entry]
 

@@ -1,4 +1,4 @@
-"""Where a case says that a payment stands, and what is answered where Kafka says nothing."""
+"""The place at which a case says that a payment stands, and the answer where Kafka says nothing."""
 
 import asyncio
 from typing import Any
