@@ -1,14 +1,17 @@
 """The service's table of contents: every address, and everything it holds."""
 
+from functools import partial
+
 from aiohttp import web
 
 from schemas.kafka.topics import RAW_TOPICS
 from service import contexts
 from service.access import login
 from service.access.authentication import Scope
-from service.access.guard import make_guard
+from service.access.guard import make_guard, passes_at_once
 from service.http import docs, pages, request_ids, security_headers
 from service.http.connections import CONNECTIONS, Connections
+from service.http.exchanges import EXCHANGES, Exchanges
 from service.http.middleware import make_middleware
 from service.metrics import METRICS, Metrics
 from service.monitoring import gauges, health, scrape, status
@@ -26,6 +29,11 @@ def make_app(settings: Settings) -> web.Application:
     app[METRICS] = metrics
     service = settings.service
     app[CONNECTIONS] = Connections(service.max_connections, service.header_timeout)
+    app[EXCHANGES] = Exchanges(
+        metrics,
+        partial(passes_at_once, scope="payments:write"),
+        {f"/{topic}": handlers.take_payment(topic) for topic in RAW_TOPICS},
+    )
     if service.rate_limit:
         app[RATE_LIMITER] = RateLimiter(service.rate_limit / service.workers)
     app.cleanup_ctx.extend([contexts.access, contexts.formats, contexts.producer, contexts.review_queue, gauges.gauges])

@@ -14,10 +14,10 @@ from schemas.event_loop import loop_factory
 from schemas.logs import configure_logs
 from service.app import make_app
 from service.http.connections import CONNECTIONS, Runner, raise_file_limit
+from service.http.exchanges import EXCHANGES
 from service.http.request_log import AccessLogger, ErrorAccessLogger
 from service.monitoring.health import check_all, missing_of
 from service.payments.codecs import CODECS
-from service.payments.handlers import PAYMENT_PATHS
 from service.settings import Settings
 
 BACKLOG = 1024
@@ -42,7 +42,7 @@ async def _serve(settings: Settings, worker: int) -> int:
     runner = Runner(
         app,
         app[CONNECTIONS],
-        PAYMENT_PATHS,
+        app[EXCHANGES],
         access_log=None if service.access_log == "off" else logging.getLogger("service.access"),
         access_log_class=AccessLogger if service.access_log == "all" else ErrorAccessLogger,
         shutdown_timeout=service.deadline + 1,

@@ -41,6 +41,9 @@ class Verifier(Protocol):
     async def identify(self, token: str) -> Identity:
         """Return the holder of a token; raises BadToken, or Problem, 503, where that cannot be known now."""
 
+    def recall(self, token: str) -> Identity | None:
+        """Return the holder of a good token where that can be told without waiting."""
+
 
 class Access:
     """The kinds of tokens that are taken here."""
@@ -51,10 +54,20 @@ class Access:
 
     async def identify(self, token: str) -> Identity:
         """Return the holder of a token; raises BadToken, or Problem, 503, where that cannot be known now."""
-        verifier = self._jwts if self._jwts is not None and token.count(".") == 2 else self._opaque
-        if verifier is None or not token.isascii():
+        verifier = self._verifier(token)
+        if verifier is None:
             raise BadToken("this is no token of a kind that is taken here")
         return await verifier.identify(token)
+
+    def recall(self, token: str) -> Identity | None:
+        """Return the holder of a good token where that can be told without waiting."""
+        verifier = self._verifier(token)
+        return verifier.recall(token) if verifier is not None else None
+
+    def _verifier(self, token: str) -> Verifier | None:
+        if not token.isascii():
+            return None
+        return self._jwts if self._jwts is not None and token.count(".") == 2 else self._opaque
 
 
 ACCESS = web.AppKey("access", Access)
@@ -66,9 +79,7 @@ async def authenticate(access: Access, request: web.Request, *, changes: bool) -
     `changes`: whether the request may change anything. Raises Problem: 401; 403 for a change by cookie from another
     site's page; 503.
     """
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    by_header = scheme.lower() == "bearer"
-    token = token.strip() if by_header else request.cookies.get(COOKIE, "")
+    token, by_header = _token(request)
     if not (token or by_header):
         raise unauthorized(NEEDED)
     try:
@@ -78,6 +89,21 @@ async def authenticate(access: Access, request: web.Request, *, changes: bool) -
     if changes and not by_header and not _from_our_page(request):
         raise Problem(403, "cross-site", "with a cookie, this is taken only from this service's own pages")
     return identity
+
+
+def recall(access: Access, request: web.Request, *, changes: bool) -> Identity | None:
+    """Return the sender of a request where that can be told without waiting; of any other, `authenticate` says it."""
+    token, by_header = _token(request)
+    if not token or (changes and not by_header and not _from_our_page(request)):
+        return None
+    return access.recall(token)
+
+
+def _token(request: web.Request) -> tuple[str, bool]:
+    """Read a request's token, or "", and tell whether it came in the header."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    by_header = scheme.lower() == "bearer"
+    return token.strip() if by_header else request.cookies.get(COOKIE, ""), by_header
 
 
 def permit(identity: Identity, scope: str) -> None:

@@ -15,6 +15,7 @@ from service.access.authentication import (
     authenticate,
     from_another_site,
     permit,
+    recall,
 )
 from service.access_settings import AccessSettings, is_address, is_loopback
 from service.http.middleware import Guard
@@ -43,6 +44,23 @@ def make_guard(routes: Mapping[Scope | None, Iterable[web.RouteDef]]) -> Guard:
             _check_names(request, request.app[SETTINGS].access)
 
     return check
+
+
+def passes_at_once(request: web.Request, scope: Scope) -> bool:
+    """Tell whether a request that takes this scope passes a guard, where that can be told without waiting.
+
+    False, or a Problem, is for the guard to say.
+    """
+    app = request.app
+    access = app.get(ACCESS)
+    if access is None:
+        _check_names(request, app[SETTINGS].access)
+        return not from_another_site(request)
+    identity = recall(access, request, changes=_changes(request, scope))
+    if identity is None or scope not in identity.scopes:
+        return False
+    request[IDENTITY] = identity
+    return True
 
 
 async def admit(access: Access, request: web.Request, scope: Scope) -> Identity:

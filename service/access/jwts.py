@@ -44,22 +44,25 @@ class Jwts:
 
     async def identify(self, token: str) -> Identity:
         """Return the holder of a token; raises BadToken, or Problem, 503, where its key cannot be had at the moment."""
-        keys = self._source.keys
-        if keys is not self._keys:
-            self._keys = keys
-            self._verified.clear()
-        digest = hashlib.sha256(token.encode()).digest()
-        verified = self._verified.get(digest)
-        if verified is not None and verified.expires_at > time.time():
-            return verified.identity
+        identity = self.recall(token)
+        if identity is not None:
+            return identity
         claims = await self._claims(token)
         identity = identity_of(claims, self._settings.jwt_name_claim, self._settings.jwt_scope_claims)
         if len(self._verified) >= MAX_VERIFIED:
             del self._verified[next(iter(self._verified))]
-        self._verified[digest] = _VerifiedToken(
-            identity, min(int(claims["exp"]), FOR_EVER) + self._settings.jwt_leeway_seconds
-        )
+        expires_at = min(int(claims["exp"]), FOR_EVER) + self._settings.jwt_leeway_seconds
+        self._verified[_digest(token)] = _VerifiedToken(identity, expires_at)
         return identity
+
+    def recall(self, token: str) -> Identity | None:
+        """Return the holder of a token that was verified before, under the keys of this moment."""
+        keys = self._source.keys
+        if keys is not self._keys:
+            self._keys = keys
+            self._verified.clear()
+        verified = self._verified.get(_digest(token))
+        return verified.identity if verified is not None and verified.expires_at > time.time() else None
 
     async def _claims(self, token: str) -> dict[str, Any]:
         settings = self._settings
@@ -106,6 +109,10 @@ class Jwts:
         if key is None:
             raise BadToken("the key that this token names is not one of its issuer's")
         return key
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def identity_of(claims: dict[str, Any], name_claim: str, scope_claims: Iterable[str]) -> Identity:

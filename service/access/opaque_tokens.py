@@ -35,6 +35,11 @@ class TokenEntry(Identity, frozen=True, forbid_unknown_fields=True, kw_only=True
         if self.expires is not None and self.expires.tzinfo is None:
             raise ValueError("expires needs a time zone, such as Z")
 
+    @property
+    def has_expired(self) -> bool:
+        """True from its end on."""
+        return self.expires is not None and self.expires <= datetime.now(UTC)
+
 
 class _TokenFile(msgspec.Struct, forbid_unknown_fields=True):
     token: tuple[TokenEntry, ...] = ()
@@ -85,6 +90,11 @@ class OpaqueTokens:
         entry = self._file.content.get(hash_token(token))
         if entry is None:
             raise BadToken("nobody has this token")
-        if entry.expires is not None and entry.expires <= datetime.now(UTC):
+        if entry.has_expired:
             raise BadToken("this token has expired")
         return entry
+
+    def recall(self, token: str) -> Identity | None:
+        """Return the holder of a good token."""
+        entry = self._file.content.get(hash_token(token))
+        return None if entry is None or entry.has_expired else entry

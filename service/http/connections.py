@@ -6,7 +6,6 @@ difference between a client that comes back in a minute and one that has never s
 
 import asyncio
 import resource
-from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from service.http.direct import Handle, direct
+from service.http.exchanges import ExchangeConnection, Exchanges
 from service.http.problems import Problem
 from service.http.responses import problem_response
 
@@ -37,16 +37,21 @@ class Connections:
 CONNECTIONS = web.AppKey("connections", Connections)
 
 
-class ClientConnection(web.RequestHandler):
+class ClientConnection(ExchangeConnection):
     """A connection that counts itself, and closes where its first request does not come in time."""
 
     __slots__ = ("_bounds", "_counted", "_first_request_timer")
 
     def __init__(
-        self, bounds: Connections, server: web.Server, loop: asyncio.AbstractEventLoop, **options: object
+        self,
+        bounds: Connections,
+        exchanges: Exchanges | None,
+        server: web.Server,
+        loop: asyncio.AbstractEventLoop,
+        **options: object,
     ) -> None:
         """Take aiohttp's `server` and `options`."""
-        super().__init__(server, loop=loop, **options)  # type: ignore[arg-type]
+        super().__init__(exchanges, server, loop, **options)
         self._bounds = bounds
         self._counted = False
         self._first_request_timer: asyncio.TimerHandle | None = None
@@ -100,28 +105,32 @@ class Runner(web.AppRunner):
     """An aiohttp runner whose connections are `ClientConnection`s."""
 
     def __init__(
-        self, app: web.Application, bounds: Connections, direct_paths: Container[str] = (), **options: object
+        self, app: web.Application, bounds: Connections, exchanges: Exchanges | None = None, **options: object
     ) -> None:
-        """Take aiohttp's `app` and `options`; POSTs to `direct_paths` pass its router by."""
+        """Take aiohttp's `app` and `options`; POSTs to the paths of `exchanges` pass its router by."""
         super().__init__(app, **options)  # type: ignore[arg-type]
         self._bounds = bounds
-        self._direct_paths = direct_paths
+        self._exchanges = exchanges
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
+        handle: Handle = server.request_handler
+        if self._exchanges is not None:
+            self._exchanges.resolve(self.app)
+            handle = direct(self.app, self._exchanges.takers, handle)
         # The application's server makes requests of the kind that its handlers take.
-        handle = direct(self.app, self._direct_paths, server.request_handler)
-        return _BoundedServer(server, handle, self._bounds)
+        return _BoundedServer(server, handle, self._bounds, self._exchanges)
 
 
 class _BoundedServer(web.Server):
-    def __init__(self, server: web.Server, handle: Handle, bounds: Connections) -> None:
+    def __init__(self, server: web.Server, handle: Handle, bounds: Connections, exchanges: Exchanges | None) -> None:
         self._options = server._kwargs  # noqa: SLF001 - the runner's, who made it
         super().__init__(cast(Any, handle), request_factory=server.request_factory, **self._options)
         self._bounds = bounds
+        self._exchanges = exchanges
 
     def __call__(self) -> web.RequestHandler:
-        return ClientConnection(self._bounds, self, self._loop, **self._options)
+        return ClientConnection(self._bounds, self._exchanges, self, self._loop, **self._options)
 
 
 def raise_file_limit(max_connections: int) -> int:

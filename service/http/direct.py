@@ -13,19 +13,27 @@ from aiohttp import hdrs, web
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def direct(app: web.Application, paths: Container[str], handle: Handle) -> Handle:
-    """Handle POSTs to these paths directly, and every other request by `handle`, the application's own."""
-    routes: dict[tuple[str, str], tuple[web.UrlMappingMatchInfo, Handle]] = {}
+def match_infos(app: web.Application, paths: Container[str]) -> dict[str, web.UrlMappingMatchInfo]:
+    """Find what the router would for POSTs to these paths, by path."""
+    resolved = {}
     for route in app.router.routes():
         if route.method == hdrs.METH_POST and route.resource is not None and route.resource.canonical in paths:
             match_info = web.UrlMappingMatchInfo({}, route)
             match_info.add_app(app)
             match_info.freeze()
-            handler = functools.reduce(_wrap, reversed(app.middlewares), route.handler)
-            routes[route.method, route.resource.canonical] = match_info, handler
+            resolved[route.resource.canonical] = match_info
+    return resolved
+
+
+def direct(app: web.Application, paths: Container[str], handle: Handle) -> Handle:
+    """Handle POSTs to these paths directly, and every other request by `handle`, the application's own."""
+    routes = {
+        path: (match_info, functools.reduce(_wrap, reversed(app.middlewares), match_info.handler))
+        for path, match_info in match_infos(app, paths).items()
+    }
 
     async def handle_request(request: web.Request) -> web.StreamResponse:
-        route = routes.get((request.method, request.raw_path))
+        route = routes.get(request.raw_path) if request.method == hdrs.METH_POST else None
         if route is None or hdrs.EXPECT in request.headers:
             return await handle(request)
         request._match_info, handler = route  # noqa: SLF001 - see above

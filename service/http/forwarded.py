@@ -29,7 +29,7 @@ _pairs = re.compile(r'(?:^|;)\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;]*)').fi
 
 def by_https(request: web.Request) -> bool:
     """Tell whether a client speaks HTTPS, here or with the first proxy on its way."""
-    return request.secure or (_is_trusted(request) and _first_hop_is_https(request))
+    return request.secure or (_first_hop_is_https(request) and _is_trusted(request))
 
 
 def _is_trusted(request: web.Request) -> bool:

@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 from aiohttp import web
 
 from schemas.codecs import PaymentCodec, decode_posted
 from schemas.errors import PaymentError
-from schemas.kafka.topics import RAW_TOPICS
 from schemas.payment import Payment
 from service.access.authentication import IDENTITY
 from service.http.bodies import BODY_BUDGET, JSON, NDJSON, media_type, read_body
+from service.http.exchanges import Exchange, Take
 from service.http.problems import Problem, invalid_payment, too_large
 from service.http.request_ids import record_headers
-from service.http.responses import created_response
+from service.http.responses import Headers, created_response
 from service.payments.intake import INTAKE, PaymentIntake
 from service.payments.results import LineProblem, LineReceipt, PaymentReceipt, line_results, undelivered_problem
 from service.payments.samples import sample_payment
@@ -22,7 +23,6 @@ from service.producer.outcomes import Receipt
 from service.producer.records import Delivery
 
 CHUNK_LINES = 500
-PAYMENT_PATHS = frozenset(f"/{topic}" for topic in RAW_TOPICS)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -42,9 +42,8 @@ def post_payment(topic: str) -> Handler:
         _limit_rate(request, intake, 1)
         body = await read_body(request, intake.settings.max_payment_bytes, intake.settings.body_timeout)
         payment = decode_posted(body) if body_type == JSON else codec.decode_body(body)
-        receipt = await _produce(request, intake, topic, payment)
-        headers = _REPLAYED_HEADERS if receipt.replayed else _JSON_HEADERS
-        return created_response(request, _encode(receipt), headers)
+        headers, content = _receipt(payment.id, topic, await _produce(request, intake, topic, payment))
+        return created_response(request, content, headers)
 
     return post
 
@@ -58,15 +57,56 @@ def get_sample(topic: str) -> Handler:
             raise Problem(404, "samples-off", "sample payments are turned off here (setting SAMPLES)")
         _limit_rate(request, intake, 1)
         payment = sample_payment()
-        receipt = await _produce(request, intake, topic, payment)
-        receipt.payment = payment
-        return web.Response(body=_encode(receipt), headers=_JSON_HEADERS)
+        at = await _produce(request, intake, topic, payment)
+        content = PaymentReceipt(payment.id, topic, at.partition, at.offset, at.timestamp, payment=payment)
+        return web.Response(body=_encode(content), headers=_JSON_HEADERS)
 
     return get
 
 
-_JSON_HEADERS = {"Content-Type": JSON}
-_REPLAYED_HEADERS = {**_JSON_HEADERS, "Idempotency-Replayed": "true"}
+def take_payment(topic: str) -> Take:
+    """Make what takes POST for a topic as an exchange: one payment, in a body that is there."""
+
+    def take(exchange: Exchange) -> bool:
+        request = exchange.request
+        intake = request.app[INTAKE]
+        codec = intake.codecs.codec(topic)
+        body_type = _body_type(request, topic, codec)
+        if body_type == NDJSON or (request.content_length or 0) > intake.settings.max_payment_bytes:
+            return False
+        _limit_rate(request, intake, 1)
+        body = exchange.body()
+        try:
+            payment = decode_posted(body) if body_type == JSON else codec.decode_body(body)
+            respond = partial(_respond, exchange, intake, topic, payment.id)
+            delivery = Delivery(1, record_headers(request), intake.settings.deadline, respond)
+            intake.submit(delivery, topic, [0], [payment])
+        except Exception as error:  # noqa: BLE001 - the body is read, so its error is answered here
+            exchange.fail(error)
+        return True
+
+    return take
+
+
+def _respond(exchange: Exchange, intake: PaymentIntake, topic: str, payment_id: str, delivery: Delivery) -> None:
+    """Answer an exchange whose payment has an outcome."""
+    outcome = delivery.outcomes[0]
+    assert outcome is not None, "a settled delivery has an outcome"
+    intake.metrics.payments_answered(topic, outcome.kind)
+    if isinstance(outcome, Receipt):
+        exchange.respond(201, *_receipt(payment_id, topic, outcome))
+    else:
+        exchange.fail(undelivered_problem(outcome))
+
+
+def _receipt(payment_id: str, topic: str, receipt: Receipt) -> tuple[Headers, bytes]:
+    """Make the headers and body of the response to a payment that is on Kafka."""
+    content = PaymentReceipt(payment_id, topic, receipt.partition, receipt.offset, receipt.timestamp, receipt.replayed)
+    return _REPLAYED_HEADERS if receipt.replayed else _JSON_HEADERS, _encode(content)
+
+
+_JSON_HEADERS = (("Content-Type", JSON),)
+_REPLAYED_HEADERS = (*_JSON_HEADERS, ("Idempotency-Replayed", "true"))
 
 
 def _limit_rate(request: web.Request, intake: PaymentIntake, payments: int) -> None:
@@ -76,7 +116,7 @@ def _limit_rate(request: web.Request, intake: PaymentIntake, payments: int) -> N
         intake.limiter.take(identity.name if identity else request.remote or "", payments)
 
 
-async def _produce(request: web.Request, intake: PaymentIntake, topic: str, payment: Payment) -> PaymentReceipt:
+async def _produce(request: web.Request, intake: PaymentIntake, topic: str, payment: Payment) -> Receipt:
     """Put a payment onto Kafka; raises Problem if it cannot be said that it is there."""
     delivery = Delivery(1, record_headers(request), intake.settings.deadline)
     intake.submit(delivery, topic, [0], [payment])
@@ -85,7 +125,7 @@ async def _produce(request: web.Request, intake: PaymentIntake, topic: str, paym
     assert outcome is not None, "a settled delivery has an outcome"
     intake.metrics.payments_answered(topic, outcome.kind)
     if isinstance(outcome, Receipt):
-        return PaymentReceipt(payment.id, topic, outcome.partition, outcome.offset, outcome.timestamp, outcome.replayed)
+        return outcome
     raise undelivered_problem(outcome)
 
 

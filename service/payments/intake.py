@@ -37,7 +37,7 @@ class PaymentIntake:
         if self.deduplicator is None:
             self.producer.submit(records)
             return
-        records.ids = ids_bytes(payment.id for payment in payments)
+        records.ids = ids_bytes([payment.id for payment in payments])
         records.fingerprints = fingerprints(topic, payments)
         self.deduplicator.submit(records)
 

@@ -62,7 +62,7 @@ class ProducerConnection:
 
     async def producer(self) -> AIOKafkaProducer:
         """Return the producer in use; waits until there is one."""
-        return await asyncio.shield(self._producer)
+        return self.current or await asyncio.shield(self._producer)
 
     def replace(self, producer: AIOKafkaProducer) -> None:
         """Start a new producer in the place of this one; does nothing where that has been done."""

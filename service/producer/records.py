@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -15,18 +15,36 @@ RecordHeaders = list[tuple[str, bytes]]
 
 
 class Delivery:
-    """The payments of a request: await `settled`, then read `outcomes`, one for each payment, in order."""
+    """The payments of a request: once it is `settled`, `outcomes` has one for each payment, in order."""
 
-    __slots__ = ("_open", "deadline", "headers", "outcomes", "settled")
+    __slots__ = ("_on_settled", "_open", "_settled", "deadline", "headers", "outcomes")
 
-    def __init__(self, payments: int, headers: RecordHeaders, seconds: float) -> None:
-        """Expect outcomes of so many payments within so many seconds; `headers` are those of each record."""
-        loop = asyncio.get_running_loop()
+    def __init__(
+        self,
+        payments: int,
+        headers: RecordHeaders,
+        seconds: float,
+        on_settled: Callable[["Delivery"], None] | None = None,
+    ) -> None:
+        """Expect outcomes of so many payments within so many seconds; `headers` are those of each record.
+
+        `on_settled` is called amid the outcomes of others: it raises nothing, and hands nothing in.
+        """
         self.headers = headers
-        self.deadline = loop.time() + seconds
+        self.deadline = asyncio.get_running_loop().time() + seconds
         self.outcomes: list[Outcome | None] = [None] * payments
-        self.settled: asyncio.Future[None] = loop.create_future()
         self._open = payments
+        self._settled: asyncio.Future[None] | None = None
+        self._on_settled = on_settled
+
+    @property
+    def settled(self) -> asyncio.Future[None]:
+        """Future that is done once each payment has its outcome."""
+        if self._settled is None:
+            self._settled = asyncio.get_running_loop().create_future()
+            if not self._open:
+                self._settled.set_result(None)
+        return self._settled
 
     def reject(self, position: int) -> None:
         """Settle a payment that is not handed in."""
@@ -38,12 +56,18 @@ class Delivery:
 
     def settle_all(self, positions: Iterable[int], outcomes: Iterable[Outcome]) -> None:
         """Settle several payments, as `settle` does."""
+        if not self._open:
+            return
         for position, outcome in zip(positions, outcomes, strict=True):
             if self.outcomes[position] is None:
                 self.outcomes[position] = outcome
                 self._open -= 1
-        if self._open == 0 and not self.settled.done():
-            self.settled.set_result(None)
+        if self._open:
+            return
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
+        if self._on_settled is not None:
+            self._on_settled(self)
 
     def tally(self) -> Counter[str]:
         """Count the payments by the kind of their outcome."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer import message_accumulator, producer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
@@ -37,8 +37,8 @@ from schemas.registry import Registry, RegistrySettings
 from service.app import make_app
 from tests.conftest import Servers
 from tests.integration.processes import Json, cases, make_topics, read_all, running, until
+from tests.integration.serving import Server, put_cases, queue, ready, settings
 from tests.integration.serving import case as case_of
-from tests.integration.serving import put_cases, queue, ready, settings
 
 RECORDS = int(os.environ.get("GARBAGE_RECORDS", "5000"))
 PAYORS = 100
@@ -199,7 +199,7 @@ async def test_garbage_on_the_topics_that_the_queue_is_made_of_is_counted_and_st
         for topic in (REVIEW_QUEUE, REVIEW_DECISIONS)
         for value in (b"", b"{", b"\xff", b"[" * 50_000, almost, b"{}", *(some.randbytes(50) for _ in range(200)))
     ]
-    async with TestClient(TestServer(make_app(settings(kafka, registry, tmp_path / "view.sqlite")))) as client:
+    async with TestClient(Server(make_app(settings(kafka, registry, tmp_path / "view.sqlite")))) as client:
         await ready(client)
         await send(kafka, [*garbage, Record(PAYMENT_LATE, b"x", b"\xff", [(NotUtf8("key"), None)])])
         await put_cases(kafka, case_of(7))

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import PAYMENT_JSON
 from schemas.registry import RegistrySettings
 from service.app import make_app
-from tests.integration.serving import Client, Json, payment, records, settings
+from tests.integration.serving import Client, Json, Server, payment, records, settings
 
 DEADLINE = 3.0
 # What the client itself takes on a busy machine.
@@ -39,7 +39,7 @@ async def serving(
 ) -> AsyncIterator[Client]:
     """The service in this process, for a client with as many connections as it likes."""
     app = make_app(settings(kafka, registry, view, **{"deadline": DEADLINE, **changes}))
-    async with TestClient(TestServer(app), connector=aiohttp.TCPConnector(limit=0)) as client:
+    async with TestClient(Server(app), connector=aiohttp.TCPConnector(limit=0)) as client:
         yield client
 
 

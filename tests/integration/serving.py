@@ -20,11 +20,20 @@ from schemas.kafka.topics import REVIEW_QUEUE
 from schemas.registry import RegistrySettings
 from service.access_settings import AccessSettings
 from service.app import make_app
+from service.http.connections import CONNECTIONS, Runner
+from service.http.exchanges import EXCHANGES
 from service.settings import ServiceSettings, Settings
 from tests.integration.processes import READY_SECONDS, until
 
 Json = dict[str, Any]
 Client = TestClient[Any, Any]
+
+
+class Server(TestServer):
+    """A test's server whose connections are the service's own."""
+
+    async def _make_runner(self, **options: Any) -> Runner:
+        return Runner(self.app, self.app[CONNECTIONS], self.app[EXCHANGES], **options)
 
 
 def settings(

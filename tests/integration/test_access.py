@@ -11,7 +11,7 @@ import httpx
 import pytest
 import stamina
 import trustme
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
 from compose.addresses import free_port
 from compose.stack import StackSettings
@@ -26,7 +26,7 @@ from service.app import make_app, routes_by_scope
 from service.settings import ServiceSettings, Settings
 from tests.conftest import Servers
 from tests.integration.processes import running, until
-from tests.integration.serving import Client, case, payor_of_this_test, put_cases, ready, settings
+from tests.integration.serving import Client, Server, case, payor_of_this_test, put_cases, ready, settings
 from tests.issuer import Key, Published, trusting
 
 ADDRESSES = [
@@ -71,7 +71,7 @@ async def client(
     async with published.address() as address:
         access = trusting(address, access_file=file)
         app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", access=access))
-        async with TestClient(TestServer(app)) as test_client:
+        async with TestClient(Server(app)) as test_client:
             await ready(test_client)
             yield test_client
 
@@ -146,7 +146,7 @@ async def test_keys_that_cannot_be_had_are_said_and_had_as_soon_as_they_can(
     published.status = 500
     async with published.address() as address:
         app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", access=trusting(address)))
-        async with TestClient(TestServer(app)) as client:
+        async with TestClient(Server(app)) as client:
             async with client.get("/review-queue", headers=bearer(KEY.token("reviews:read"))) as response:
                 assert (response.status, response.headers["Retry-After"]) == (503, "10")
             async with client.get("/health/ready") as response:
@@ -166,7 +166,7 @@ async def test_what_is_missing_is_said_to_all_and_why_to_who_may_see_the_figures
     nowhere = f"127.0.0.1:{free_port()}"
     access, kafka = AccessSettings(access_file=file), KafkaSettings(kafka_bootstrap_servers=nowhere)
     app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", access=access))
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(Server(app)) as client:
 
         async def is_told_why(**headers: str) -> bool:
             async with client.get("/health/ready", headers=headers) as response:
@@ -280,7 +280,7 @@ async def test_without_tokens_no_other_site_is_served(
     kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
 ) -> None:
     app = make_app(settings(kafka, registry, tmp_path / "view.sqlite"))
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(Server(app)) as client:
         for site in ("cross-site", "same-site"):
             for method in ("GET", "POST"):
                 headers = {"Sec-Fetch-Site": site}

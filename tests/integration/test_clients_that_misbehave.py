@@ -16,6 +16,7 @@ from schemas.kafka.settings import KafkaSettings
 from schemas.registry import RegistrySettings
 from service.app import make_app
 from service.http.connections import CONNECTIONS, Runner, raise_file_limit
+from service.http.exchanges import EXCHANGES
 from tests.integration.processes import until
 from tests.integration.serving import settings
 
@@ -38,7 +39,8 @@ async def serve(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Served]
         async def start(**changes: Any) -> Served:
             changed = settings(kafka, registry, tmp_path / "view.sqlite", **changes)
             app, port = make_app(changed), free_port()
-            runner = Runner(app, app[CONNECTIONS], keepalive_timeout=changed.service.keepalive_timeout, access_log=None)
+            keepalive = changed.service.keepalive_timeout
+            runner = Runner(app, app[CONNECTIONS], app[EXCHANGES], keepalive_timeout=keepalive, access_log=None)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             await web.TCPSite(runner, "127.0.0.1", port).start()

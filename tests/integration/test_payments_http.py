@@ -22,7 +22,18 @@ from schemas.registry import Registry, RegistrySettings
 from service.app import make_app
 from service.payments.samples import BANKS
 from tests.integration.processes import until
-from tests.integration.serving import Client, Json, end_offsets, payment, post, post_lines, ready, records, settings
+from tests.integration.serving import (
+    Client,
+    Json,
+    Server,
+    end_offsets,
+    payment,
+    post,
+    post_lines,
+    ready,
+    records,
+    settings,
+)
 
 Start = Callable[..., Awaitable[Client]]
 
@@ -35,7 +46,7 @@ def start(kafka: KafkaSettings, registry: RegistrySettings, aiohttp_client: Any,
 
     async def start_service(**changes: Any) -> Client:
         app = make_app(settings(kafka, registry, tmp_path / "view.sqlite", **changes))
-        client: Client = await aiohttp_client(app)
+        client: Client = await aiohttp_client(Server(app))
         await ready(client)
         return client
 

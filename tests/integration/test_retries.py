@@ -29,7 +29,18 @@ from service.idempotency.receipt_log import ReceiptLog
 from service.idempotency.receipts import FORMAT, NO_OWNER, Receipts, pack_entry
 from tests.conftest import Servers
 from tests.integration.processes import running, until, until_ready
-from tests.integration.serving import Client, Json, end_offsets, payment, post, post_lines, ready, records, settings
+from tests.integration.serving import (
+    Client,
+    Json,
+    Server,
+    end_offsets,
+    payment,
+    post,
+    post_lines,
+    ready,
+    records,
+    settings,
+)
 
 Start = Callable[..., Awaitable[Client]]
 
@@ -37,7 +48,9 @@ Start = Callable[..., Awaitable[Client]]
 @pytest.fixture
 def start(kafka: KafkaSettings, registry: RegistrySettings, aiohttp_client: Any, tmp_path: Path) -> Start:
     async def start_service(**changes: Any) -> Client:
-        client: Client = await aiohttp_client(make_app(settings(kafka, registry, tmp_path / "view.sqlite", **changes)))
+        client: Client = await aiohttp_client(
+            Server(make_app(settings(kafka, registry, tmp_path / "view.sqlite", **changes)))
+        )
         await ready(client)
         return client
 
@@ -142,7 +155,7 @@ async def test_a_process_that_shares_nothing_waits_for_the_end_of_the_one_before
 ) -> None:
     own_settings = settings(kafka, registry, tmp_path / "view.sqlite")
     before = Processes(own_settings.service.receipts_folder / f"{FORMAT}-{own_settings.service.replay_seconds}")
-    client: Client = await aiohttp_client(make_app(own_settings))
+    client: Client = await aiohttp_client(Server(make_app(own_settings)))
 
     async def waits() -> bool:
         async with client.get("/health/ready") as response:

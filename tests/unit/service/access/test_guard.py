@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from schemas.errors import SettingsError
-from service.access.authentication import ACCESS, Access, BadToken, Identity, Scope
-from service.access.guard import make_guard
+from service.access.authentication import ACCESS, IDENTITY, Access, BadToken, Identity, Scope
+from service.access.guard import make_guard, passes_at_once
 from service.access_settings import AccessSettings
 from service.http.middleware import make_middleware
+from service.http.problems import Problem
 from service.metrics import Metrics
 from service.settings import SETTINGS, Settings
 
@@ -112,6 +113,9 @@ class Tokens:
             raise BadToken("nobody has this token")
         return Identity("ann", frozenset({"reviews:read"}))
 
+    def recall(self, token: str) -> Identity | None:
+        return Identity("ann", frozenset({"reviews:read"})) if token == "reader" else None
+
 
 async def show(request: web.Request) -> web.Response:
     return web.Response(text="shown")
@@ -147,3 +151,35 @@ async def test_with_tokens_each_route_takes_its_scope(
     app.add_routes([route for routes in GUARDED.values() for route in routes])
     async with TestClient(TestServer(app)) as client, client.request(method, path, headers=headers) as response:
         assert response.status == status
+
+
+@pytest.mark.parametrize(
+    ("access", "headers", "scope", "passes"),
+    [
+        (Access(Tokens(), None), BEARER, "reviews:read", True),
+        (Access(Tokens(), None), BEARER, "payments:write", False),
+        (Access(Tokens(), None), {"Authorization": "Bearer stranger"}, "reviews:read", False),
+        (Access(Tokens(), None), {"Cookie": "underten_session=reader"}, "payments:write", False),
+        (Access(Tokens(), None), {}, "reviews:read", False),
+        (None, {}, "payments:write", True),
+        (None, {"Sec-Fetch-Site": "cross-site"}, "payments:write", False),
+    ],
+)
+def test_at_once_pass_those_alone_of_whom_nobody_has_to_be_asked(
+    access: Access | None, headers: dict[str, str], scope: Scope, *, passes: bool
+) -> None:
+    app = web.Application()
+    app[SETTINGS] = Settings()
+    if access is not None:
+        app[ACCESS] = access
+    request = make_mocked_request("POST", "/payment_json", headers={"Host": "localhost", **headers}, app=app)
+    assert passes_at_once(request, scope) is passes
+    identity = request.get(IDENTITY)
+    assert (identity is not None) is (passes and access is not None)
+
+
+def test_a_name_that_leads_here_from_outside_does_not_pass_at_once() -> None:
+    app = web.Application()
+    app[SETTINGS] = Settings()
+    with pytest.raises(Problem):
+        passes_at_once(make_mocked_request("POST", "/", headers={"Host": "evil.example"}, app=app), "payments:write")

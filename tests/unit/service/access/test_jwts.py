@@ -203,8 +203,10 @@ async def test_a_token_is_good_no_longer_than_it_says_though_it_is_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verifier, token = jwts(tmp_path), KEY.token("reviews:read", exp=int(time.time()) + 1 - 10)
-    await verifier.identify(token)
+    assert verifier.recall(token) is None
+    assert await verifier.identify(token) == verifier.recall(token)
     await asyncio.sleep(1.1)
+    assert verifier.recall(token) is None
     with pytest.raises(BadToken, match="expired"):
         await verifier.identify(token)
 
@@ -227,6 +229,7 @@ async def test_a_key_file_is_read_again_and_what_it_no_longer_holds_is_refused(
     await verifier.identify(token)
     (tmp_path / "keys.json").write_bytes(jwk_set(RSA))
     await verifier.identify(RSA.token())
+    assert verifier.recall(token) is None
     with pytest.raises(BadToken):
         await verifier.identify(token)
 

@@ -33,11 +33,14 @@ async def test_a_token_is_its_holders_until_it_expires(tmp_path: Path) -> None:
         tokens = OpaqueTokens(file)
         if valid:
             assert (await tokens.identify(token)).scopes == {"reviews:read"}
+            assert tokens.recall(token) == await tokens.identify(token)
         else:
+            assert tokens.recall(token) is None
             with pytest.raises(BadToken, match="expired"):
                 await tokens.identify(token)
         with pytest.raises(BadToken, match="nobody"):
             await tokens.identify("another")
+        assert tokens.recall("another") is None
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ from aiohttp import web
 
 from service.http import request_ids, security_headers
 from service.http.connections import Connections, Runner
+from service.http.exchanges import Exchange, Exchanges, Take
 from service.http.middleware import make_middleware
 from service.http.problems import unavailable
 from service.http.responses import created_response
-from service.metrics import METRICS, Metrics
+from service.metrics import Metrics
 
-HEADERS = {"Content-Type": "application/json", "Idempotency-Replayed": "true"}
+HEADERS = (("Content-Type", "application/json"), ("Idempotency-Replayed", "true"))
 BODY = b'{"offset":1}'
 
 
@@ -34,14 +35,29 @@ async def create_slowly(request: web.Request) -> web.StreamResponse:
     return web.Response(body=BODY, status=201, headers=HEADERS)
 
 
-@pytest.fixture(params=["direct", "routed"])
+def take(exchange: Exchange) -> bool:
+    if exchange.body() == b"refuse":
+        exchange.fail(unavailable("not-accepted", "try again"))
+    else:
+        exchange.respond(201, HEADERS, BODY)
+    return True
+
+
+TAKERS: dict[str, dict[str, Take]] = {
+    "exchange": {"/fast": take},
+    "direct": {"/fast": lambda _: False},
+    "routed": {},
+}
+
+
+@pytest.fixture(params=TAKERS)
 async def port(request: pytest.FixtureRequest) -> AsyncIterator[int]:
-    app = web.Application(middlewares=[make_middleware(Metrics(), anybody)])
-    app[METRICS] = Metrics()
+    metrics = Metrics()
+    app = web.Application(middlewares=[make_middleware(metrics, anybody)])
     app.on_response_prepare.extend([request_ids.add_header, security_headers.add_headers])
     app.add_routes([web.post("/fast", create), web.post("/slow", create_slowly)])
-    paths = {"/fast"} if request.param == "direct" else set()
-    runner = Runner(app, Connections(max_open=9, first_request_seconds=60.0), paths, access_log=None)
+    exchanges = Exchanges(metrics, lambda _: True, TAKERS[request.param])
+    runner = Runner(app, Connections(max_open=9, first_request_seconds=60.0), exchanges, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield runner.addresses[0][1]
