@@ -23,8 +23,6 @@ NO_OWNER = 0
 
 _ENTRY = struct.Struct("<8siIiqq")
 _STEP = ID_BYTES + _ENTRY.size
-_SINCE = struct.Struct("<24xi24x")
-"""The time of an id with its entry."""
 _LONG_AGO = -(2**31)
 
 pack_entry = _ENTRY.pack
@@ -58,7 +56,7 @@ class Receipts:
         self.keep_seconds = keep_seconds
         self._clock = clock
         self._log = ReceiptLog(folder, keep_seconds, clock)
-        self._addresses = AddressIndex()
+        self._addresses = AddressIndex(keep_seconds)
         self._read_to = BEGINNING
         self._news: list[bytes] = []
         self.fresh = self._log.fresh
@@ -171,7 +169,7 @@ class Receipts:
     def close(self) -> None:
         """Close the files; they stay."""
         self._log.close()
-        self._addresses, self._read_to, self._news = AddressIndex(), BEGINNING, []
+        self._addresses, self._read_to, self._news = AddressIndex(self.keep_seconds), BEGINNING, []
 
     @contextmanager
     def _exclusive(self) -> Iterator[LogEnd]:
@@ -184,16 +182,15 @@ class Receipts:
         """Take note of what other processes have added."""
         for address, entries in log.after(self._read_to):
             ids = _ids(entries)
-            self._index(address, entries, ids)
+            self._index(address, ids)
             self._news += ids
 
     def _add(self, log: LogEnd, entries: Mapping[bytes, bytes]) -> None:
         if entries:
-            joined = b"".join(chain.from_iterable(entries.items()))
-            self._index(log.add(joined), joined, list(entries))
+            self._index(log.add(b"".join(chain.from_iterable(entries.items()))), entries)
 
-    def _index(self, address: int, entries: bytes, ids: list[bytes]) -> None:
-        self._addresses.add(ids, address, max(_SINCE.iter_unpack(entries))[0])
+    def _index(self, address: int, ids: Iterable[bytes]) -> None:
+        self._addresses.add(ids, address, self.seconds())
         self._read_to = address
 
     def _pack_claims(self, claims: Iterable[tuple[bytes, bytes]], owner: int) -> dict[bytes, bytes]:

@@ -8,15 +8,15 @@ import msgspec
 from aiohttp import web
 
 from schemas.codecs import PaymentCodec, decode_posted
-from schemas.errors import PaymentError
 from schemas.payment import Payment
 from service.access.authentication import IDENTITY
 from service.http.bodies import BODY_BUDGET, JSON, NDJSON, media_type, read_body
 from service.http.exchanges import Exchange, Take
-from service.http.problems import Problem, invalid_payment, too_large
+from service.http.problems import Problem
 from service.http.request_ids import record_headers
 from service.http.responses import Headers, created_response
 from service.payments.intake import INTAKE, PaymentIntake
+from service.payments.lines import read_lines, split_lines
 from service.payments.results import LineProblem, LineReceipt, PaymentReceipt, line_results, undelivered_problem
 from service.payments.samples import sample_payment
 from service.producer.outcomes import Receipt
@@ -149,12 +149,12 @@ async def _produce_lines(
     request: web.Request, intake: PaymentIntake, topic: str, body: bytes
 ) -> list[LineReceipt | LineProblem]:
     settings = intake.settings
-    numbers, lines = _split_lines(body, settings.max_ndjson_lines)
+    numbers, lines = split_lines(body, settings.max_ndjson_lines)
     _limit_rate(request, intake, len(lines))
     delivery = Delivery(len(lines), record_headers(request), settings.deadline)
     payments: list[Payment | Problem] = []
     for start in range(0, len(lines), CHUNK_LINES):
-        chunk = [_read_line(line, settings.max_payment_bytes) for line in lines[start : start + CHUNK_LINES]]
+        chunk = read_lines(lines[start : start + CHUNK_LINES], settings.max_payment_bytes)
         payments += chunk
         _submit_chunk(intake, delivery, topic, start, chunk)
         await asyncio.sleep(0)
@@ -164,38 +164,17 @@ async def _produce_lines(
     return line_results(topic, numbers, payments, delivery.outcomes)
 
 
-def _split_lines(body: bytes, max_lines: int) -> tuple[list[int], list[bytes]]:
-    """Split a batch into its lines, but for blank ones, with their numbers from 1; raises Problem."""
-    # Counted before they are made: of the shortest lines a body has millions. Blank ones count, as they are numbered.
-    number_of_lines = body.count(b"\n") + (not body.endswith(b"\n"))
-    if number_of_lines > max_lines:
-        detail = f"{number_of_lines} lines, more than {max_lines}; nothing was accepted"
-        raise Problem(413, "too-many-lines", detail)
-    numbered = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line and not line.isspace()]
-    if not numbered:
-        raise Problem(400, "empty-batch", "there is no payment in the body")
-    return [number for number, _ in numbered], [line for _, line in numbered]
-
-
 def _submit_chunk(
     intake: PaymentIntake, delivery: Delivery, topic: str, start: int, chunk: Sequence[Payment | Problem]
 ) -> None:
     """Hand in the payments among lines that begin at this position of the delivery, and reject the others."""
-    valid = [(position, line) for position, line in enumerate(chunk, start) if isinstance(line, Payment)]
+    valid = {position: line for position, line in enumerate(chunk, start) if isinstance(line, Payment)}
     if valid:
-        intake.submit(delivery, topic, [position for position, _ in valid], [payment for _, payment in valid])
-    for position, line in enumerate(chunk, start):
-        if isinstance(line, Problem):
-            delivery.reject(position)
-
-
-def _read_line(line: bytes, max_bytes: int) -> Payment | Problem:
-    if len(line) > max_bytes:
-        return too_large(max_bytes, "line")
-    try:
-        return decode_posted(line)
-    except PaymentError as error:
-        return invalid_payment(error)
+        intake.submit(delivery, topic, list(valid), list(valid.values()))
+    if len(valid) < len(chunk):
+        for position in range(start, start + len(chunk)):
+            if position not in valid:
+                delivery.reject(position)
 
 
 def _body_type(request: web.Request, topic: str, codec: PaymentCodec) -> str:
