@@ -8,7 +8,7 @@ from multiprocessing import get_context
 import cyclopts
 from rich.console import Console
 
-from benchmarks import edge, engines, latency, ledger, review_queue, stages
+from benchmarks import edge, engines, latency, ledger, receipts, review_queue, stages
 from benchmarks.results import Result, keep, show
 from benchmarks.servers import quiet
 
@@ -17,6 +17,8 @@ BENCHMARKS: tuple[Callable[[], list[Result]], ...] = (
     edge.against_fastapi,
     edge.batches,
     edge.batches_without_receipts,
+    edge.two_service_workers,
+    receipts.receipts_in_memory,
     stages.against_kafka_streams,
     stages.against_python_peers,
     engines.all_rules,

@@ -29,6 +29,7 @@ from benchmarks.servers import Servers, servers
 from compose.addresses import free_port
 from compose.child import Child
 from schemas.codecs import AvroCodec, ProtobufCodec
+from schemas.event_loop import background
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF
 from schemas.payment import Payment, encode_json
@@ -45,6 +46,8 @@ SENT_IN_BATCHES = 900_000
 """Payments that are there to be posted in a round, more than can be: each is posted once, or the service would answer
 from its receipts."""
 SINGLE = "single POSTs {}, {}, " + f"{CONNECTIONS} connections"
+HELD_SHARE = 0.2
+HELD_PERIOD_SECONDS = 0.02
 RATE, BY_CPU = "a second", "per CPU second"
 BATCHES = f"payments {{}} in batches of {BATCH:,}, {{}}"
 BARE = "aiohttp that only decodes and answers"
@@ -68,6 +71,10 @@ class Edge:
 
     port: int
     process: psutil.Process
+
+    def processes(self) -> list[psutil.Process]:
+        """List those that take payments: its children, or the process itself where it has none."""
+        return self.process.children() or [self.process]
 
     def cpu_seconds(self) -> float:
         """Read the CPU time, user and system, of the process and its children."""
@@ -235,6 +242,37 @@ async def _post_batches(edge: Edge, topic: str) -> Round:
         for at in range(0, len(lines), BATCH)
     ]
     return await _posted(edge, posts, BATCH_CONNECTIONS, BATCH)
+
+
+def two_service_workers() -> list[Result]:
+    """Single payments through WORKERS=2 against one process, each held to a share of the time."""
+    topic, media_type, encode, *_ = FORMATS[0]
+
+    async def measure(edge: Edge) -> Round:
+        posts = [request(f"/{topic}", media_type, encode(payment)) for payment in payments(SENT_SINGLY)]
+        async with background(_held(edge.processes())):
+            return await _posted(edge, posts, CONNECTIONS)
+
+    with servers() as running:
+        two, one = service(running, WORKERS="2"), service(running)
+        rounds = uvloop.run(_taking_turns(partial(measure, two), partial(measure, one)))
+    name = f"single POSTs a second, WORKERS=2, {CONNECTIONS} connections, {HELD_SHARE:.0%} of a core each"
+    two_rates, one_rates = ([turn.rate for turn in turns] for turns in rounds)
+    return [at_least_times(name, two_rates, f"one process, {HELD_SHARE:.0%} of a core", one_rates, 1.6)]
+
+
+async def _held(processes: Sequence[psutil.Process]) -> None:
+    """Let processes run in turn, each for its share of the time, so that nothing but they is the limit."""
+    try:
+        while True:
+            for process in processes:
+                process.resume()
+                await asyncio.sleep(HELD_PERIOD_SECONDS * HELD_SHARE)
+                process.suspend()
+            await asyncio.sleep(HELD_PERIOD_SECONDS * (1 - HELD_SHARE * len(processes)))
+    finally:
+        for process in processes:
+            process.resume()
 
 
 def _format(topic: str) -> str:

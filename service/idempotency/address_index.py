@@ -1,17 +1,20 @@
-"""Addresses in the log by payment id, in less than a microsecond and a hundred bytes a payment.
+"""Addresses in the log by payment id: of three million payments, in less than a microsecond and a hundred bytes each.
 
 Keys are sixty bits of the ids' own hash, which is keyed anew in every process: an int of these takes 32 bytes, an id
 takes 64. Two of six million are the same in one process of sixty thousand; the log tells them apart, and the earlier is
 found no more. Dictionaries work on whole batches of keys, in C; there is one for each slice of the time for which
-addresses count, so that what is old goes as a whole.
+addresses count, so that what is old goes as a whole, and another before one grows so large that it would stand half
+empty, and copying it would take long.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 SLICES = 4
 """Slices of the time for which addresses count: each takes a look of its own."""
+MAX_SLICE = 2**20 * 2 // 3
+"""Most addresses of a slice: so many fit into a dictionary before it grows to two million places."""
 _SPARED_BITS = 4
 """Bits of a hash that its key does without; an int of sixty takes a third less memory than one of sixty-four."""
 
@@ -47,11 +50,12 @@ class AddressIndex:
                 }
         return last
 
-    def add(self, ids: Iterable[bytes], address: int, now: int) -> None:
+    def add(self, ids: Collection[bytes], address: int, now: int) -> None:
         """Add an address of ids; `now` in seconds."""
-        if not self._slices or now >= self._slices[-1].begins + self._slice_seconds:
-            self._slices.append(_Slice(now, now))
-        last = self._slices[-1]
+        last = self._slices[-1] if self._slices else None
+        if last is None or now >= last.begins + self._slice_seconds or len(last.addresses) + len(ids) > MAX_SLICE:
+            last = _Slice(now, now)
+            self._slices.append(last)
         last.ends = now
         last.addresses.update(dict.fromkeys(_keys(ids), address))
 

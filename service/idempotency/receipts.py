@@ -6,7 +6,7 @@ So nothing has to be searched for on a disk, and a process writes to the end of 
 
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -189,7 +189,7 @@ class Receipts:
         if entries:
             self._index(log.add(b"".join(chain.from_iterable(entries.items()))), entries)
 
-    def _index(self, address: int, ids: Iterable[bytes]) -> None:
+    def _index(self, address: int, ids: Collection[bytes]) -> None:
         self._addresses.add(ids, address, self.seconds())
         self._read_to = address
 

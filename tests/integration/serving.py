@@ -54,7 +54,7 @@ async def serving(
     kafka: KafkaSettings, registry: RegistrySettings, view: Path, **changes: Any
 ) -> AsyncIterator[Client]:
     """The service in this process, ready."""
-    async with TestClient(TestServer(make_app(settings(kafka, registry, view, **changes)))) as client:
+    async with TestClient(Server(make_app(settings(kafka, registry, view, **changes)))) as client:
         await ready(client)
         yield client
 

@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from service.idempotency import address_index
 from service.idempotency.address_index import AddressIndex
 
 
@@ -17,9 +18,14 @@ def ids(kind: str, number: int) -> list[bytes]:
     return [uuid.uuid1(node=7, clock_seq=3).bytes for _ in range(number)]
 
 
-@pytest.mark.parametrize("seconds", [0, 300], ids=["at once", "later"])
+@pytest.mark.parametrize(
+    ("seconds", "max_slice"), [(0, 9999), (300, 9999), (0, 2000)], ids=["at once", "later", "in a full slice"]
+)
 @pytest.mark.parametrize("kind", ["random", "counted", "by time"])
-def test_each_id_has_its_last_address_whatever_ids_look_like(kind: str, seconds: int) -> None:
+def test_each_id_has_its_last_address_whatever_ids_look_like(
+    kind: str, seconds: int, max_slice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address_index, "MAX_SLICE", max_slice)
     index = AddressIndex(600)
     *old, new = ids(kind, 2001)
     index.add(old, 1 << 32, now=0)
@@ -42,7 +48,7 @@ def test_an_address_is_forgotten_after_its_time_and_its_bytes_go() -> None:
     assert sum(len(part.addresses) for part in index._slices) == 1
 
 
-@pytest.mark.parametrize("number", [350_000, 400_000], ids=["before it grows", "after"])
+@pytest.mark.parametrize("number", [350_000, 700_000], ids=["a slice half empty", "a slice more"])
 def test_a_payment_takes_less_than_a_hundred_bytes(number: int) -> None:
     index = AddressIndex(600)
     index.add(ids("random", number), 1 << 32, now=0)
