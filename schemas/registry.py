@@ -175,7 +175,8 @@ class Registry:
     async def _fetch_writer(self, reference: SchemaReference) -> WriterSchema:
         async with self._requests:
             if isinstance(reference, UUID):
-                answer, status = await self._request(f"{self.url}/schemas/guids/{reference}", "get")
+                # Of an address that it does not have, as registries without GUIDs, Apicurio says nothing.
+                answer, status = await self._request(f"{self.url}/schemas/guids/{reference}", "GET", may_be_empty=True)
                 return self._as_writer(f"schema GUID {reference}", answer, status)
             answer, status = await self._ask("get_by_id", schema_id=reference)
             return self._as_writer(f"schema id {reference}", answer, status)
@@ -209,7 +210,13 @@ class Registry:
         return await self._request(url, method, body, params)
 
     async def _request(
-        self, url: str, method: str, body: dict[str, Any] | None = None, params: dict[str, str] | None = None
+        self,
+        url: str,
+        method: str,
+        body: dict[str, Any] | None = None,
+        params: dict[str, str] | None = None,
+        *,
+        may_be_empty: bool = False,
     ) -> tuple[Any, int]:
         try:
             response = await self._client.request(url, method, body=body, params=params)
@@ -225,7 +232,7 @@ class Registry:
                 "SCHEMA_REGISTRY_PASSWORD"
             )
         try:
-            answer = response.json()
+            answer = None if may_be_empty and not response.content else response.json()
         except ValueError:
             # No JSON, or not even text: a proxy's error page is as little an answer as none at all.
             raise RegistryUnavailable(

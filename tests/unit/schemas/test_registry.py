@@ -1,12 +1,13 @@
 """A registry, or a proxy before it: a schema of no use is the record's fault, nonsense is the registry's."""
 
 from collections.abc import AsyncIterator, Callable
+from uuid import UUID
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from schemas.errors import RegistryUnavailable, SchemaError, SettingsError
+from schemas.errors import RegistryUnavailable, SchemaError, SettingsError, UnknownSchema
 from schemas.registry import Registry, RegistrySettings, WriterSchema
 
 Answer = tuple[int, bytes]
@@ -53,6 +54,30 @@ async def test_a_schema_of_no_use_is_an_error_of_the_record_and_asked_for_once(
         with pytest.raises(SchemaError, match=reason):
             await registry.writer(7)
     assert len(requests) == 1
+
+
+GUID = UUID("89791762-2336-186f-9674-299b90f4ed2b")
+
+
+async def test_a_schema_is_asked_for_by_its_guid(answering: Callable[[int, bytes], Registry]) -> None:
+    registry = answering(200, b'{"schema":"{}","schemaType":"JSON","guid":"89791762-2336-186f-9674-299b90f4ed2b"}')
+    assert await registry.writer(GUID) == WriterSchema("{}", "JSON")
+    assert requests == [f"/schemas/guids/{GUID}"]
+
+
+@pytest.mark.parametrize("body", [b"", b'{"error_code":404,"message":"HTTP 404 Not Found"}'])
+async def test_a_registry_without_guids_knows_none(answering: Callable[[int, bytes], Registry], body: bytes) -> None:
+    with pytest.raises(UnknownSchema, match=f"schema GUID {GUID} is unknown to the registry"):
+        await answering(404, body).writer(GUID)
+
+
+async def test_a_proxys_page_in_place_of_a_guids_schema_is_no_answer(
+    answering: Callable[[int, bytes], Registry],
+) -> None:
+    with pytest.raises(RegistryUnavailable):
+        await answering(404, b"<html>").writer(GUID)
+    with pytest.raises(RegistryUnavailable):
+        await answering(200, b"").writer(GUID)
 
 
 @pytest.mark.parametrize(
