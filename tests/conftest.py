@@ -91,16 +91,17 @@ class Servers:
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """For all tests of a session; who breaks them mends them, or takes `own_servers`."""
-    yield from _running(tmp_path_factory.mktemp("servers"))
+    yield from running_servers(tmp_path_factory.mktemp("servers"))
 
 
 @pytest.fixture
 def own_servers(tmp_path: Path) -> Iterator[Servers]:
     """For one test alone, which may do with them what it likes."""
-    yield from _running(tmp_path)
+    yield from running_servers(tmp_path)
 
 
-def _running(home: Path) -> Iterator[Servers]:
+def running_servers(home: Path) -> Iterator[Servers]:
+    """Both servers, for the length of a fixture."""
     servers = Servers(home)
     try:
         servers.start_kafka()

@@ -124,12 +124,17 @@ async def test_a_worker_killed_at_random_moments_leaves_every_case_right(servers
 
 async def finished(servers: Servers, folder: Path, app: str) -> None:
     """Let a worker that nobody disturbs come to the end."""
-
-    async def everything_detected() -> bool:
-        return await python_lag(servers.kafka_settings, app) == 0
-
     with running(servers, folder / "fraud-last.log", "fraud", "run", FRAUD_APP=app, **SHORT_SESSION):
-        await until(everything_detected, 90)
+        await until_detected(servers.kafka_settings, app)
+
+
+async def until_detected(kafka: KafkaSettings, app: str) -> None:
+    """Wait until every payment has been read and judged."""
+
+    async def nothing_is_left() -> bool:
+        return await python_lag(kafka, app) == 0
+
+    await until(nothing_is_left, 90)
 
 
 async def test_a_frozen_worker_that_wakes_writes_nothing_more(servers: Servers, tmp_path: Path) -> None:
@@ -146,11 +151,7 @@ async def test_a_frozen_worker_that_wakes_writes_nothing_more(servers: Servers, 
                 await until(lambda: has_tasks(tmp_path / "heir.log"))
                 over.set()
                 expected = await sending
-
-                async def everything_detected() -> bool:
-                    return await python_lag(kafka, app) == 0
-
-                await until(everything_detected, 90)
+                await until_detected(kafka, app)
                 before, frozen_log = await found_cases(kafka), (tmp_path / "zombie.log").read_text()
 
                 async def has_begun_anew() -> bool:
@@ -159,7 +160,7 @@ async def test_a_frozen_worker_that_wakes_writes_nothing_more(servers: Servers, 
 
                 zombie.process.send_signal(signal.SIGCONT)
                 await until(has_begun_anew, 60)
-                await until(everything_detected, 60)
+                await until_detected(kafka, app)
     assert before == due(expected)
     await check(kafka, expected)
 
@@ -204,11 +205,7 @@ async def test_a_broker_that_is_killed_and_comes_back_leaves_every_case_right(
             await asyncio.to_thread(own_servers.start_kafka)
             over.set()
             expected = await sending
-
-        async def everything_detected() -> bool:
-            return await python_lag(kafka, app) == 0
-
-        await until(everything_detected, 90)
+        await until_detected(kafka, app)
     await check(kafka, expected)
 
 

@@ -19,7 +19,7 @@ from compose.addresses import free_port
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import PAYMENT_JSON
 from schemas.registry import RegistrySettings
-from tests.conftest import Servers
+from tests.conftest import Servers, running_servers
 from tests.integration.bursts import (
     DEADLINE,
     SLACK,
@@ -53,13 +53,7 @@ STARTER = ThreadPoolExecutor(max_workers=1)
 
 @pytest.fixture(scope="module")
 def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    servers = Servers(tmp_path_factory.mktemp("faults"))
-    try:
-        servers.start_kafka()
-        servers.start_registry()
-        yield servers
-    finally:
-        servers.stop()
+    yield from running_servers(tmp_path_factory.mktemp("faults"))
 
 
 @pytest.fixture
