@@ -6,7 +6,7 @@ None waits for Kafka or the registry: the service answers from its first moment,
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 
 import structlog
@@ -92,11 +92,20 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
         max_in_flight=service.max_in_flight,
         max_in_flight_bytes=service.max_in_flight_bytes,
     )
-    if not service.replay_seconds:
-        _open_intake(app)
+    if service.replay_seconds:
+        _keep_receipts(app)
+    _open_intake(app)
+    async with background(app[RECOVERY].run()) if service.replay_seconds else nullcontext():
         yield
-        await app[PRODUCER].close(service.deadline)
-        return
+    await app[PRODUCER].close(service.deadline)
+    if service.replay_seconds:
+        await app[DEDUPLICATOR].close()
+
+
+def _keep_receipts(app: web.Application) -> None:
+    """The receipts of the last minutes, and their recovery from the topics."""
+    settings = app[SETTINGS]
+    service = settings.service
     folder, keep_seconds = join_folder(service.receipts_folder, f"{FORMAT}-{{}}", service.replay_seconds)
     if keep_seconds != service.replay_seconds:
         log.warning(
@@ -108,7 +117,6 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
     if receipts.fresh:
         processes.forget(processes.dead())
     app[DEDUPLICATOR] = Deduplicator(app[PRODUCER], receipts, processes, shared=service.shares_port)
-    _open_intake(app)
     app[RECOVERY] = Recovery(
         app[DEDUPLICATOR],
         receipts,
@@ -119,10 +127,6 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
         folder / "catching-up",
         shared=service.shares_port,
     )
-    async with background(app[RECOVERY].run()):
-        yield
-    await app[PRODUCER].close(service.deadline)
-    await app[DEDUPLICATOR].close()
 
 
 def _open_intake(app: web.Application) -> None:
