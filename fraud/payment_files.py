@@ -57,7 +57,7 @@ Reject = Callable[[Rejection], None]
 _read = json_reader(RecordedPayment)
 
 
-def opened(file: Path | None) -> AbstractContextManager[BinaryIO]:
+def open_file(file: Path | None) -> AbstractContextManager[BinaryIO]:
     """A file, or standard input where it is None or "-"; raises SettingsError."""
     if file is None or str(file) == "-":
         return nullcontext(sys.stdin.buffer)

@@ -226,14 +226,14 @@ def parse(text: str, file: str) -> tuple[Rule, ...]:
     entries = tables.get("rule", [])
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise SettingsError(f"{file}: has no rules; each begins with a line [[rule]]")
-    rules = tuple(_rule(entry, f"{file}: {_called(entry, number)}") for number, entry in enumerate(entries, 1))
+    rules = tuple(_rule(entry, f"{file}: {_name_of(entry, number)}") for number, entry in enumerate(entries, 1))
     for name, count in Counter(rule.name for rule in rules).items():
         if count > 1:
             raise SettingsError(f'{file}: rule "{name}": name: {count} rules have it; each needs one of its own')
     return rules
 
 
-def _called(entry: dict[str, Any], number: int) -> str:
+def _name_of(entry: dict[str, Any], number: int) -> str:
     name = entry.get("name")
     return f'rule "{name}"' if isinstance(name, str) and name else f"rule number {number}"
 
@@ -242,10 +242,10 @@ def _rule(entry: dict[str, Any], where: str) -> Rule:
     try:
         return msgspec.convert(entry, Rule, builtin_types=(Decimal,))
     except (msgspec.ValidationError, OverflowError) as error:
-        raise SettingsError(f"{where}: {_explained(str(error), entry)}") from None
+        raise SettingsError(f"{where}: {_explain(str(error), entry)}") from None
 
 
-def _explained(message: str, entry: dict[str, Any]) -> str:
+def _explain(message: str, entry: dict[str, Any]) -> str:
     """Complaint of msgspec about a rule, as "key: what is wrong; allowed: what may stand there"."""
     at = _AT.search(message)
     key = (at and at[1]) or ""

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from fraud.comparison.compare import KINDS, Comparison, aligned, difference
+from fraud.comparison.compare import KINDS, Comparison, align, difference
 from fraud.comparison.engine_status import REBALANCING, EngineStatus, SecondEngine
 from fraud.comparison.lag import python_lag
 from fraud.comparison.rows import SINK
@@ -152,14 +152,14 @@ async def compare_engines(kafka: KafkaSettings, rules: Sequence[Rule]) -> Compar
         await times.read(kafka)
         await read_rows(kafka, rules, rows)
         comparison.not_understood = rows.not_understood
-        for where, ksqldb, python in aligned(rows.sorted("ksqldb"), rows.sorted("python")):
+        for where, ksqldb, python in align(rows.in_order("ksqldb"), rows.in_order("python")):
             # A row is as old as its last payment, which may be the window's first.
             if ksqldb is None and where.window_start + retention.get(SINK + where.rule, math.inf) <= now:
                 comparison.expired += 1
                 continue
-            late, repeated = rows.uncounted("late", where), rows.uncounted("repeated", where)
+            late, repeated = rows.count_uncounted("late", where), rows.count_uncounted("repeated", where)
             disagreement = difference(where, ksqldb, python, late, repeated)
-            comparison.add(where, disagreement, closed=times.closed(where))
+            comparison.add(where, disagreement, closed=times.is_closed(where))
     return comparison
 
 

@@ -20,7 +20,7 @@ from fraud.evaluation.score import Evaluation
 from fraud.evaluation.score import evaluate as score
 from fraud.evaluation.trial import Trial, compare
 from fraud.evaluation.truth import LoadRun, Truth, decode_truth
-from fraud.payment_files import File, opened, read_lines, read_payments
+from fraud.payment_files import File, open_file, read_lines, read_payments
 from fraud.replay import Replay, ReplayRow
 from fraud.rules import load
 from fraud.settings import InstallationSettings
@@ -98,7 +98,7 @@ def _read_cases(settings: EvaluateSettings, rows: File, wait: float) -> Cases:
     """The cases to score: those of a replay's rows, or those of the queue; raises KafkaError, SettingsError."""
     if rows is None:
         return asyncio.run(_queue(settings, wait))
-    with opened(rows) as stream:
+    with open_file(rows) as stream:
         return read_rows(stream, str(rows))
 
 
@@ -109,7 +109,7 @@ def _trial(truth: Truth, cases: Cases, payments: Path) -> Trial:
 
 
 def _read_truth(file: Path) -> Truth:
-    with opened(file) as stream:
+    with open_file(file) as stream:
         return decode_truth(stream, str(file))
 
 
@@ -140,7 +140,7 @@ def read_rows(lines: Iterable[bytes], file: str) -> Cases:
 def replay_shipped(file: Path) -> tuple[Cases, int]:
     """The cases of the shipped rules on recorded payments, and how many payments there are. Bad ones are left out."""
     cases, replaying = Cases(), Replay(load(), "changes")
-    with opened(file) as stream:
+    with open_file(file) as stream:
         for payment in read_payments(read_lines(stream), lambda _: None):
             for row in replaying.add(payment):
                 _add_row(cases, row)

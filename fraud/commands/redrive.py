@@ -169,7 +169,7 @@ def _is_late(times: StreamTimes, windows: RuleWindows, payment: Payment, at_ms: 
     if not windows.takes(payment.payment_amount):
         return False
     group: dict[str, int | str] = dict(zip(windows.rule.group_by, windows.group_of(payment), strict=True))
-    return any(times.closed(place(windows.rule.name, start, group)) for start in windows.starts(at_ms))
+    return any(times.is_closed(place(windows.rule.name, start, group)) for start in windows.starts(at_ms))
 
 
 async def _send(producer: AIOKafkaProducer, outputs: Iterable[Output]) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fraud.payment_files import File, RecordedPayment, Rejection, opened, read_lines, read_payments
+from fraud.payment_files import File, RecordedPayment, Rejection, open_file, read_lines, read_payments
 from fraud.replay import Replay
 from fraud.rules import Emit, load
 
@@ -51,7 +51,7 @@ def replay(file: File = None, /, *, rules: Path | None = None, emit: Emit = "cha
         rejected += rejection.skipped
         console.print(f"{rejection.place}: {rejection.reason}")
 
-    with opened(file) as stream:
+    with open_file(file) as stream:
         size = _size(stream)
         lines = read_lines(stream)
         if size is not None and console.is_terminal and not sys.stdout.isatty():

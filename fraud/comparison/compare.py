@@ -62,7 +62,7 @@ def place(rule: str, window_start: int, group: Mapping[str, int | str]) -> Place
     return Place(rule, window_start, msgspec.json.encode(dict(group), order="sorted").decode())
 
 
-def aligned(
+def align(
     ksqldb: Iterable[tuple[Place, Row]], python: Iterable[tuple[Place, Row]]
 ) -> Iterator[tuple[Place, Row | None, Row | None]]:
     """Both engines' rows side by side; each has its own in order of place."""

@@ -20,7 +20,7 @@ class RowError(UndertenError):
     """A record is no row of the engine that its topic belongs to."""
 
 
-class _Sunk(msgspec.Struct, rename="upper"):
+class _KsqldbValue(msgspec.Struct, rename="upper"):
     """A row as ksqlDB writes it."""
 
     window_end: Time
@@ -48,8 +48,8 @@ class _Repeated(msgspec.Struct):
     windows: list[_RepeatedWindow]
 
 
-_decode_columns = msgspec.json.Decoder(dict[str, int | str] | int | str).decode
-_decode_sunk = msgspec.json.Decoder(_Sunk).decode
+_decode_key = msgspec.json.Decoder(dict[str, int | str] | int | str).decode
+_decode_ksqldb = msgspec.json.Decoder(_KsqldbValue).decode
 _decode_late = msgspec.json.Decoder(_Window).decode
 _decode_repeated = msgspec.json.Decoder(_Repeated).decode
 _NO_ROW = (msgspec.MsgspecError, ValueError, KeyError, ArithmeticError, RecursionError)
@@ -62,7 +62,7 @@ def of_ksqldb(rule: Rule, key: bytes | None, value: bytes | None) -> tuple[Place
     """
     try:
         where = _place(rule, key or b"")
-        return where, None if value is None else _row(_decode_sunk(value))
+        return where, None if value is None else _row(_decode_ksqldb(value))
     except _NO_ROW as error:
         raise RowError(f"not a row of ksqlDB's: {error!r}") from None
 
@@ -114,18 +114,18 @@ def _windows_of_repeated(value: bytes | None) -> list[_RepeatedWindow]:
 
 
 def _place(rule: Rule, key: bytes) -> Place:
-    columns = _decode_columns(key[:-8])
+    columns = _decode_key(key[:-8])
     values = [columns[f"K_{name.upper()}"] for name in rule.group_by] if isinstance(columns, Mapping) else [columns]
     return place(rule.name, int.from_bytes(key[-8:], "big", signed=True), dict(zip(rule.group_by, values, strict=True)))
 
 
-def _row(sunk: _Sunk) -> Row:
+def _row(value: _KsqldbValue) -> Row:
     return Row(
-        sunk.window_end,
-        sunk.payment_count,
-        _cents(sunk.total_amount),
-        sunk.max_amount,
-        tuple(sorted(sunk.payment_ids)),
+        value.window_end,
+        value.payment_count,
+        _cents(value.total_amount),
+        value.max_amount,
+        tuple(sorted(value.payment_ids)),
     )
 
 

@@ -53,7 +53,7 @@ class Rows:
         self._database.close()
         self._folder.cleanup()
 
-    def understood(self, read: Callable[[ConsumerRecord], T], records: Iterable[ConsumerRecord]) -> list[T]:
+    def read_understood(self, read: Callable[[ConsumerRecord], T], records: Iterable[ConsumerRecord]) -> list[T]:
         """Rows of the records; those that are no rows are counted, and said in the log."""
         rows_read = []
         for record in records:
@@ -77,14 +77,14 @@ class Rows:
             f"INSERT INTO {reason} VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET payments = payments + 1", places
         )
 
-    def uncounted(self, reason: Uncounted, where: Place) -> int:
+    def count_uncounted(self, reason: Uncounted, where: Place) -> int:
         """Number of such payments of a window."""
         row = self._database.execute(
             f"SELECT payments FROM {reason} WHERE rule = ? AND window_start = ? AND grp = ?", where
         ).fetchone()
         return row[0] if row else 0
 
-    def sorted(self, engine: Engine) -> Iterator[tuple[Place, Row]]:
+    def in_order(self, engine: Engine) -> Iterator[tuple[Place, Row]]:
         """An engine's rows in order of place."""
         query = f"SELECT * FROM {engine} WHERE row IS NOT NULL ORDER BY rule, window_start, grp"
         for rule, start, group, row in self._database.execute(query):
@@ -95,14 +95,16 @@ async def read_rows(kafka: KafkaSettings, rules: Sequence[Rule], rows: Rows) -> 
     """Read what both engines have written of these rules, and count what is no row; raises KafkaError."""
     names = {rule.name: rule for rule in rules}
     async for records in read_to_end(kafka, [SINK + name for name in names]):
-        ksqldb = rows.understood(lambda at: of_ksqldb(names[at.topic.removeprefix(SINK)], at.key, at.value), records)
+        ksqldb = rows.read_understood(
+            lambda at: of_ksqldb(names[at.topic.removeprefix(SINK)], at.key, at.value), records
+        )
         rows.put("ksqldb", ksqldb)
     async for records in read_to_end(kafka, [REVIEW_QUEUE]):
         cases = [record for record in records if record.value is not None]
-        python = rows.understood(lambda at: of_python(at.value), cases)
+        python = rows.read_understood(lambda at: of_python(at.value), cases)
         rows.put("python", [(where, row) for where, row in python if where.rule in names])
     async for records in read_to_end(kafka, [PAYMENT_LATE]):
-        rows.put_uncounted("late", rows.understood(lambda at: place_of_late(at.value), records))
+        rows.put_uncounted("late", rows.read_understood(lambda at: place_of_late(at.value), records))
     async for records in read_to_end(kafka, [PAYMENT_REPEATED]):
-        places = rows.understood(lambda at: places_of_repeated(at.value), records)
+        places = rows.read_understood(lambda at: places_of_repeated(at.value), records)
         rows.put_uncounted("repeated", chain.from_iterable(places))

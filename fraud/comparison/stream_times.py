@@ -33,7 +33,7 @@ class StreamTimes:
                     for rule, state in decode_progress(record.value).rules.items():
                         self._times[rule, record.partition] = state.stream_time
 
-    def closed(self, where: Place) -> bool:
+    def is_closed(self, where: Place) -> bool:
         """True if a window takes no more payments."""
         rule = self._rules[where.rule]
         key = group_key(msgspec.json.decode(where.group))

@@ -148,7 +148,7 @@ class _Tally:
             by_rule = self.found_at[place]
             by_rule[case.rule] = min(at_ms, by_rule.get(case.rule, at_ms))
 
-    def waited(self, place: int) -> int:
+    def delay_ms(self, place: int) -> int:
         """From a pattern's last payment to the first case that finds it, in ms."""
         completed_at = self.truth.patterns[place].completed_at
         assert completed_at is not None
@@ -203,7 +203,7 @@ def _typologies(tally: _Tally) -> list[TypologyScore]:
 
 def _typology(tally: _Tally, crime: bool, typology: str, places: Sequence[int]) -> TypologyScore:  # noqa: FBT001
     hits = [place for place in places if place in tally.found_at]
-    waited = [tally.waited(place) for place in hits]
+    delays = [tally.delay_ms(place) for place in hits]
     return TypologyScore(
         typology,
         crime,
@@ -212,8 +212,8 @@ def _typology(tally: _Tally, crime: bool, typology: str, places: Sequence[int]) 
         _in_time(tally, hits),
         sum(place in tally.with_case for place in places),
         tally.cases_of[typology],
-        percentile(waited, 50),
-        percentile(waited, 99),
+        percentile(delays, 50),
+        percentile(delays, 99),
         dict(sorted(Counter(rule for place in hits for rule in tally.found_at[place]).items())),
     )
 
@@ -241,7 +241,7 @@ def _missed(tally: _Tally, place: int) -> Missed:
 
 
 def _in_time(tally: _Tally, places: Iterable[int]) -> int:
-    return sum(tally.waited(place) <= IN_TIME_MS for place in places)
+    return sum(tally.delay_ms(place) <= IN_TIME_MS for place in places)
 
 
 def _a_day(cases: int, payments: int) -> float | None:

@@ -42,8 +42,8 @@ def compare(truth: Truth, cases: Cases, shipped_cases: Cases) -> Trial:
         shipped,
         [_difference(truth.patterns[place]) for place in sorted(trial.found - shipped.found)],
         [_difference(truth.patterns[place]) for place in sorted(shipped.found - trial.found)],
-        _flagged(cases, shipped_cases),
-        _flagged(shipped_cases, cases),
+        _flagged_alone(cases, shipped_cases),
+        _flagged_alone(shipped_cases, cases),
     )
 
 
@@ -51,7 +51,7 @@ def _difference(pattern: TruePattern) -> CrimeDifference:
     return CrimeDifference(pattern.typology, pattern.payors, pattern.payment_ids)
 
 
-def _flagged(cases: Cases, others: Cases) -> list[Flagged]:
+def _flagged_alone(cases: Cases, others: Cases) -> list[Flagged]:
     """The subjects of `cases` that are not among those of `others`."""
     subjects = {case.subject for _, case in others}
     rules: dict[SubjectKey, list[str]] = {}

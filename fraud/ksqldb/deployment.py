@@ -128,7 +128,7 @@ async def _execute(server: Ksqldb, statement: Statement) -> None:
             for query in (await server.describe(statement.sink)).write_queries
             if query.id.startswith("CSAS_")
         ]
-        text = statement.numbered(number)
+        text = statement.with_number(number)
     try:
         outcome = await server.execute(text)
     except StatementError as error:

@@ -61,7 +61,7 @@ class Statement:
         match = _QUERY_ID.match(self.text)
         return match["sink"].upper() if match else None
 
-    def numbered(self, number: str) -> str:
+    def with_number(self, number: str) -> str:
         """Its text, with the number of the sink's own query behind the id that an INSERT gives its query.
 
         Under an id that ksqlDB has had before, a query goes on where that one has stopped. With a sink that is new it
@@ -89,7 +89,7 @@ def statements(rules: Sequence[Rule]) -> list[Statement]:
         if "${" in text:
             if rule is None:
                 continue
-            text = _filled(text, rule, file.name)
+            text = _fill(text, rule, file.name)
         result.extend(_split(text, file.name))
     if without_file:
         raise SettingsError(f"no file in ksql/ for: {', '.join(sorted(without_file))}")
@@ -102,7 +102,7 @@ def render(rules: Sequence[Rule]) -> str:
     return "\n\n".join([earliest, *(statement.text for statement in statements(rules))]) + "\n"
 
 
-def _filled(text: str, rule: Rule, file: str) -> str:
+def _fill(text: str, rule: Rule, file: str) -> str:
     _check_columns(text, rule, file)
     template, numbers = Template(text), _numbers(rule)
     placeholders = set(template.get_identifiers())

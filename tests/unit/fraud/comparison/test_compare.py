@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraud.comparison.compare import KINDS, Comparison, Place, Row, aligned, difference, place
+from fraud.comparison.compare import KINDS, Comparison, Place, Row, align, difference, place
 
 HERE = place("structuring", 0, {"payor_account_no": 1, "payee_bank": "B", "payee_account_no": 2})
 ROW = Row(86_400_000, 2, Decimal("10000.01"), 9999.99, ("a", "b"))
@@ -76,7 +76,7 @@ def test_every_window_of_either_engine_is_there_once(ksqldb: set[int], python: s
 
     pairs = [
         (where.window_start, ksqldb_row is not None, python_row is not None)
-        for where, ksqldb_row, python_row in aligned(rows(ksqldb), rows(python))
+        for where, ksqldb_row, python_row in align(rows(ksqldb), rows(python))
     ]
     assert pairs == [(start, start in ksqldb, start in python) for start in sorted(ksqldb | python)]
 
