@@ -21,6 +21,9 @@ from service.payments.codecs import CODECS
 from service.settings import Settings
 
 BACKLOG = 1024
+MAX_NEW_OBJECTS = 5_000
+"""Containers that may be made, and not yet freed, before the garbage collector looks for circles among them. Payments
+leave none, and by Python's own limit of 700 each response would pay for the look at those of some hundred others."""
 READY_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 
@@ -68,6 +71,7 @@ async def _serve(settings: Settings, worker: int) -> int:
         # What was made until here stays: the collector need not look through it again and again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(MAX_NEW_OBJECTS, *gc.get_threshold()[1:])
         log.info(
             "listening",
             addresses=[f"{site.name.partition(':')[0]}://{host}:{port}" for host, port, *_ in runner.addresses],
