@@ -73,8 +73,10 @@ class Edge:
     process: psutil.Process
 
     def processes(self) -> list[psutil.Process]:
-        """List those that take payments: its children, or the process itself where it has none."""
-        return self.process.children() or [self.process]
+        """List those that take payments: the workers, or the process itself where it has none."""
+        children = self.process.children()
+        # Python starts another one beside them, which keeps account of what they share.
+        return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())] or [self.process]
 
     def cpu_seconds(self) -> float:
         """Read the CPU time, user and system, of the process and its children."""
