@@ -147,9 +147,9 @@ async def test_a_planted_difference_is_found_and_named(
         await play(golden_run, [planted])
         comparison = await compared(golden_run)
         assert not comparison.agree
-        [planted] = [difference for difference in comparison.differences if difference.rule == "structuring"]
-        assert planted.kind == kind
-        assert fields is None or set(planted.fields) == fields
+        [only] = [difference for difference in comparison.differences if difference.rule == "structuring"]
+        assert only.kind == kind
+        assert fields is None or set(only.fields) == fields
     finally:
         await play(golden_run, [{**planted, "value": None}, last])
 
