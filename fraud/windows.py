@@ -13,7 +13,7 @@ This is docs/windows.md in code; the numbers in comments are its points. It is p
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from sys import intern
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -51,6 +51,18 @@ class Counted(Protocol):
         """Account that is paid, at that bank."""
 
 
+class KeptPayment(Counted, Protocol):
+    """A payment that was counted before."""
+
+    @property
+    def cents(self) -> int:
+        """Exact amount."""
+
+    @property
+    def at_ms(self) -> int:
+        """Time."""
+
+
 class Window(msgspec.Struct, gc=False):
     """The aggregate of one group in one window.
 
@@ -64,8 +76,8 @@ class Window(msgspec.Struct, gc=False):
     first_at: int
     last_at: int
     """Largest event time: ksqlDB's row timestamp (7)."""
-    payments: list[bytes]
-    """The first `LISTED_MAX` payments, packed, in order of arrival (7)."""
+    payments: list[Any]
+    """The first `LISTED_MAX` payments, packed or as they were kept, in order of arrival (7)."""
     distinct: set[int | str | Group] | None = None
     fired_at: int | None = None
     """Time of the payment with which the rule first fired, in order of arrival."""
@@ -147,6 +159,39 @@ class RuleWindows:
                 window.fired_at = at_ms
             outcomes.append((start, group, window))
         return outcomes
+
+    def made_of(self, payments: Sequence[KeptPayment], at_ms: int) -> Sequence[Outcome]:
+        """What the last payment did to its windows, from all payments of its group that they may hold.
+
+        Those are in order of arrival, the last one at `at_ms`; the rule's filter takes each. Only windows come back
+        that fire, or that the payment came too late for. Nothing is kept, and stream time stays where it is.
+        """
+        outcomes: list[Outcome] = []
+        closed_until = self.closed_until
+        for start in self.starts(at_ms):
+            end = start + self._size
+            if start < self.since:
+                continue
+            if end <= closed_until:
+                outcomes.append((start, self.group_of(payments[-1]), None))
+                continue
+            held = [payment for payment in payments if start <= payment.at_ms < end]
+            fired_at = self._fired_at(held)
+            if fired_at is not None:
+                outcomes.append((start, self.group_of(payments[-1]), _made(held, fired_at)))
+        return outcomes
+
+    def _fired_at(self, payments: Sequence[KeptPayment]) -> int | None:
+        """The time of the payment with which a window of these fired first (6)."""
+        cents = 0
+        distinct: set[Group] = set()
+        for count, payment in enumerate(payments, 1):
+            cents += payment.cents
+            if self._distinct_of is not None:
+                distinct.add(self._distinct_of(payment))
+            if cents > self._total_above and count >= self._min_payments and len(distinct) >= self._min_distinct:
+                return payment.at_ms
+        return None
 
     @property
     def closed_until(self) -> int:
@@ -245,6 +290,14 @@ def _take(window: Window, amount: float, amount_cents: int, at_ms: int, packed: 
         window.last_at = at_ms
     if count <= LISTED_MAX:
         window.payments.append(packed)
+
+
+def _made(payments: Sequence[KeptPayment], fired_at: int) -> Window:
+    """The aggregate of a window that fires."""
+    cents = [payment.cents for payment in payments]
+    times = [payment.at_ms for payment in payments]
+    listed = list(payments[:LISTED_MAX])
+    return Window(len(cents), sum(cents), max(cents) / 100, min(times), max(times), listed, None, fired_at)
 
 
 def exact_cents(amount: float) -> int:

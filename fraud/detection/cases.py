@@ -6,15 +6,15 @@ from fraud.detection.packed import listed
 from fraud.rules import Rule
 from fraud.windows import Group, Window
 from schemas import case as cases
-from schemas.case import Case, case_id, encode_case
+from schemas.case import Case, ListedPayment, case_id, encode_case
 from schemas.payment import dollars
 
 MAX_CASE_BYTES = 900_000
 """Kafka takes 1,048,588 bytes as a record by default (message.max.bytes)."""
 
 
-def case(rule: Rule, start: int, group: Group, window: Window) -> Case:
-    """The case of a window."""
+def case(rule: Rule, start: int, group: Group, window: Window, made: dict[int, ListedPayment] | None = None) -> Case:
+    """The case of a window; `made` as `listed` has it."""
     return Case(
         case_id=case_id(rule.name, start, group),
         rule=rule.name,
@@ -26,7 +26,7 @@ def case(rule: Rule, start: int, group: Group, window: Window) -> Case:
         max_amount=window.max_amount,
         first_payment_at=window.first_at,
         last_payment_at=window.last_at,
-        payments=listed(window.payments),
+        payments=listed(window.payments, made),
         fired_at=window.fired_at,
     )
 

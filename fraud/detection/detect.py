@@ -29,6 +29,7 @@ from fraud.detection.topology import BY_PAYEE, BY_PAYOR, GROUPS, HOT_CASES_EVERY
 from fraud.rules import Rule
 from fraud.streams.stage import Headers, Output, Partitions, Processor, Stage
 from fraud.windows import Group, RuleWindows, Window
+from schemas.case import ListedPayment
 from schemas.codecs import case_header
 from schemas.errors import PaymentError
 from schemas.kafka.partitioning import partition_of
@@ -89,6 +90,8 @@ class Detect:
         self._changed: dict[Place, Change] = {}
         self._hot: dict[Place, Change] = {}
         self._hot_at = 0.0
+        self._listed: dict[int, ListedPayment] = {}
+        """Payments of this batch's cases, by arrival: most are listed by several."""
         self._counts: Counter[tuple[str, str]] = Counter()
         self._written: list[tuple[str, int]] = []
         names = [rule.name for rule in rules]
@@ -227,7 +230,7 @@ class Detect:
         (windows, start, group), window = place, change.window
         self._counts["case", windows.rule.name] += 1
         self._written.append((windows.rule.name, window.last_at))
-        written = case(windows.rule, start, group, window)
+        written = case(windows.rule, start, group, window, self._listed)
         return self._keyed(REVIEW_QUEUE, written.case_id, self._case_header + case_json(written), change.headers)
 
     def _keyed(self, topic: str, key: str, value: bytes, headers: Headers) -> Output:
@@ -253,6 +256,7 @@ class Detect:
         for rule, last_at in self._written:
             metrics.CASE_AGE.labels(rule).observe(now - last_at / 1000)
         self._written.clear()
+        self._listed.clear()
         metrics.LEDGER.labels(self._stage, self._number).set(len(self._ledger))
         for watch in self._ledger.watches:
             labels = watch.windows.rule.name, self._number

@@ -5,10 +5,11 @@ derived from it. That is exact, because stream time only grows: a window that is
 earlier payments came, so what lies in the ledger within an open window is just what that window has taken.
 
 It is cheap, because amounts are positive: count and sum of the payments that could be in a window bound what the window
-has. While they cannot reach a rule's conditions, no window is looked at. Once they could, the group's windows are made
-from the ledger, by the very code that says what a window is (`fraud.windows`), and are *running* from then on: each
-further payment of the group goes into them. Running windows are a cache. They are never written down; after a restore
-they are made anew by the first payment that needs them.
+has. While they cannot reach a rule's conditions, no window is looked at. Once they could, the windows that hold the
+payment are made from the ledger, and forgotten again. Where an account has many payments that would take too long: its
+group's windows are *running* from then on, and each further payment of the group goes into them. Running windows are a
+cache. They are never written down; after a restore they are made anew by the first payment that needs them. Both ways,
+`fraud.windows` says what a window is.
 
 Pure: no I/O, no clock, no Kafka. Times are ms since the epoch.
 """
@@ -24,6 +25,7 @@ from fraud.detection.partition_keys import Account, account_of_group
 from fraud.detection.shelves import (
     Part,
     Shelf,
+    Volume,
     bounds_of,
     bounds_of_payee,
     payments_of,
@@ -34,7 +36,9 @@ from fraud.windows import Group, Outcome, RuleWindows, Window, exact_cents
 from schemas.payment import Payment
 
 RUNNING_PAYMENTS = 16
-"""A group of which more have been looked at for one payment is not looked at anew for the next: its windows run."""
+"""Where more than these had to be looked at for one payment, they are not for the next: the group's windows run."""
+
+_ENDLESS = 2**63
 
 Judgement = tuple[RuleWindows, int, Group, Window | None]
 """A window by its rule, start and group, that fires, or (None) that a payment came too late for."""
@@ -49,10 +53,12 @@ class Watch:
         self.size_ms = rule.size_ms
         self.span_ms = rule.size_ms + rule.grace_ms("changes")
         """How long after a payment the last window that holds it closes, at most."""
+        self.from_cents = 0 if rule.amount_from is None else exact_cents(rule.amount_from)
+        self.below_cents = _ENDLESS if rule.amount_below is None else exact_cents(rule.amount_below)
         self.total_above = -1 if rule.total_above_cents is None else rule.total_above_cents
         self.least_payments = max(rule.min_payments or 1, rule.min_distinct.count if rule.min_distinct else 1)
         if rule.amount_below is not None:
-            self.least_payments = max(self.least_payments, self.total_above // (exact_cents(rule.amount_below) - 1) + 1)
+            self.least_payments = max(self.least_payments, self.total_above // (self.below_cents - 1) + 1)
         self.of_one_payee = {"payor_account_no", "payee_account_no"} <= set(rule.group_by)
         """Whether its groups are payments to one account number, not all of a payor's."""
         self._by_bank_as_given = "payee_bank" in rule.group_by and not rule.fold_banks
@@ -127,9 +133,10 @@ class Ledger:
         part = shelf.put(account, payment.payee_account_no, packed_id, cents, at_ms, packed)
         parts = [(other, its) for other, its in parts if other is not shelf]
         parts.append((shelf, part))
+        history = History(parts)
         judgements: list[Judgement] = []
         for watch in watches:
-            judgements += _judge(watch, payment, at_ms, packed, parts)
+            judgements += _judge(watch, payment, at_ms, packed, history)
         return judgements
 
     def _first(self, packed_id: bytes | str, parts: list[tuple[Shelf, Part]]) -> PackedPayment | None:
@@ -247,17 +254,47 @@ def _late(windows: RuleWindows, payment: Payment, at_ms: int) -> list[Judgement]
     ]
 
 
-def _judge(
-    watch: Watch, payment: Payment, at_ms: int, packed: bytes, parts: list[tuple[Shelf, Part]]
-) -> list[Judgement]:
-    """Outcomes of a payment in a rule's windows: those that fire, or had closed. The parts have it already."""
+class History:
+    """An account's payments; each part is unpacked once at most, however many rules look at it."""
+
+    __slots__ = ("_unpacked", "parts")
+
+    def __init__(self, parts: list[tuple[Shelf, Part]]) -> None:
+        self.parts = parts
+        self._unpacked: dict[tuple[int, int | None], list[PackedPayment]] = {}
+
+    def payments(self, places: Sequence[int], payee: int | None) -> list[PackedPayment]:
+        """Those of some parts, in order of arrival; see `payments_of`."""
+        if len(places) == 1:
+            return self._part(places[0], payee)
+        payments = [payment for place in places for payment in self._part(place, payee)]
+        payments.sort(key=attrgetter("arrival"))
+        return payments
+
+    def _part(self, place: int, payee: int | None) -> list[PackedPayment]:
+        part = self.parts[place][1]
+        key = place, payee if isinstance(part, Volume) else None
+        payments = self._unpacked.get(key)
+        if payments is None:
+            payments = self._unpacked[key] = payments_of(part, payee)
+            if key[1] is None and isinstance(part, Volume):
+                payments.sort(key=attrgetter("arrival"))
+        return payments
+
+
+def _judge(watch: Watch, payment: Payment, at_ms: int, packed: bytes, history: History) -> list[Judgement]:
+    """Outcomes of a payment in a rule's windows: those that fire, or had closed. The history has it already."""
     windows = watch.windows
     if watch.running and windows.group_of(payment) in watch.running:
         return _telling(windows, windows.add(payment, at_ms, packed))
-    if not _may_fire(watch, payment, at_ms, parts):
+    near = _within_reach(watch, payment, at_ms, history.parts)
+    if not near:
         return _late(windows, payment, at_ms)
-    payments = _all_payments(parts, payment.payee_account_no if watch.of_one_payee else None)
-    return _telling(windows, _run(watch, windows.group_of(payment), payments))
+    payee = payment.payee_account_no if watch.of_one_payee else None
+    payments = history.payments(near, payee)
+    if len(payments) > RUNNING_PAYMENTS:
+        return _telling(windows, _run(watch, windows.group_of(payment), _all_payments(history.parts, payee)))
+    return [(windows, *outcome) for outcome in windows.made_of(_of_same_group(watch, payments, payment), at_ms)]
 
 
 def _telling(windows: RuleWindows, outcomes: Sequence[Outcome]) -> list[Judgement]:
@@ -266,34 +303,37 @@ def _telling(windows: RuleWindows, outcomes: Sequence[Outcome]) -> list[Judgemen
     ]
 
 
-def _may_fire(watch: Watch, payment: Payment, at_ms: int, parts: list[tuple[Shelf, Part]]) -> bool:
-    """True if a window that holds this payment could fire by what lies within its reach.
-
-    Also true where that took so long to see that the next time its windows should run.
-    """
-    size_ms, total_above, least = watch.size_ms, watch.total_above, watch.least_payments
+def _within_reach(watch: Watch, payment: Payment, at_ms: int, parts: list[tuple[Shelf, Part]]) -> list[int]:
+    """The parts with which a window that holds this payment could fire, by their places; none if that cannot be."""
+    size_ms = watch.size_ms
     signature = watch.signature(payment) if watch.of_one_payee else None
-    payee = payment.payee_account_no
     count = cents = 0
     near = []
-    for shelf, part in parts:
+    for place, (shelf, part) in enumerate(parts):
         if shelf.last_ms > at_ms - size_ms and shelf.first_ms < at_ms + size_ms:
-            its_count, its_cents = bounds_of(part) if signature is None else bounds_of_payee(part, payee, signature)
+            its_count, its_cents = (
+                bounds_of(part) if signature is None else bounds_of_payee(part, payment.payee_account_no, signature)
+            )
             count += its_count
             cents += its_cents
-            near.append(part)
-    if count < least or cents <= total_above:
-        return False
-    windows = watch.windows
-    group, takes, group_of = windows.group_of(payment), windows.takes, windows.group_of
-    decoded = count = cents = 0
-    for part in near:
-        for other in payments_of(part, None if signature is None else payee):
-            decoded += 1
-            if abs(other.at_ms - at_ms) < size_ms and takes(other.payment_amount) and group_of(other) == group:
-                count += 1
-                cents += other.cents
-    return (count >= least and cents > total_above) or decoded > RUNNING_PAYMENTS
+            near.append(place)
+    return near if count >= watch.least_payments and cents > watch.total_above else []
+
+
+def _of_same_group(watch: Watch, payments: list[PackedPayment], payment: Payment) -> list[PackedPayment]:
+    """Those that the rule counts in the same windows as this one, as far as their times allow it."""
+    from_cents, below_cents, group_of = watch.from_cents, watch.below_cents, watch.windows.group_of
+    payor, bank, payee = payment.payor_account_no, payment.payee_bank, payment.payee_account_no
+    group = None
+    same = []
+    for other in payments:
+        if from_cents <= other.cents < below_cents:
+            if other.payee_account_no != payee or other.payee_bank != bank or other.payor_account_no != payor:
+                group = group or group_of(payment)
+                if group_of(other) != group:
+                    continue
+            same.append(other)
+    return same
 
 
 def _all_payments(parts: list[tuple[Shelf, Part]], payee: int | None = None) -> list[PackedPayment]:

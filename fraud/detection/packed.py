@@ -130,20 +130,32 @@ def unpack(packed: Sequence[bytes]) -> list[PackedPayment]:
     return _decode(array_of(len(packed), packed))
 
 
-def listed(packed: Sequence[bytes]) -> tuple[ListedPayment, ...]:
-    """Packed payments as a case lists them; of those that 0.x put on `payments` nobody knows the record."""
+def listed(
+    kept: Sequence[bytes] | Sequence[PackedPayment], made: dict[int, ListedPayment] | None = None
+) -> tuple[ListedPayment, ...]:
+    """Payments as a case lists them, from a window's; of those that 0.x put on `payments` nobody knows the record.
+
+    `made` are those of the same task, by arrival, that another case lists, too: what is missing is put there.
+    """
+    payments: Sequence[PackedPayment] = unpack(kept) if kept and isinstance(kept[0], bytes) else kept  # type: ignore[arg-type, assignment]
+    if made is None:
+        return tuple(map(_listed, payments))
     return tuple(
-        ListedPayment(
-            payment.id,
-            payment.payment_amount,
-            payment.payment_method,
-            payment.at_ms,
-            payment.origin.topic,
-            payment.payor_account_no,
-            payment.payee_bank,
-            payment.payee_account_no,
-            None if payment.partition < 0 else payment.partition,
-            None if payment.offset < 0 else payment.offset,
-        )
-        for payment in unpack(packed)
+        [made.get(payment.arrival) or made.setdefault(payment.arrival, _listed(payment)) for payment in payments]
+    )
+
+
+def _listed(payment: PackedPayment) -> ListedPayment:
+    source = payment.source
+    return ListedPayment(
+        payment.id,
+        payment.cents / 100,
+        payment.payment_method,
+        payment.at_ms,
+        source if isinstance(source, str) else _SOURCES[source],
+        payment.payor_account_no,
+        payment.payee_bank,
+        payment.payee_account_no,
+        None if payment.partition < 0 else payment.partition,
+        None if payment.offset < 0 else payment.offset,
     )
