@@ -167,29 +167,44 @@ class RuleWindows:
         that fire, or that the payment came too late for. Nothing is kept, and stream time stays where it is.
         """
         outcomes: list[Outcome] = []
-        closed_until = self.closed_until
+        closed_until, group = self.closed_until, self.group_of(payments[-1])
+        window, count = None, 0
         for start in self.starts(at_ms):
             end = start + self._size
             if start < self.since:
                 continue
             if end <= closed_until:
-                outcomes.append((start, self.group_of(payments[-1]), None))
+                outcomes.append((start, group, None))
                 continue
             held = [payment for payment in payments if start <= payment.at_ms < end]
-            fired_at = self._fired_at(held)
-            if fired_at is not None:
-                outcomes.append((start, self.group_of(payments[-1]), _made(held, fired_at)))
+            if len(held) != len(payments) or count != len(payments):  # else it is as the one before
+                window, count = self._made(held), len(held)
+            if window is not None:
+                outcomes.append((start, group, window))
         return outcomes
+
+    def _made(self, payments: Sequence[KeptPayment]) -> Window | None:
+        """The window of these payments, if it fires."""
+        fired_at = self._fired_at(payments)
+        if fired_at is None:
+            return None
+        cents = [payment.cents for payment in payments]
+        times = [payment.at_ms for payment in payments]
+        listed = list(payments[:LISTED_MAX])
+        return Window(len(cents), sum(cents), max(cents) / 100, min(times), max(times), listed, None, fired_at)
 
     def _fired_at(self, payments: Sequence[KeptPayment]) -> int | None:
         """The time of the payment with which a window of these fired first (6)."""
+        total_above, min_payments, distinct_of = self._total_above, self._min_payments, self._distinct_of
         cents = 0
         distinct: set[Group] = set()
         for count, payment in enumerate(payments, 1):
             cents += payment.cents
-            if self._distinct_of is not None:
-                distinct.add(self._distinct_of(payment))
-            if cents > self._total_above and count >= self._min_payments and len(distinct) >= self._min_distinct:
+            if distinct_of is not None:
+                distinct.add(distinct_of(payment))
+                if len(distinct) < self._min_distinct:
+                    continue
+            if cents > total_above and count >= min_payments:
                 return payment.at_ms
         return None
 
@@ -290,14 +305,6 @@ def _take(window: Window, amount: float, amount_cents: int, at_ms: int, packed: 
         window.last_at = at_ms
     if count <= LISTED_MAX:
         window.payments.append(packed)
-
-
-def _made(payments: Sequence[KeptPayment], fired_at: int) -> Window:
-    """The aggregate of a window that fires."""
-    cents = [payment.cents for payment in payments]
-    times = [payment.at_ms for payment in payments]
-    listed = list(payments[:LISTED_MAX])
-    return Window(len(cents), sum(cents), max(cents) / 100, min(times), max(times), listed, None, fired_at)
 
 
 def exact_cents(amount: float) -> int:

@@ -15,7 +15,7 @@ from schemas.errors import SchemaError, UndecodableError, UnusableSchema
 from schemas.kafka.topics import PAYMENT_JSON
 from schemas.payment import ForeignPayment, Payment, json_reader, to_payment
 from schemas.registry import Reference, Registry, SchemaType, WriterSchema
-from schemas.wire_format import SchemaReference, is_bare_json, split
+from schemas.wire_format import HEADER_BYTES, SchemaReference, header, is_bare_json, split
 
 MAX_IMPORTS = 100
 """Schemas that one takes from other subjects."""
@@ -51,11 +51,19 @@ class PaymentReader:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._decoders: dict[SchemaReference, Decoder] = {}
+        self._by_frame: dict[tuple[str, bytes], Callable[[bytes], Payment]] = {}
+        """Of records without headers, as most are: by topic, and the bytes that the value begins with."""
         self._unreadable: dict[SchemaReference, SchemaError] = {}
 
     async def learn(self, records: Iterable[EncodedRecord]) -> None:
         """Make `read` ready for these records; raises RegistryUnavailable."""
-        references = {reference for record in records if (reference := _reference(record)) is not None}
+        by_frame = self._by_frame
+        references = {
+            reference
+            for record in records
+            if (record.headers or (record.topic, (record.value or b"")[:HEADER_BYTES]) not in by_frame)
+            and (reference := _reference(record)) is not None
+        }
         self._unreadable = {}
         await asyncio.gather(*(self._learn(reference) for reference in references - self._decoders.keys()))
 
@@ -68,6 +76,9 @@ class PaymentReader:
                 # For good: an id never changes its schema, and to find out anew with each batch would cost too much.
                 decode = _refusing(str(error))
             self._decoders[reference] = writer.schema_type, decode
+            if isinstance(reference, int):
+                topics = (topic for topic, schema in SCHEMAS.items() if schema.schema_type == writer.schema_type)
+                self._by_frame |= {(topic, header(reference)): decode for topic in topics}
         except SchemaError as error:
             self._unreadable[reference] = error
 
@@ -81,6 +92,8 @@ class PaymentReader:
         value = record.value
         if value is None:
             raise UndecodableError("null value")
+        if not record.headers and (decode := self._by_frame.get((record.topic, value[:HEADER_BYTES]))):
+            return decode(value[HEADER_BYTES:])
         if record.topic == PAYMENT_JSON and is_bare_json(value):
             return _read_json(value)
         reference, behind_id = split(value, record.headers)

@@ -93,7 +93,8 @@ class Detect:
         self._listed: dict[int, ListedPayment] = {}
         """Payments of this batch's cases, by arrival: most are listed by several."""
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._written: list[tuple[str, int]] = []
+        self._written: dict[str, list[int]] = {}
+        """By rule, the times of the last payments of the cases that were written."""
         names = [rule.name for rule in rules]
         for count, labels in (("case", names), ("late", names), ("repeated", names), ("rejected", INPUTS[stage])):
             for label in labels:
@@ -155,7 +156,8 @@ class Detect:
                 self._counts["rejected", record.topic] += 1
                 outputs.append(rejected(record, str(error), self._partitions[PAYMENT_REJECTED]))
             else:
-                outputs += arrival.outputs
+                if arrival.outputs:
+                    outputs += arrival.outputs
                 if arrival.payment is not None:
                     self._add(arrival, record, outputs)
         settled = self._judge_overdue(outputs) and not self._stale
@@ -167,7 +169,7 @@ class Detect:
 
     def _add(self, arrival: Arrival, record: ConsumerRecord, outputs: list[Output]) -> None:
         """Put a payment into the ledger; what comes out at once is where it was late, or there already."""
-        payment, origin, _ = arrival
+        payment, origin = arrival.payment, arrival.origin
         assert payment is not None
         at_ms = record.timestamp
         judgements = self._ledger.add(self._account_of(payment), payment, at_ms, origin)
@@ -229,7 +231,7 @@ class Detect:
     def _case(self, place: Place, change: Change) -> Output:
         (windows, start, group), window = place, change.window
         self._counts["case", windows.rule.name] += 1
-        self._written.append((windows.rule.name, window.last_at))
+        self._written.setdefault(windows.rule.name, []).append(window.last_at)
         written = case(windows.rule, start, group, window, self._listed)
         return self._keyed(REVIEW_QUEUE, written.case_id, self._case_header + case_json(written), change.headers)
 
@@ -237,7 +239,7 @@ class Detect:
         """A record about a payment; of that one's headers it has the request's id."""
         encoded = key.encode()
         partition = partition_of(encoded, self._partitions[topic])
-        request_id = [header for header in carried(headers) if header[0] == REQUEST_ID]
+        request_id = [header for header in carried(headers) if header[0] == REQUEST_ID] if headers else ()
         return Output(topic, partition, encoded, value, headers=request_id)
 
     def _to_changelog(self, key: bytes, value: bytes | None) -> Output:
@@ -253,8 +255,10 @@ class Detect:
                 )
         self._counts.clear()
         now = time.time()
-        for rule, last_at in self._written:
-            metrics.CASE_AGE.labels(rule).observe(now - last_at / 1000)
+        for rule, times in self._written.items():
+            observe = metrics.CASE_AGE.labels(rule).observe
+            for last_at in times:
+                observe(now - last_at / 1000)
         self._written.clear()
         self._listed.clear()
         metrics.LEDGER.labels(self._stage, self._number).set(len(self._ledger))

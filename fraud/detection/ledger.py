@@ -49,7 +49,8 @@ class Watch:
 
     def __init__(self, rule: Rule) -> None:
         self.windows = RuleWindows(rule)
-        self.running: set[Group] = set()
+        self.running: dict[Account, set[Group]] = {}
+        """The groups whose windows run, by the account that they lie within."""
         self.size_ms = rule.size_ms
         self.span_ms = rule.size_ms + rule.grace_ms("changes")
         """How long after a payment the last window that holds it closes, at most."""
@@ -61,7 +62,30 @@ class Watch:
             self.least_payments = max(self.least_payments, self.total_above // (self.below_cents - 1) + 1)
         self.of_one_payee = {"payor_account_no", "payee_account_no"} <= set(rule.group_by)
         """Whether its groups are payments to one account number, not all of a payor's."""
+        self.kind = rule.group_by, rule.fold_banks, self.from_cents, self.below_cents
+        """Rules that are of one kind count the same payments together."""
+        self._columns_of = attrgetter(*rule.group_by)
         self._by_bank_as_given = "payee_bank" in rule.group_by and not rule.fold_banks
+
+    def of_group(self, payments: Sequence[PackedPayment]) -> list[PackedPayment]:
+        """Those that the rule counts, and in the same group as the last one."""
+        last, columns_of, group_of = payments[-1], self._columns_of, self.windows.group_of
+        from_cents, below_cents = self.from_cents, self.below_cents
+        columns, group = columns_of(last), group_of(last)
+        return [
+            payment
+            for payment in payments
+            if from_cents <= payment.cents < below_cents
+            and (columns_of(payment) == columns or group_of(payment) == group)
+        ]
+
+    def end(self, group: Group) -> None:
+        """Have a group's windows run no longer: all have closed."""
+        account = account_of_group(dict(zip(self.windows.rule.group_by, group, strict=True)))
+        groups = self.running.get(account, set())
+        groups.discard(group)
+        if not groups:
+            self.running.pop(account, None)
 
     def signature(self, payment: Payment) -> bytes:
         """Bytes that all packed payments of this one's group have, where groups are of one payee."""
@@ -113,12 +137,7 @@ class Ledger:
         """
         cents = exact_cents(payment.payment_amount)
         watches, mask, span_ms = self.filter(cents)
-        if at_ms > self.latest_ms:  # noqa: PLR1730 - max() is a call, thrice as slow
-            self.latest_ms = at_ms
-        held = False
-        for watch in watches:
-            watch.windows.advance(at_ms)
-            held = held or watch.windows.holds(at_ms)
+        held = self._advance(watches, at_ms)
         packed_id = pack_id(payment.id)
         parts = self._parts(account)
         if parts and (first := self._first(packed_id, parts)):
@@ -131,12 +150,47 @@ class Ledger:
         self.added.append((day, packed))
         shelf = self.shelf(day, mask, at_ms)
         part = shelf.put(account, payment.payee_account_no, packed_id, cents, at_ms, packed)
-        parts = [(other, its) for other, its in parts if other is not shelf]
-        parts.append((shelf, part))
-        history = History(parts)
+        if len(parts) == 1 and parts[0][0] is shelf:
+            parts[0] = shelf, part
+        else:
+            parts = [(other, its) for other, its in parts if other is not shelf]
+            parts.append((shelf, part))
+        return self._judge(watches, account, payment, at_ms, packed, parts)
+
+    def _advance(self, watches: Sequence[Watch], at_ms: int) -> bool:
+        """Move stream times; whether a window that holds the time is open."""
+        if at_ms >= self.latest_ms:  # in order, as most are
+            self.latest_ms = at_ms
+            for watch in watches:
+                watch.windows.stream_time = at_ms
+            return bool(watches)
+        for watch in watches:
+            watch.windows.advance(at_ms)
+        return any(watch.windows.holds(at_ms) for watch in watches)
+
+    def _judge(
+        self,
+        watches: Sequence[Watch],
+        account: Account,
+        payment: Payment,
+        at_ms: int,
+        packed: bytes,
+        parts: list[tuple[Shelf, Part]],
+    ) -> list[Judgement]:
+        """Outcomes of a payment in the windows of the rules that count it. The parts have it already."""
+        count = cents = 0
+        for _, part in parts:
+            its_count, its_cents = bounds_of(part)
+            count += its_count
+            cents += its_cents
+        history = None
         judgements: list[Judgement] = []
         for watch in watches:
-            judgements += _judge(watch, payment, at_ms, packed, history)
+            if (count >= watch.least_payments and cents > watch.total_above) or account in watch.running:
+                history = history or History(account, parts)
+                judgements += _judge(watch, payment, at_ms, packed, history)
+            elif at_ms < self.latest_ms:
+                judgements += _late(watch.windows, payment, at_ms)
         return judgements
 
     def _first(self, packed_id: bytes | str, parts: list[tuple[Shelf, Part]]) -> PackedPayment | None:
@@ -179,7 +233,7 @@ class Ledger:
             windows = watch.windows
             for start, group, window in windows.close():
                 if group not in windows:
-                    watch.running.discard(group)
+                    watch.end(group)
                 yield windows, start, group, window
 
     def expire(self) -> list[int]:
@@ -218,16 +272,16 @@ class Ledger:
         for account in accounts:
             parts = self._parts(account)
             for watch in watches:
-                yield from _judge_account(watch, parts)
+                yield from _judge_account(watch, account, parts)
 
     def window(self, name: str, group: Group, start: int) -> tuple[RuleWindows, Window] | None:
         """A window by its rule's name, if it is there and fires."""
         for watch in self.watches:
             windows, columns = watch.windows, watch.windows.rule.group_by
             if windows.rule.name == name and len(group) == len(columns):
-                if group not in watch.running:
-                    account = account_of_group(dict(zip(columns, group, strict=True)))
-                    _run(watch, group, _all_payments(self._parts(account)))
+                account = account_of_group(dict(zip(columns, group, strict=True)))
+                if group not in watch.running.get(account, ()):
+                    _run(watch, account, group, _all_payments(self._parts(account)))
                 window = windows.of(group).get(start)
                 if window is not None and windows.fires(window):
                     return windows, window
@@ -257,10 +311,12 @@ def _late(windows: RuleWindows, payment: Payment, at_ms: int) -> list[Judgement]
 class History:
     """An account's payments; each part is unpacked once at most, however many rules look at it."""
 
-    __slots__ = ("_unpacked", "parts")
+    __slots__ = ("_of_group", "_unpacked", "account", "parts")
 
-    def __init__(self, parts: list[tuple[Shelf, Part]]) -> None:
+    def __init__(self, account: Account, parts: list[tuple[Shelf, Part]]) -> None:
+        self.account = account
         self.parts = parts
+        self._of_group: dict[tuple[object, ...], list[PackedPayment]] = {}
         self._unpacked: dict[tuple[int, int | None], list[PackedPayment]] = {}
 
     def payments(self, places: Sequence[int], payee: int | None) -> list[PackedPayment]:
@@ -270,6 +326,14 @@ class History:
         payments = [payment for place in places for payment in self._part(place, payee)]
         payments.sort(key=attrgetter("arrival"))
         return payments
+
+    def of_group(self, watch: Watch, near: Sequence[int], payments: list[PackedPayment]) -> list[PackedPayment]:
+        """Those of the payments in these parts that the rule counts in the same windows as the last, if in time."""
+        key = *watch.kind, *near
+        same = self._of_group.get(key)
+        if same is None:
+            same = self._of_group[key] = watch.of_group(payments)
+        return same
 
     def _part(self, place: int, payee: int | None) -> list[PackedPayment]:
         part = self.parts[place][1]
@@ -285,7 +349,8 @@ class History:
 def _judge(watch: Watch, payment: Payment, at_ms: int, packed: bytes, history: History) -> list[Judgement]:
     """Outcomes of a payment in a rule's windows: those that fire, or had closed. The history has it already."""
     windows = watch.windows
-    if watch.running and windows.group_of(payment) in watch.running:
+    groups = watch.running.get(history.account)
+    if groups and windows.group_of(payment) in groups:
         return _telling(windows, windows.add(payment, at_ms, packed))
     near = _within_reach(watch, payment, at_ms, history.parts)
     if not near:
@@ -293,8 +358,9 @@ def _judge(watch: Watch, payment: Payment, at_ms: int, packed: bytes, history: H
     payee = payment.payee_account_no if watch.of_one_payee else None
     payments = history.payments(near, payee)
     if len(payments) > RUNNING_PAYMENTS:
-        return _telling(windows, _run(watch, windows.group_of(payment), _all_payments(history.parts, payee)))
-    return [(windows, *outcome) for outcome in windows.made_of(_of_same_group(watch, payments, payment), at_ms)]
+        everything = _all_payments(history.parts, payee)
+        return _telling(windows, _run(watch, history.account, windows.group_of(payment), everything))
+    return [(windows, *outcome) for outcome in windows.made_of(history.of_group(watch, near, payments), at_ms)]
 
 
 def _telling(windows: RuleWindows, outcomes: Sequence[Outcome]) -> list[Judgement]:
@@ -320,22 +386,6 @@ def _within_reach(watch: Watch, payment: Payment, at_ms: int, parts: list[tuple[
     return near if count >= watch.least_payments and cents > watch.total_above else []
 
 
-def _of_same_group(watch: Watch, payments: list[PackedPayment], payment: Payment) -> list[PackedPayment]:
-    """Those that the rule counts in the same windows as this one, as far as their times allow it."""
-    from_cents, below_cents, group_of = watch.from_cents, watch.below_cents, watch.windows.group_of
-    payor, bank, payee = payment.payor_account_no, payment.payee_bank, payment.payee_account_no
-    group = None
-    same = []
-    for other in payments:
-        if from_cents <= other.cents < below_cents:
-            if other.payee_account_no != payee or other.payee_bank != bank or other.payor_account_no != payor:
-                group = group or group_of(payment)
-                if group_of(other) != group:
-                    continue
-            same.append(other)
-    return same
-
-
 def _all_payments(parts: list[tuple[Shelf, Part]], payee: int | None = None) -> list[PackedPayment]:
     """An account's payments in order of arrival; see `payments_of`."""
     payments = [payment for _, part in parts for payment in payments_of(part, payee)]
@@ -343,19 +393,21 @@ def _all_payments(parts: list[tuple[Shelf, Part]], payee: int | None = None) -> 
     return payments
 
 
-def _run(watch: Watch, group: Group, payments: Iterable[PackedPayment]) -> Sequence[Outcome]:
-    """Make a group's windows from its account's payments; what became of the last one."""
+def _run(watch: Watch, account: Account, group: Group, payments: Iterable[PackedPayment]) -> Sequence[Outcome]:
+    """Make the windows of a group from its account's payments; what became of the last one."""
     windows = watch.windows
     outcomes: Sequence[Outcome] = ()
     for payment in payments:
         if windows.group_of(payment) == group:
             outcomes = windows.add(payment, payment.at_ms, encode(payment))
     if group in windows:
-        watch.running.add(group)
+        watch.running.setdefault(account, set()).add(group)
     return outcomes
 
 
-def _judge_account(watch: Watch, parts: list[tuple[Shelf, Part]]) -> Iterator[tuple[RuleWindows, int, Group, Window]]:
+def _judge_account(
+    watch: Watch, account: Account, parts: list[tuple[Shelf, Part]]
+) -> Iterator[tuple[RuleWindows, int, Group, Window]]:
     """The windows of an account that fire by a rule that is new to it."""
     windows = watch.windows
     by_group: dict[Group, list[PackedPayment]] = {}
@@ -364,7 +416,7 @@ def _judge_account(watch: Watch, parts: list[tuple[Shelf, Part]]) -> Iterator[tu
             by_group.setdefault(windows.group_of(payment), []).append(payment)
     for group, payments in by_group.items():
         if len(payments) >= watch.least_payments and sum(payment.cents for payment in payments) > watch.total_above:
-            _run(watch, group, payments)
+            _run(watch, account, group, payments)
             for start, window in windows.of(group).items():
                 if windows.fires(window):
                     yield windows, start, group, window

@@ -15,7 +15,7 @@ CASE_AGE = Histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
 )
 LEDGER = Gauge("underten_ledger_payments", "Payments in memory.", ["stage", "task"])
-WINDOWS = Gauge("underten_windows_open", "Windows in memory: of groups that fire, or come near it.", ["rule", "task"])
+WINDOWS = Gauge("underten_windows_open", "Windows in memory: of groups with many payments.", ["rule", "task"])
 COVERED_SINCE = Gauge(
     "underten_rule_covered_since_seconds",
     "Unix time; windows that begin before are left alone, as the rule is younger than their payments.",

@@ -146,9 +146,9 @@ def listed(
 
 
 def _listed(payment: PackedPayment) -> ListedPayment:
-    source = payment.source
+    source, packed_id = payment.source, payment.packed_id
     return ListedPayment(
-        payment.id,
+        packed_id if isinstance(packed_id, str) else uuid_text(packed_id),
         payment.cents / 100,
         payment.payment_method,
         payment.at_ms,

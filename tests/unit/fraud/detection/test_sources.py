@@ -8,7 +8,7 @@ from aiokafka.structs import ConsumerRecord
 
 from fraud.detection.packed import Origin
 from fraud.detection.partition_keys import payee_key, payor_key
-from fraud.detection.sources import PayeeSource, PayorSource
+from fraud.detection.sources import Arrival, PayeeSource, PayorSource
 from fraud.detection.topology import BY_PAYOR, INPUTS, OUTPUTS
 from fraud.rules import parse
 from schemas.errors import BrokerError, PaymentError
@@ -58,7 +58,7 @@ def test_one_task_judges_a_payment_whatever_partition_of_however_many_it_is_read
     for partition in range(raw_partitions):
         arrival = source(partition, payment_json=raw_partitions).read(record(encode_json(payment(payor)), partition))
         if partition == home:
-            assert arrival == (payment(payor), Origin(PAYMENT_JSON, partition, 7), ())
+            assert arrival == Arrival(payment(payor), Origin(PAYMENT_JSON, partition, 7))
         else:
             (sent,) = arrival.outputs
             assert arrival.payment is None
