@@ -4,8 +4,12 @@ import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import httpx
 import psutil
@@ -26,6 +30,7 @@ grace = "1h"
 total_above = 10000.00
 """
 ASK_SECONDS = 0.2
+HOLD_SECONDS = 0.01
 _SAMPLE = re.compile(r'^(\w+)(?:\{(?:.*?\b(?:stage|rule)="([\w-]+)")?.*\})? (\S+)$', re.MULTILINE)
 
 
@@ -77,6 +82,28 @@ class FraudWorker:
     def read(self, stage: str) -> float:
         """Records that a stage has read and committed."""
         return self.figures()["underten_records_read_total", stage]
+
+    @contextmanager
+    def held_to(self, share: float) -> Iterator[None]:
+        """Give the process no more than a share of a core, by stopping it (SIGSTOP) whenever it has had that."""
+        over = Event()
+
+        def hold() -> None:
+            began, used, stopped = time.monotonic(), self.cpu_seconds(), False
+            while not over.wait(HOLD_SECONDS):
+                ahead = self.cpu_seconds() - used > share * (time.monotonic() - began)
+                if ahead != stopped:
+                    (self._process.suspend if ahead else self._process.resume)()
+                    stopped = ahead
+            self._process.resume()
+
+        with ThreadPoolExecutor(1) as thread:
+            holding = thread.submit(hold)
+            try:
+                yield
+            finally:
+                over.set()
+                holding.result()
 
     def stop(self) -> None:
         """End it."""

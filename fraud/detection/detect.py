@@ -91,7 +91,7 @@ class Detect:
         self._hot: dict[Place, Change] = {}
         self._hot_at = 0.0
         self._listed: dict[int, ListedPayment] = {}
-        """Payments of this batch's cases, by arrival: most are listed by several."""
+        """Payments of this batch's cases, by arrival: where there are several rules, most are listed by several."""
         self._counts: Counter[tuple[str, str]] = Counter()
         self._written: dict[str, list[int]] = {}
         """By rule, the times of the last payments of the cases that were written."""
@@ -232,7 +232,8 @@ class Detect:
         (windows, start, group), window = place, change.window
         self._counts["case", windows.rule.name] += 1
         self._written.setdefault(windows.rule.name, []).append(window.last_at)
-        written = case(windows.rule, start, group, window, self._listed)
+        several = len(self._ledger.watches) > 1
+        written = case(windows.rule, start, group, window, self._listed if several else None)
         return self._keyed(REVIEW_QUEUE, written.case_id, self._case_header + case_json(written), change.headers)
 
     def _keyed(self, topic: str, key: str, value: bytes, headers: Headers) -> Output:
