@@ -11,8 +11,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from schemas.codecs import PaymentCodec, payment_codecs
+from schemas.kafka.reading import offset_bounds
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import (
+    FRAUD_STATE,
     PAYMENT_AVRO,
     PAYMENT_JSON,
     PAYMENT_PROTOBUF,
@@ -46,6 +48,27 @@ async def _pipeline(servers: Servers, kafka: KafkaSettings, tmp_path: Path):  # 
     await make_topics(kafka)
     with running(servers, tmp_path / "fraud.log", "fraud", "run", FRAUD_APP=uuid4().hex):
         yield
+
+
+@pytest.mark.usefixtures("_pipeline")
+async def test_tasks_without_records_commit_nothing_while_another_one_does(
+    kafka: KafkaSettings, codecs: dict[str, PaymentCodec]
+) -> None:
+    async def ends() -> dict[int, int]:
+        bounds = await offset_bounds(kafka, [FRAUD_STATE])
+        return {partition.partition: end for partition, (_, end) in bounds.items() if end}
+
+    async with producer(kafka) as client:
+        before: dict[int, int] = {}
+        for _ in range(3):
+            await send(client, codecs, PAYMENT_JSON, payment(1.0, payor=1))
+
+            async def committed(before: dict[int, int] = before) -> bool:
+                return sum((await ends()).values()) > sum(before.values())
+
+            await until(committed)
+            before = await ends()
+    assert len(before) == 1
 
 
 @pytest.mark.usefixtures("_pipeline")
