@@ -4,12 +4,10 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import httpx
 import psutil
@@ -31,6 +29,7 @@ total_above = 10000.00
 """
 ASK_SECONDS = 0.2
 HOLD_SECONDS = 0.01
+TASKS_SECONDS = 120.0
 _SAMPLE = re.compile(r'^(\w+)(?:\{(?:.*?\b(?:stage|rule)="([\w-]+)")?.*\})? (\S+)$', re.MULTILINE)
 
 
@@ -50,6 +49,8 @@ class FraudWorker:
     """A file's text; None: the shipped rules."""
     drift_seconds: float = FraudSettings().fraud_drift_seconds
     port: int = field(default_factory=free_port)
+    share: float = 0.0
+    """Of a core, which is all that the process gets; 0: as much as there is."""
 
     def __post_init__(self) -> None:
         name = f"{self.app}-{self.command}-{self.port}"
@@ -60,7 +61,11 @@ class FraudWorker:
             Path(settings["FRAUD_RULES"]).write_text(self.rules, encoding="utf-8")
         self._child = self.servers.start(name, [sys.executable, "-m", "fraud", self.command], **settings)
         self._process = psutil.Process(self._child.process.pid)
-        self._await_tasks()
+        self._stopping = Event()
+        if self.share:
+            self._holding = Thread(target=self._hold, daemon=True)
+            self._holding.start()
+        self._await_ready()
 
     def cpu_seconds(self) -> float:
         """User and system, since the process began."""
@@ -83,34 +88,34 @@ class FraudWorker:
         """Records that a stage has read and committed."""
         return self.figures()["underten_records_read_total", stage]
 
-    @contextmanager
-    def held_to(self, share: float) -> Iterator[None]:
-        """Give the process no more than a share of a core, by stopping it (SIGSTOP) whenever it has had that."""
-        over = Event()
+    def await_tasks(self, stage: str, count: int) -> None:
+        """Wait until it runs so many tasks of a stage; raises NotThrough."""
+        until = time.monotonic() + TASKS_SECONDS
+        while self.figures()["underten_tasks", stage] != count:
+            if time.monotonic() > until:
+                raise NotThrough(f"a worker has not {count} tasks of {stage} after {TASKS_SECONDS:.0f} s")
+            time.sleep(ASK_SECONDS)
 
-        def hold() -> None:
-            began, used, stopped = time.monotonic(), self.cpu_seconds(), False
-            while not over.wait(HOLD_SECONDS):
-                ahead = self.cpu_seconds() - used > share * (time.monotonic() - began)
+    def _hold(self) -> None:
+        """Stop the process (SIGSTOP) whenever it has had its share, and let it go on once that has grown."""
+        began, stopped = time.monotonic(), False
+        with suppress(psutil.NoSuchProcess):
+            while not self._stopping.wait(HOLD_SECONDS):
+                ahead = self.cpu_seconds() > self.share * (time.monotonic() - began)
                 if ahead != stopped:
                     (self._process.suspend if ahead else self._process.resume)()
                     stopped = ahead
             self._process.resume()
 
-        with ThreadPoolExecutor(1) as thread:
-            holding = thread.submit(hold)
-            try:
-                yield
-            finally:
-                over.set()
-                holding.result()
-
     def stop(self) -> None:
         """End it."""
+        self._stopping.set()
+        if self.share:
+            self._holding.join()
         self._child.stop()
 
     @stamina.retry(on=httpx.HTTPError, timeout=120, wait_max=0.2, attempts=None)
-    def _await_tasks(self) -> None:
+    def _await_ready(self) -> None:
         self._child.check()
         httpx.get(f"http://127.0.0.1:{self.port}/health/ready", trust_env=False, timeout=5).raise_for_status()
 
