@@ -8,7 +8,7 @@ from multiprocessing import get_context
 import cyclopts
 from rich.console import Console
 
-from benchmarks import edge, engines, latency, ledger, receipts, review_queue, stages
+from benchmarks import costs, edge, engines, latency, ledger, receipts, review_queue, stages
 from benchmarks.results import Result, keep, show
 from benchmarks.servers import quiet
 
@@ -25,6 +25,7 @@ BENCHMARKS: tuple[Callable[[], list[Result]], ...] = (
     stages.as_the_ledger_grows,
     latency.posted_to_readable,
     stages.two_workers,
+    costs.broker_per_payment,
     ledger.memory_per_payment,
     ledger.restored_per_second,
     review_queue.queue_intake,

@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaProducer
 from benchmarks import backlog
 from benchmarks.edge import payments, service
 from benchmarks.generator import answered, request
+from benchmarks.results import Result, at_most
 from benchmarks.servers import Servers, quiet, servers
 from benchmarks.workers import FraudWorker, await_read
 from fraud.comparison.lag import python_lag
@@ -39,6 +40,9 @@ SINGLES = 60_000
 BATCH = 1000
 POST_SECONDS = 3.0
 TIMEOUT_SECONDS = 900.0
+BYTES_PER_PAYMENT = 450
+BROKER_OF_TWO_HOPS = 17
+"""Microseconds, as measured before the ledger."""
 
 
 class Costs(msgspec.Struct):
@@ -73,6 +77,23 @@ def measure() -> Costs:
         fraud, broker, ledger, memory, cases, shares = _fraud(running)
         disk = {topic: _size(running.home / "kafka" / "data", topic) / PAYMENTS for topic in ALL_TOPICS}
     return Costs(PAYMENTS, fraud, *shares, broker, single, batched, ledger, memory, cases, disk)
+
+
+def broker_per_payment() -> list[Result]:
+    """Bytes on all topics and CPU of the broker, for each payment of an ordinary day, all shipped rules."""
+    with servers() as running:
+        _, broker, *_ = _fraud(running)
+        size = sum(_size(running.home / "kafka" / "data", topic) for topic in ALL_TOPICS) / PAYMENTS
+    day = f"of a day of {PAYMENTS:,}, all shipped rules, one replica"
+    return [
+        at_most(f"bytes on all topics for each payment {day}", size, "bytes", BYTES_PER_PAYMENT),
+        at_most(
+            f"µs of the broker's CPU for what fraud reads and writes, for each payment {day}",
+            broker,
+            "with two hops and a record a window",
+            BROKER_OF_TWO_HOPS,
+        ),
+    ]
 
 
 def _service(running: Servers) -> tuple[float, float]:
