@@ -29,6 +29,7 @@ PROBE_SECONDS = 5.0
 OTHER_NAME = (62, 64)
 """OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
 REFUSED = "refuses user {kafka_username} or the password: set KAFKA_USERNAME and KAFKA_PASSWORD"
+REFUSED_AS_HOLDER = "refuses the token: look at KAFKA_TOKEN_FILE"
 CLOSED = "closes the connection: KAFKA_SECURITY_PROTOCOL may have to be another than {kafka_security_protocol}"
 MEANINGS: dict[type[BaseException], str] = {
     **dict.fromkeys((SaslAuthenticationFailed, AuthenticationFailedError), REFUSED),
@@ -102,6 +103,8 @@ def _meaning(error: BaseException, kafka: KafkaSettings) -> str:
     if isinstance(cause, ssl.SSLError):
         return _meaning_of_tls(cause, kafka)
     meaning = next((text for kind, text in MEANINGS.items() if isinstance(cause, kind)), None)
+    if meaning is REFUSED and kafka.kafka_sasl_mechanism == "OAUTHBEARER":
+        return REFUSED_AS_HOLDER
     return meaning.format_map(vars(kafka)) if meaning else f"cannot be reached: {type(cause).__name__}"
 
 

@@ -9,9 +9,12 @@ from cyclopts import Parameter
 
 from schemas.errors import SettingsError
 from schemas.kafka.header_keys import tolerate_any
+from schemas.kafka.tokens import TokenFile, hear_refusals
 from schemas.secrets import present, secret, trust
 
-tolerate_any()  # here, because no client of Kafka is made without this module
+# Here, because no client of Kafka is made without this module.
+tolerate_any()
+hear_refusals()
 
 
 LAST_PORT = 65_535
@@ -28,7 +31,7 @@ class KafkaSettings:
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """Security of the connection."""
 
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "PLAIN"
     """Way to authenticate, with SASL_PLAINTEXT or SASL_SSL."""
 
     kafka_username: str | None = None
@@ -36,6 +39,9 @@ class KafkaSettings:
 
     kafka_password_file: Path | None = None
     """File that holds the SASL password."""
+
+    kafka_token_file: Path | None = None
+    """File that holds the token for OAUTHBEARER; read anew for each connection."""
 
     kafka_ca_file: Path | None = None
     """PEM file of the authorities that sign the brokers' certificates; without it the system's own."""
@@ -69,9 +75,16 @@ class KafkaSettings:
             if self.kafka_certificate_file:
                 present(options["ssl_context"], self.kafka_certificate_file, self.kafka_key_file)
         if self.kafka_security_protocol.startswith("SASL"):
-            if not self.kafka_username:
-                raise SettingsError(f"{self.kafka_security_protocol} needs a user name: set KAFKA_USERNAME")
             options["sasl_mechanism"] = self.kafka_sasl_mechanism
-            options["sasl_plain_username"] = self.kafka_username
-            options["sasl_plain_password"] = secret("KAFKA_PASSWORD", self.kafka_password_file)
+            options |= self._credentials()
         return options
+
+    def _credentials(self) -> dict[str, Any]:
+        if self.kafka_sasl_mechanism == "OAUTHBEARER":
+            return {"sasl_oauth_token_provider": TokenFile(self.kafka_token_file)}
+        if not self.kafka_username:
+            raise SettingsError(f"{self.kafka_security_protocol} needs a user name: set KAFKA_USERNAME")
+        return {
+            "sasl_plain_username": self.kafka_username,
+            "sasl_plain_password": secret("KAFKA_PASSWORD", self.kafka_password_file),
+        }

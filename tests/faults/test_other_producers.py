@@ -31,7 +31,7 @@ from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF, PAYMENT_REJECTED, PAYMENTS
 from schemas.registry import Registry, RegistrySettings, WriterSchema
 from tests.conftest import Servers
-from tests.faults.test_garbage import Record, bad, send, structuring
+from tests.faults.test_garbage import FOR_EVER, Record, bad, send, structuring
 from tests.integration.processes import make_topics, read_all, running, until
 from tests.unit.schemas.test_payment_reader import AVRO_TYPES, DECIMALS, PROTO, avro_payload, avro_schema
 
@@ -153,7 +153,7 @@ async def test_guests_are_detected_and_those_whose_schema_comes_later_come_back(
     servers: Servers, kafka: KafkaSettings, registry: RegistrySettings, tmp_path: Path
 ) -> None:
     some, app, schema_registry = random.Random(1), uuid4().hex, Registry(registry)
-    await make_topics(kafka)
+    await make_topics(kafka, **FOR_EVER)
     codecs = await payment_codecs(schema_registry)
     await case_header(schema_registry)
     with SchemaRegistryClient({"url": registry.schema_registry_url}) as client:

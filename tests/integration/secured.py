@@ -1,5 +1,8 @@
 """A broker that is reached in every way that ours may be told to, and what it takes to be let in."""
 
+import base64
+import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +19,11 @@ from tests.conftest import PARTS
 
 USER, PASSWORD = "underten", "Kafka's=own;secret 7f3a"
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+"""Those with a password."""
+TOKENS = "OAUTHBEARER"
+
+
+OAUTH = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule"
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class Secured:
     certificate: Path
     key: Path
     password: Path
+    token: Path
 
     def settings(self, listener: str, **changes: Any) -> KafkaSettings:
         """Settings that lead through a listener: named as its protocol, or MUTUAL: SSL that asks for a certificate."""
@@ -38,7 +47,9 @@ class Secured:
             options["kafka_ca_file"] = self.authority
         if listener == "MUTUAL":
             options |= {"kafka_certificate_file": self.certificate, "kafka_key_file": self.key}
-        if listener.startswith("SASL"):
+        if changes.get("kafka_sasl_mechanism") == TOKENS:
+            options |= {"kafka_token_file": self.token}
+        elif listener.startswith("SASL"):
             options |= {"kafka_username": USER, "kafka_password_file": self.password}
         return KafkaSettings(**{**options, **changes})
 
@@ -61,6 +72,8 @@ def secured_kafka(home: Path) -> Iterator[Secured]:
     paths["key"].write_bytes(client.private_key_pem.bytes())
     password = home / "password"
     password.write_text(PASSWORD + "\n")
+    token = home / "token"
+    token.write_text(unsigned_token() + "\n")
     ports = {name: free_port() for name in ("PLAINTEXT", "SSL", "MUTUAL", "SASL_PLAINTEXT", "SASL_SSL")}
     broker = start_kafka(
         home / "kafka",
@@ -72,9 +85,18 @@ def secured_kafka(home: Path) -> Iterator[Secured]:
         scram=[f'{mechanism}=[name={USER},password="{PASSWORD}"]' for mechanism in MECHANISMS[1:]],
     )
     try:
-        yield Secured(ports, paths["authority"], paths["certificate"], paths["key"], password)
+        yield Secured(ports, paths["authority"], paths["certificate"], paths["key"], password, token)
     finally:
         broker.kill()
+
+
+def unsigned_token(seconds: float = 3600) -> str:
+    """A token that Kafka takes which has been told of no issuer: nobody has signed it (KIP-255)."""
+    claims = {"sub": USER, "iat": time.time(), "exp": time.time() + seconds}
+    parts = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "none"}, claims)
+    )
+    return ".".join((*parts, ""))
 
 
 def _listeners(ports: dict[str, int], store: Path, authority: Path) -> list[Listener]:
@@ -83,7 +105,8 @@ def _listeners(ports: dict[str, int], store: Path, authority: Path) -> list[List
     plain = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
     scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
     sasl = {
-        "sasl.enabled.mechanisms": ",".join(MECHANISMS),
+        "sasl.enabled.mechanisms": ",".join((*MECHANISMS, TOKENS)),
+        "oauthbearer.sasl.jaas.config": f'{OAUTH} required unsecuredLoginStringClaim_sub="broker";',
         "plain.sasl.jaas.config": plain,
         "scram-sha-256.sasl.jaas.config": scram,
         "scram-sha-512.sasl.jaas.config": scram,

@@ -24,13 +24,17 @@ from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import PAYMENTS
 from tests.conftest import Servers
 from tests.integration.processes import producer, running
-from tests.integration.secured import MECHANISMS, PASSWORD, USER, Secured, environment
+from tests.integration.secured import MECHANISMS, PASSWORD, TOKENS, USER, Secured, environment, unsigned_token
 from tests.integration.serving import payment, payor_of_this_test
 
 WAYS: list[tuple[str, dict[str, Any]]] = [
     ("SSL", {}),
     ("MUTUAL", {}),
-    *((f"SASL_{over}", {"kafka_sasl_mechanism": option}) for over in ("PLAINTEXT", "SSL") for option in MECHANISMS),
+    *(
+        (f"SASL_{over}", {"kafka_sasl_mechanism": option})
+        for over in ("PLAINTEXT", "SSL")
+        for option in (*MECHANISMS, TOKENS)
+    ),
 ]
 WHOLE = [("MUTUAL", {}), ("SASL_PLAINTEXT", {"kafka_sasl_mechanism": "SCRAM-SHA-256"}), WAYS[-1]]
 
@@ -79,12 +83,17 @@ def wrongs(secured: Secured, home: Path) -> list[tuple[KafkaSettings, str]]:
     """Settings that do not lead to Kafka, and what is said of each."""
     (home / "password").write_text("not the password")
     trustme.CA().cert_pem.write_to_path(home / "ca.pem")
+    (home / "token").write_text(unsigned_token(-60))
     wrong: dict[str, Any] = {"kafka_password_file": home / "password"}
     stranger: dict[str, Any] = {"kafka_username": "stranger", "kafka_sasl_mechanism": "SCRAM-SHA-512"}
     tls, mutual, sasl = (f"127.0.0.1:{secured.ports[name]}" for name in ("SSL", "MUTUAL", "SASL_PLAINTEXT"))
     return [
         *((secured.settings("SASL_SSL", kafka_sasl_mechanism=name, **wrong), "KAFKA_PASSWORD") for name in MECHANISMS),
         (secured.settings("SASL_SSL", **stranger), "refuses user stranger"),
+        (
+            secured.settings("SASL_SSL", kafka_sasl_mechanism=TOKENS, kafka_token_file=home / "token"),
+            "KAFKA_TOKEN_FILE",
+        ),
         (secured.settings("SASL_SSL", kafka_ca_file=home / "ca.pem"), "KAFKA_CA_FILE"),
         (secured.settings("SSL", kafka_bootstrap_servers=tls.replace("127.0.0.1", "localhost")), "another name"),
         (secured.settings("SSL", kafka_bootstrap_servers=mutual), "KAFKA_CERTIFICATE_FILE"),

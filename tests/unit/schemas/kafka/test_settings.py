@@ -52,6 +52,17 @@ def test_who_signs_in_needs_a_name() -> None:
         KafkaSettings(kafka_security_protocol="SASL_SSL").client_options()
 
 
+def test_who_signs_in_by_token_needs_one_and_no_name(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    settings = KafkaSettings(
+        kafka_security_protocol="SASL_SSL", kafka_sasl_mechanism="OAUTHBEARER", kafka_token_file=file
+    )
+    with pytest.raises(SettingsError, match="KAFKA_TOKEN_FILE"):
+        settings.client_options()
+    file.write_text("token")
+    assert "sasl_plain_username" not in settings.client_options()
+
+
 def test_tls_trusts_the_authorities_of_the_file_alone(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text("no certificate")
