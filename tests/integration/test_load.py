@@ -9,8 +9,9 @@ from pathlib import Path
 
 from compose.addresses import free_port
 from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.topics import RAW_TOPICS
 from tests.conftest import Servers
-from tests.integration.processes import make_topics, running, until_ready
+from tests.integration.processes import make_topics, read_all, running, until_ready
 
 LOCUST = ["locust", "--locustfile", "locust/locustfile.py", "--headless", "--only-summary", "--stop-timeout", "15"]
 
@@ -52,3 +53,22 @@ async def test_patterns_sent_over_all_addresses_are_found(
     assert all(-20_000 < score["p50_ms"] < 20_000 for score in splits if score["patterns"])
     [structuring] = [score for score in evaluation["rules"] if score["rule"] == "structuring"]
     assert structuring["precision"]["value"] == 1.0
+
+
+async def test_several_processes_send_payments_of_their_own_and_write_one_truth(
+    servers: Servers, kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    await make_topics(kafka)
+    port, truth = free_port(), tmp_path / "truth.ndjson"
+    address, view = f"http://127.0.0.1:{port}", str(tmp_path / "view.sqlite")
+    with running(servers, tmp_path / "service.log", "service", SERVICE_PORT=str(port), QUEUE_VIEW=view):
+        await until_ready(address)
+        load = {"LOAD_RATE": "60", "LOAD_SECONDS": "3", "LOAD_SHAPE": "steady", "LOAD_SHARE": "0.5", "LOAD_SEED": "11"}
+        status, _, said = await run(servers, *LOCUST, "--processes", "2", "--host", address, TRUTH=str(truth), **load)
+    assert status == 0, said
+    lines = [json.loads(line) for line in truth.read_text().splitlines()]
+    runs = [line for line in lines if line["kind"] == "run"]
+    assert len({line["run"] for line in runs}) == len(runs) == 2
+    ids = [payment_id for line in lines if line["kind"] == "pattern" for payment_id in line["payment_ids"]]
+    assert len(ids) == len(set(ids)) > 0
+    assert sum(line["payments"] for line in runs) == len(await read_all(kafka, *RAW_TOPICS)) > 0
