@@ -43,6 +43,7 @@ from tests.integration.serving import case as case_of
 RECORDS = int(os.environ.get("GARBAGE_RECORDS", "5000"))
 PAYORS = 100
 LARGEST_VALUE = 1_048_400
+HUGE = ["1e400", "9" * 40 + ".5", "1E-999999999"]
 FOR_EVER = {"retention.ms": "-1"}
 """Some of the records are of 1970: whatever is the first in its partition would be deleted before it is read."""
 AT_ONCE = 2_000
@@ -102,6 +103,7 @@ def bad_value(codecs: dict[str, PaymentCodec], topic: str, some: random.Random) 
             some.choice([None, b"", b"\0", b"{", b"null", b"[]"]),
             b'{"id":"\xff\xfe","payee_bank":"\xc3\x28"}',
             json.dumps(wrong).encode(),
+            json.dumps({**fields, "payee_account_no": 200.0}).replace("6000.0", some.choice(HUGE)).encode(),
             b'{"more":' + b"[" * some.randrange(1_000, 20_000),
             header + b"\xfe" + b"\xff" * some.randrange(1, 30),
             header + bytes(some.randrange(2_000)),
