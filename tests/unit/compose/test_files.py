@@ -502,7 +502,7 @@ def test_each_variable_of_the_example_is_one_that_the_project_reads() -> None:
 
 
 def test_the_example_names_all_that_leads_to_a_cluster() -> None:
-    files = {name for name in names(CONNECTIONS) if name.endswith("_PASSWORD_FILE")}
+    files = {name for name in names(CONNECTIONS) if name.endswith(("_PASSWORD_FILE", "_TOKEN_FILE"))}
     assert secrets() == {file.removesuffix("_FILE") for file in files}
     assert (names(CONNECTIONS) | secrets() | names((TopicSettings,))) - files - RARE <= set(in_example())
 
