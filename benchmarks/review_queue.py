@@ -14,8 +14,8 @@ from fraud.comparison.compare import Row
 from schemas.case import Case, Group, ListedPayment, case_id, encode_case
 from service.queue import subject_reads
 from service.queue.agreement import KsqldbRow
+from service.queue.batch import TopicRecord
 from service.queue.consumer import MAX_RECORDS
-from service.queue.intake import TopicRecord
 from service.queue.view import QueueView
 from service.review.parameters import parse_query
 

@@ -16,7 +16,7 @@ from service.metrics import METRICS
 from service.payments.codecs import CODECS
 from service.producer.connection import CONNECTION
 from service.producer.payment_producer import PRODUCER
-from service.queue import reads, subject_reads
+from service.queue import counts, subject_reads
 from service.queue.consumer import QUEUE_READER
 from service.queue.decisions import STATUSES
 from service.queue.engine_progress import ENGINE_PROGRESS
@@ -81,7 +81,7 @@ def _from_memory(app: web.Application) -> None:
 
 
 async def _from_view(app: web.Application) -> None:
-    by_status = await read_view(app, reads.by_status)
+    by_status = await read_view(app, counts.by_status)
     app[METRICS].set_cases(dict.fromkeys(STATUSES, 0) | by_status)
     subjects = await read_view(app, subject_reads.by_status)
     due_before = int(time.time() * 1000) - app[SETTINGS].service.report_due_days * DAY_MS

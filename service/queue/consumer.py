@@ -24,8 +24,8 @@ from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topic_identity import TopicIdentity, topic_identity
 from schemas.kafka.topics import PAYMENT_LATE, PAYMENT_REPEATED, REVIEW_DECISIONS, REVIEW_QUEUE
 from service.queue.agreement import KsqldbRow, read_ksqldb
+from service.queue.batch import TopicRecord
 from service.queue.database import Damaged
-from service.queue.intake import TopicRecord
 from service.queue.view import QueueView
 
 TOPICS = (REVIEW_QUEUE, REVIEW_DECISIONS, PAYMENT_LATE, PAYMENT_REPEATED)
@@ -35,6 +35,8 @@ MAX_RECORDS = 10_000
 CHECK_SECONDS = 5.0
 WAKE_SECONDS = 1.0
 """Interval at which snoozes are looked at whose time may be over."""
+FORGET_SECONDS = 60.0
+"""Interval at which the places are forgotten where lines stood long ago."""
 
 PASSING = (Damaged, sqlite3.OperationalError)
 """Errors beside Kafka's after which it is tried again: the file is made anew, the disk is full."""
@@ -152,7 +154,7 @@ class QueueReader:
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         await self._check(consumer)
         checked = heard = time.monotonic()
-        woken = -WAKE_SECONDS
+        woken = forgotten = -FORGET_SECONDS
         while True:
             if self._damaged:
                 raise Damaged("a reader found it so")
@@ -161,6 +163,9 @@ class QueueReader:
             if now - woken > WAKE_SECONDS:
                 await asyncio.to_thread(self._view.wake)
                 woken = now
+            if now - forgotten > FORGET_SECONDS:
+                await asyncio.to_thread(self._view.forget_past)
+                forgotten = now
             if batches:
                 await self._apply(batches)
                 heard = now

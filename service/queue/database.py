@@ -8,17 +8,25 @@ import contextlib
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from service.queue.layout import LAYOUT, STATEMENTS
 
 SUFFIXES = ("", "-wal", "-shm")
+IN_JSON = "(SELECT value FROM json_each(?))"
+"""SQL of the values in a parameter of `as_json`: a statement with any number of them is one statement."""
 
 log = structlog.get_logger(__name__)
+
+
+def as_json(values: Iterable[str] | Iterable[int]) -> str:
+    """Return the parameter for IN_JSON."""
+    return msgspec.json.encode(list(values)).decode()
 
 
 class Damaged(Exception):

@@ -1,6 +1,6 @@
 """Tables of the review queue's SQLite file. Any change of them is a new LAYOUT: files of another one are made anew."""
 
-LAYOUT = "10"
+LAYOUT = "11"
 
 CASE_SORTS = {
     "total": "total_cents",
@@ -118,24 +118,21 @@ CREATE INDEX cases_by_snooze ON cases (snoozed_until) WHERE snoozed_until IS NOT
 CREATE INDEX subjects_by_change ON subjects (change);
 """
 
-# An index for each order that is often asked for, and in it every column that can be, but for the accounts, which have
-# indexes of their own: where no case or few match, the whole of it is read, and that is quick only as long as no row
-# has to be looked up for it. Cases have one only: it is rewritten with every payment. Their other orders are sorted.
-_CASE_SEARCH = (
-    "case_id, status, agreement, changed_at, rule, total_cents, window_start, last_payment_at, payment_count, "
-    "fired_at, reviewer"
-)
-_SUBJECT_SEARCH = (
-    "subject_id, status, agreement, changed_at, rules, total_cents, payment_count, first_payment_at, "
-    "last_payment_at, fired_at, reviewer, growth IS NOT NULL"
-)
+# One index each, in the order that lines come in, and in it every column that is searched or sorted by, but for the
+# accounts, which have indexes of their own: where no line or few match, or another order is asked for, the whole of it
+# is read, and that is quick only as long as no row has to be looked up. It is rewritten with every payment: hence one.
+_SEARCH = {
+    "cases": (
+        "case_id, status, agreement, changed_at, rule, total_cents, window_start, payment_count, fired_at, reviewer"
+    ),
+    "subjects": (
+        "subject_id, status, agreement, changed_at, rules, total_cents, payment_count, first_payment_at, fired_at, "
+        "reviewer, growth IS NOT NULL"
+    ),
+}
 _INDEXES = "\n".join(
-    f"CREATE INDEX {table}_by_{column} ON {table} ({column}, {search});"
-    for table, columns, search in (
-        ("cases", ("last_payment_at",), _CASE_SEARCH),
-        ("subjects", ("last_payment_at", "total_cents", "fired_at"), _SUBJECT_SEARCH),
-    )
-    for column in columns
+    f"CREATE INDEX {table}_by_last_payment_at ON {table} (last_payment_at, {columns});"
+    for table, columns in _SEARCH.items()
 )
 
 # The values by which cases and subjects could be sorted before a change moved them: whoever is in the midst of reading
@@ -143,11 +140,11 @@ _INDEXES = "\n".join(
 _PAST = "\n".join(
     f"""
     CREATE TABLE past_{table} (
-        change INTEGER PRIMARY KEY, at INTEGER NOT NULL, id INTEGER NOT NULL, {", ".join(sorts)}
-    );
+        id INTEGER, change INTEGER, at INTEGER NOT NULL, {" INTEGER, ".join(sorts)} INTEGER, PRIMARY KEY (id, change)
+    ) WITHOUT ROWID;
     CREATE TRIGGER {table}_move AFTER UPDATE OF {", ".join(sorts)} ON {table}
     WHEN old.change AND ({" OR ".join(f"old.{column} <> new.{column}" for column in sorts)}) BEGIN
-        INSERT INTO past_{table} VALUES (new.change, new.updated_at, old.id, {", ".join(f"old.{c}" for c in sorts)});
+        INSERT INTO past_{table} VALUES (old.id, new.change, new.updated_at, {", ".join(f"old.{c}" for c in sorts)});
     END;
     """
     for table, sorts in (

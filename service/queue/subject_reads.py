@@ -7,9 +7,13 @@ from typing import Any
 import msgspec
 
 from schemas.payment import dollars
-from service.queue import reads
+from service.queue.case_reads import cases_of
+from service.queue.changes import Changes, gone
+from service.queue.database import IN_JSON, as_json
+from service.queue.decision_reads import history
+from service.queue.items import NUMBERS, JsonObject
+from service.queue.paging import page_rows
 from service.queue.query import Cursor, QueueQuery
-from service.queue.reads import Changes, JsonObject, agreement_now, as_json, in_json
 from service.queue.subjects import OPEN, containers, distinct_payments
 from service.queue.view import QueueView
 
@@ -39,7 +43,7 @@ _decode_ids = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 def page(view: QueueView, query: QueueQuery) -> tuple[list[JsonObject], Cursor | None]:
     """Return the subjects that a query asks for, and where the next page begins if there is one."""
-    rows = reads.page_rows(view, query)
+    rows = page_rows(view, query)
     items = _subjects(view, rows.row_ids)
     return [items[row_id] for row_id in rows.row_ids if row_id in items], rows.cursor
 
@@ -53,7 +57,7 @@ def subject(view: QueueView, subject_id: str) -> JsonObject | None:
     item = _subjects(view, [row_id]).get(row_id)
     if item is None:
         return None
-    cases = reads.cases_of(view, row_id)
+    cases = cases_of(view, row_id)
     listed = {case["case_id"]: _decode_ids(case.pop("payments")) for case in cases}
     contained = _contained(cases, listed)
     payments = distinct_payments(listed)
@@ -65,7 +69,7 @@ def subject(view: QueueView, subject_id: str) -> JsonObject | None:
         **item,
         "cases": [case | {"contained_in": contained.get(case["case_id"])} for case in cases],
         "payments": payments,
-        "history": reads.history(view, list(listed)),
+        "history": history(view, list(listed)),
         "related": related(view, row_id),
     }
 
@@ -91,7 +95,7 @@ def case_versions(view: QueueView, subject_ids: Sequence[str]) -> dict[str, tupl
     """Return the version and the ids of all cases of these subjects, by subject id."""
     sql = (
         "SELECT s.subject_id, s.version, c.case_id FROM subjects s JOIN cases c ON c.subject = s.id "
-        f"WHERE s.subject_id IN {in_json()}"
+        f"WHERE s.subject_id IN {IN_JSON}"
     )
     versions: dict[str, int] = {}
     cases: defaultdict[str, list[str]] = defaultdict(list)
@@ -103,13 +107,13 @@ def case_versions(view: QueueView, subject_ids: Sequence[str]) -> dict[str, tupl
 
 def totals(view: QueueView, subject_ids: Iterable[str]) -> dict[str, int]:
     """Return the sums of these subjects' distinct payments in cents, by subject id."""
-    sql = f"SELECT subject_id, total_cents FROM subjects WHERE subject_id IN {in_json()}"
+    sql = f"SELECT subject_id, total_cents FROM subjects WHERE subject_id IN {IN_JSON}"
     return dict(view.read(sql, [as_json(list(subject_ids))]))
 
 
 def changes(view: QueueView, since: int, query: QueueQuery, most: int) -> Changes:
     """Return the subjects that changed after the change `since`, in its order."""
-    where, values = query.where(agreement_now(view))
+    where, values = query.where(view.agreement_now())
     sql = (
         f"SELECT id, change, id IN (SELECT id FROM subjects WHERE id = t.id AND {where}) FROM subjects t "
         "WHERE change > ? ORDER BY change LIMIT ?"
@@ -117,7 +121,7 @@ def changes(view: QueueView, since: int, query: QueueQuery, most: int) -> Change
     rows = view.read(sql, [*values, since, most])
     items = _subjects(view, [row_id for row_id, _, _ in rows])
     lines = [(change, bool(matches), items[row_id]) for row_id, change, matches in rows if row_id in items]
-    return Changes(lines, reads.gone(view, since, most, subjects=True))
+    return Changes(lines, gone(view, since, most, subjects=True))
 
 
 def overdue(view: QueueView, fired_before: int) -> int:
@@ -133,8 +137,8 @@ def by_status(view: QueueView) -> dict[str, int]:
 
 def _subjects(view: QueueView, row_ids: Sequence[int]) -> dict[int, JsonObject]:
     """Subjects with summaries of their cases, by row id."""
-    columns = _COLUMNS.format(agreement=agreement_now(view, "s"))
-    rows = view.read(f"SELECT {columns}, s.id FROM subjects s WHERE s.id IN {in_json()}", [as_json(row_ids)])
+    columns = _COLUMNS.format(agreement=view.agreement_now("s"))
+    rows = view.read(f"SELECT {columns}, s.id FROM subjects s WHERE s.id IN {IN_JSON}", [as_json(row_ids)])
     cases = _summaries(view, row_ids)
     return {row[-1]: _item(row) | {"cases": cases.get(row[-1], [])} for row in rows}
 
@@ -154,12 +158,12 @@ def _summaries(view: QueueView, row_ids: Sequence[int]) -> dict[int, list[JsonOb
     """The first cases of subjects, by row id, each with the one that contains it."""
     sql = f"""
         SELECT {", ".join(f"r.{name}" for name in _SUMMARY if name not in ("total_amount", "version"))},
-               r.total_cents, r.record * {reads.NUMBERS} + r.decisions, r.subject,
+               r.total_cents, r.record * {NUMBERS} + r.decisions, r.subject,
                iif(r.listed <= {MAX_COMPARED_PAYMENTS}, (SELECT payments FROM bodies b WHERE b.id = r.id), '[]')
         FROM (
             SELECT *, row_number() OVER (
                 PARTITION BY subject ORDER BY status IN ('open', 'in_review', 'snoozed') DESC, last_payment_at DESC, id
-            ) AS place FROM cases WHERE subject IN {in_json()}
+            ) AS place FROM cases WHERE subject IN {IN_JSON}
         ) r WHERE place <= {MAX_CASES} ORDER BY subject, place
     """
     names = [name for name in _SUMMARY if name not in {"total_amount", "version"}]

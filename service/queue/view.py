@@ -1,7 +1,7 @@
 """The review queue as a process has it: a copy of what the topics say, taken in one transaction a batch.
 
-What can be read of it stands in `reads` and `subject_reads`; how a batch is taken in, in `intake`; the file's tables,
-in `layout`.
+What can be read of it stands in `case_reads`, `subject_reads` and the like; how a batch is taken in, in `case_intake`,
+`decision_intake`, `engine_intake` and `folding`; the file's tables, in `layout`.
 """
 
 import time
@@ -14,8 +14,13 @@ from aiohttp import web
 from aiokafka import TopicPartition
 
 from service.queue.agreement import KsqldbRow
+from service.queue.batch import Batch, TopicRecord
+from service.queue.case_intake import apply_cases
 from service.queue.database import ViewFile
-from service.queue.intake import Intake, TopicRecord
+from service.queue.decision_intake import apply_decisions, wake
+from service.queue.engine_intake import apply_ksqldb, apply_uncounted, judged_between
+from service.queue.folding import fold_subjects
+from service.queue.layout import MAX_PAST
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +50,14 @@ class QueueView(ViewFile):
         """Throw the file away and begin with an empty one."""
         super().rebuild()
         self._read_last_change()
+
+    def agreement_now(self, table: str = "") -> str:
+        """SQL of what a line's agreement is now; `table` is that of its columns, where it has to be named."""
+        if self.compared_until is None:
+            return "'off'"
+        prefix = f"{table}." if table else ""
+        settled = f"{prefix}agreement = 'agree' OR {prefix}changed_at < {self.compared_until:d}"
+        return f"(CASE WHEN {settled} THEN {prefix}agreement ELSE 'pending' END)"
 
     def positions(self, source: Mapping[str, str]) -> dict[TopicPartition, int]:
         """Return the next offset to read of each partition that has been read.
@@ -79,39 +92,45 @@ class QueueView(ViewFile):
 
         `late` and `repeated` are case ids, one for each payment that came too late for that case's window, or again.
         """
-        with self._intake() as intake:
-            intake.apply_ksqldb(ksqldb)
-            intake.apply_cases(cases)
-            intake.apply_decisions(decisions)
-            intake.apply_uncounted("late", late)
-            intake.apply_uncounted("repeated", repeated)
-            intake.put_positions(positions)
-        if intake.bad:
-            log.warning("not understood", count=len(intake.bad), first=intake.bad[0])
-        return len(intake.bad)
+        with self._batch() as batch:
+            apply_ksqldb(batch, ksqldb)
+            apply_cases(batch, cases)
+            apply_decisions(batch, decisions)
+            apply_uncounted(batch, "late", late)
+            apply_uncounted(batch, "repeated", repeated)
+            rows = [(partition.topic, partition.partition, offset) for partition, offset in positions.items()]
+            batch.file.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", rows)
+        if batch.bad:
+            log.warning("not understood", count=len(batch.bad), first=batch.bad[0])
+        return len(batch.bad)
 
     def compared(self, until: int) -> None:
         """Both engines have read everything that was posted before: what waited for that is a change now."""
         since = self.compared_until or 0
-        with self._intake() as intake:
-            intake.judged_between(since, until)
+        with self._batch() as batch:
+            judged_between(batch, since, until)
         self.compared_until = until
 
     def wake(self, now: int | None = None) -> int:
         """End the snoozes whose time is over (ms since the epoch); returns how many cases are open again."""
-        with self._intake(now) as intake:
-            intake.forget_past()
-            return intake.wake()
+        with self._batch(now) as batch:
+            return wake(batch)
+
+    def forget_past(self) -> None:
+        """Delete where cases and subjects stood before changes that are long ago."""
+        with self.write() as file:
+            for table in ("cases", "subjects"):
+                file.execute(f"DELETE FROM past_{table} WHERE change < ?", [self.change - MAX_PAST])
 
     @contextmanager
-    def _intake(self, now: int | None = None) -> Iterator[Intake]:
+    def _batch(self, now: int | None = None) -> Iterator[Batch]:
         """A batch; its changes count once the transaction is committed."""
         moment = int(time.time() * 1000) if now is None else now
         with self.write() as file:
-            intake = Intake(file, moment, self.change, compared=self.compared_until is not None)
-            yield intake
-            intake.fold_subjects()
-        self.change = intake.change
+            batch = Batch(file, moment, self.change, compared=self.compared_until is not None)
+            yield batch
+            fold_subjects(batch)
+        self.change = batch.change
 
     def _read_last_change(self) -> None:
         epoch, number = self.read(LAST_CHANGE)[0]

@@ -4,8 +4,8 @@ from aiohttp import web
 
 from service.http.problems import Problem
 from service.http.responses import json_response
-from service.queue import reads, subject_reads
-from service.queue.reads import JsonObject
+from service.queue import case_reads, counts, subject_reads
+from service.queue.items import JsonObject
 from service.review.parameters import PAGING, query_of
 from service.review.presentation import present_case, present_subject
 from service.review.reading import read_view
@@ -21,14 +21,14 @@ async def list_cases(request: web.Request) -> web.Response:
         subjects, cursor = await read_view(app, subject_reads.page, query)
         items = [present_subject(app, subject) for subject in subjects]
     else:
-        cases, cursor = await read_view(app, reads.page, query)
+        cases, cursor = await read_view(app, case_reads.page, query)
         items = [present_case(app, case) for case in cases]
     return json_response({"items": items, "next_cursor": str(cursor) if cursor else None})
 
 
 async def count_cases(request: web.Request) -> web.Response:
     """Answer GET /review-queue/counts."""
-    return json_response(await read_view(request.app, reads.counts, query_of(request, *PAGING)))
+    return json_response(await read_view(request.app, counts.counts, query_of(request, *PAGING)))
 
 
 async def show_case(request: web.Request) -> web.Response:
@@ -47,7 +47,7 @@ async def show_subject(request: web.Request) -> web.Response:
 
 async def read_case(app: web.Application, case_id: str) -> JsonObject:
     """Read a case with all that is known of it; raises Problem, 404."""
-    case = await read_view(app, reads.case_detail, case_id) if len(case_id) <= MAX_ID_CHARACTERS else None
+    case = await read_view(app, case_reads.case_detail, case_id) if len(case_id) <= MAX_ID_CHARACTERS else None
     if case is None:
         raise no_such_case()
     related = [present_case(app, other) for other in case["related"]]

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from service.http.security_headers import DRAWING, POLICY
-from service.queue import reads
-from service.queue.reads import JsonObject
+from service.queue import case_reads
+from service.queue.items import JsonObject
 from service.review.cases import no_such_case, read_subject
 from service.review.drawing import draw
 from service.review.reading import read_view
@@ -15,7 +15,7 @@ from service.review.reading import read_view
 
 async def show_case_chart(request: web.Request) -> web.Response:
     """Answer GET /review-queue/{case_id}/chart.svg; a case has it as long as it lists payments with their times."""
-    return await _chart(await read_view(request.app, reads.payments, request.match_info["case_id"]))
+    return await _chart(await read_view(request.app, case_reads.payments, request.match_info["case_id"]))
 
 
 async def show_subject_chart(request: web.Request) -> web.Response:

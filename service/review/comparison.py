@@ -10,7 +10,7 @@ from fraud.comparison.compare import KINDS
 from fraud.rules import Rule
 from schemas.case import case_id
 from service.http.responses import json_response
-from service.queue import reads
+from service.queue import comparison_reads
 from service.queue.engine_progress import ENGINE_PROGRESS, NO_ENGINE
 from service.queue.view import QueueView
 from service.review.reading import read_view
@@ -43,7 +43,7 @@ def compared(view: QueueView, rules: tuple[Rule, ...]) -> dict[str, Any]:
     counts: dict[str, dict[str, int]] = {}
     total: Counter[str] = Counter()
     for rule in rules:
-        judged = reads.judged(view, rule.name, now - rule.grace_ms("changes"))
+        judged = comparison_reads.judged(view, rule.name, now - rule.grace_ms("changes"))
         total["pending"] += judged.pop("pending", (0, 0))[0]
         total["expired"] += (expired := judged.pop("expired", (0, 0))[0])
         kinds = {_KINDS.get(name, name): count for name, (count, _) in judged.items()}
@@ -59,7 +59,7 @@ def compared(view: QueueView, rules: tuple[Rule, ...]) -> dict[str, Any]:
         "expired": total["expired"],
         "differences": [
             {**difference, "case_id": _case_id(rules, difference)}
-            for difference in reads.differences(view, MOST_DIFFERENCES)
+            for difference in comparison_reads.differences(view, MOST_DIFFERENCES)
         ],
     }
 

@@ -14,7 +14,7 @@ from service.http.problems import Problem
 from service.http.request_ids import record_headers
 from service.http.responses import json_response
 from service.metrics import METRICS
-from service.queue import reads, subject_reads
+from service.queue import case_reads, decision_reads, subject_reads
 from service.queue.decision_log import DECISION_LOG
 from service.queue.decisions import (
     Decision,
@@ -26,7 +26,7 @@ from service.queue.decisions import (
     is_proposal,
     permit,
 )
-from service.queue.reads import NUMBERS, JsonObject
+from service.queue.items import NUMBERS, JsonObject
 from service.review.cases import no_such_case, read_case, read_subject, versioned_response
 from service.review.presentation import present_case
 from service.review.reading import read_view
@@ -102,7 +102,7 @@ async def decide_many(request: web.Request) -> web.Response:
     if len({target.case_id for target in targets}) < len(targets):
         raise invalid("cases", "names a case more than once")
     problems = await _decide(request, targets, decision)
-    cases = await read_view(request.app, reads.cases, [target.case_id for target in targets])
+    cases = await read_view(request.app, case_reads.cases, [target.case_id for target in targets])
     versions = {case_id: case["version"] for case_id, case in cases.items()}
     lines = zip((target.case_id for target in targets), problems, strict=True)
     return json_response({"items": [_line("case_id", case_id, problem, versions) for case_id, problem in lines]})
@@ -136,7 +136,7 @@ async def _decide_subjects(
     ids = [target.subject_id for target in targets]
     stored = await read_view(app, subject_reads.case_versions, ids)
     totals = await read_view(app, subject_reads.totals, ids)
-    cases = await read_view(app, reads.cases, [case_id for _, case_ids in stored.values() for case_id in case_ids])
+    cases = await read_view(app, case_reads.cases, [case_id for _, case_ids in stored.values() for case_id in case_ids])
     problems: dict[str, Problem | None] = {}
     chosen: dict[str, list[Target]] = {}
     for subject_id, version in ((target.subject_id, target.version) for target in targets):
@@ -199,7 +199,7 @@ async def _decide(request: web.Request, targets: Sequence[Target], decision: Dec
     problems: dict[str, Problem | None] = {}
     remaining = list(targets)
     for _ in range(MAX_TRIES):
-        cases = await read_view(app, reads.cases, [target.case_id for target in remaining])
+        cases = await read_view(app, case_reads.cases, [target.case_id for target in remaining])
         decisions: dict[str, Decision] = {}
         for target in remaining:
             try:
@@ -210,7 +210,7 @@ async def _decide(request: web.Request, targets: Sequence[Target], decision: Dec
             break
         await app[DECISION_LOG].write(list(decisions.values()), record_headers(request))
         written = {case_id: record.decision_id for case_id, record in decisions.items()}
-        effective = await read_view(app, reads.effective, written)
+        effective = await read_view(app, decision_reads.effective, written)
         for case_id in effective:
             problems[case_id] = None
             app[METRICS].decided(decision.decision)

@@ -12,9 +12,9 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
 from service.access.guard import is_permitted
-from service.queue import reads, subject_reads
+from service.queue import case_reads, subject_reads
+from service.queue.changes import ChangeMark, last_change
 from service.queue.query import QueueQuery
-from service.queue.reads import ChangeMark
 from service.queue.view import QUEUE_VIEW
 from service.review.parameters import PAGING, query_of
 from service.review.presentation import present_case, present_subject
@@ -39,7 +39,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
     Events are `ready`, `case` or `subject` (without payments; `matches`: whether the filters hold), `gone`, `reset`.
     """
     app, query = request.app, query_of(request, *PAGING)
-    view, last = app[QUEUE_VIEW], await read_view(app, reads.last_change)
+    view, last = app[QUEUE_VIEW], await read_view(app, last_change)
     last_event_id = request.headers.get("Last-Event-ID")
     since = last if last_event_id is None else _since(last_event_id, last)
     async with sse_response(request, headers={"X-Accel-Buffering": "no"}) as stream:
@@ -65,13 +65,15 @@ async def _send_changes(
     app: web.Application, stream: EventSourceResponse, query: QueueQuery, since: ChangeMark
 ) -> ChangeMark:
     """Send what has changed since then; returns up to where that is done."""
-    last = await read_view(app, reads.last_change)
+    last = await read_view(app, last_change)
     if last.epoch != since.epoch:
         await stream.send("{}", id=str(last), event="reset")
         return last
     of_subjects = query.table == "subjects"
     read, present, name = (
-        (subject_reads.changes, present_subject, "subject") if of_subjects else (reads.changes, present_case, "case")
+        (subject_reads.changes, present_subject, "subject")
+        if of_subjects
+        else (case_reads.changes, present_case, "case")
     )
     changes = await read_view(app, read, since.number, query, MAX_AT_ONCE)
     events = [(number, name, present(app, item) | {"matches": matches}) for number, matches, item in changes.lines]

@@ -10,7 +10,7 @@ from aiohttp import web
 from service.http.problems import Problem
 from service.http.request_ids import record_headers
 from service.http.responses import json_response
-from service.queue import reads
+from service.queue import decision_reads
 from service.queue.decision_log import DECISION_LOG
 from service.queue.decisions import InvalidDecision
 from service.queue.exemptions import EndRequest, Exemption, ExemptionRequest, check_exemption
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 async def list_exemptions(request: web.Request) -> web.Response:
     """Answer GET /review-queue/exemptions."""
-    return json_response({"items": await read_view(request.app, reads.exemptions)})
+    return json_response({"items": await read_view(request.app, decision_reads.exemptions)})
 
 
 async def make_exemption(request: web.Request) -> web.Response:
@@ -53,7 +53,7 @@ async def end_exemption(request: web.Request) -> web.Response:
     reviewer = reviewer_of(request, body.reviewer)
     if not reviewer.strip():
         raise invalid("reviewer", "says nobody's name")
-    exemption = await read_view(request.app, reads.exemption, request.match_info["exemption_id"])
+    exemption = await read_view(request.app, decision_reads.exemption, request.match_info["exemption_id"])
     if exemption is None:
         raise Problem(404, "no-such-exemption", "there is no exemption with this id, or it was ended")
     now = max(int(time.time() * 1000), exemption.time)

@@ -5,9 +5,9 @@ from typing import Any
 
 from aiohttp import web
 
-from service.queue import reads, subject_reads
+from service.queue import case_reads, subject_reads
+from service.queue.items import JsonObject
 from service.queue.query import MAX_LIMIT, QueueQuery
-from service.queue.reads import JsonObject
 from service.review.cases import read_subject
 from service.review.parameters import query_of
 from service.review.presentation import present_case, present_subject
@@ -70,7 +70,7 @@ async def _page(app: web.Application, query: QueueQuery) -> tuple[list[JsonObjec
     if query.table == "subjects":
         subjects, after = await read_view(app, subject_reads.page, query)
         return [present_subject(app, subject) for subject in subjects], after
-    cases, after = await read_view(app, reads.page, query)
+    cases, after = await read_view(app, case_reads.page, query)
     return [present_case(app, case) for case in cases], after
 
 

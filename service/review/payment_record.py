@@ -15,8 +15,8 @@ from schemas.payment import Payment
 from schemas.payment_reader import PaymentReader
 from service.http.problems import Problem, unavailable
 from service.http.responses import json_response
-from service.queue import reads
-from service.queue.reads import JsonObject
+from service.queue import case_reads
+from service.queue.items import JsonObject
 from service.review.reading import read_view
 from service.review.viewing import record_viewing
 
@@ -59,7 +59,7 @@ PAYMENT_RECORDS = web.AppKey("payment_records", PaymentRecords)
 async def show_payment(request: web.Request) -> web.Response:
     """Answer GET /review-queue/{case_id}/payments/{payment_id}."""
     case_id, payment_id = request.match_info["case_id"], request.match_info["payment_id"]
-    topic, partition, offset = place_of(await read_view(request.app, reads.payments, case_id), payment_id)
+    topic, partition, offset = place_of(await read_view(request.app, case_reads.payments, case_id), payment_id)
     record_viewing(request, "payment", case_id=case_id, payment_id=payment_id)
     try:
         read = await request.app[PAYMENT_RECORDS].read(topic, partition, offset)

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from fraud.detection.reasons import reason
 from service.queue.decisions import STATUSES
-from service.queue.reads import JsonObject
+from service.queue.items import JsonObject
 from service.review.parameters import DAY_MS
 from service.settings import RULES, SETTINGS
 

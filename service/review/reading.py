@@ -20,7 +20,7 @@ T = TypeVar("T")
 async def read_view(
     app: web.Application, read: Callable[Concatenate[QueueView, P], T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    """Call a function of `service.queue.reads` or its like; raises Problem (503) where the view cannot be read now."""
+    """Call a function that reads the view; raises Problem (503) where that cannot be read now."""
     await app[DECISION_LOG].catch_up()
     try:
         return await asyncio.to_thread(read, app[QUEUE_VIEW], *args, **kwargs)

@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from service.http.security_headers import POLICY
-from service.queue.reads import JsonObject
+from service.queue.items import JsonObject
 from service.review.cases import read_subject
 from service.review.spreadsheet import visible
 from service.review.viewing import record_viewing

@@ -41,7 +41,7 @@ from schemas.payment import FIELDS, ForeignPayment, Payment
 from schemas.payment_reader import PaymentReader
 from schemas.registry import Reference, WriterSchema
 from service.http.bodies import media_type
-from service.queue.intake import TopicRecord
+from service.queue.batch import TopicRecord
 from service.queue.query import InvalidCursor, decode_cursor
 from service.queue.view import QueueView
 from tests.unit.service.queue.test_view import case, decision

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from service.queue import reads, subject_reads
+from service.queue import case_reads, counts, subject_reads
 from service.queue.view import QueueView
 from service.review.parameters import parse_query
 from tests.unit.service.queue.test_view import case, decision, record
@@ -144,8 +144,8 @@ def test_subjects_that_share_a_payee_are_related(view: QueueView) -> None:
 def test_filters_of_subjects(view: QueueView, parameters: dict[str, str], payors: set[int]) -> None:
     view.apply([record(case(0)), record(case(1)), record(case(2, rule="fan_out"))], {})
     assert {line["subject"]["payor_account_no"] for line in subjects(view, **parameters)} == payors
-    counts = reads.counts(view, parse_query({"by": "subject", **parameters}))
-    assert counts["total"] == len(payors)
+    numbers = counts.counts(view, parse_query({"by": "subject", **parameters}))
+    assert numbers["total"] == len(payors)
 
 
 def test_a_subject_is_found_by_the_beginning_of_a_payments_id_in_any_case(view: QueueView) -> None:
@@ -163,7 +163,7 @@ def test_every_line_that_was_there_comes_once_though_lines_move_while_they_are_r
         return case(number, group={"payor_account_no": number}, first_payment_at=number, **changes)
 
     view.apply([record(numbered(number)) for number in range(20)], {})
-    read = subject_reads.page if by == "subject" else reads.page
+    read = subject_reads.page if by == "subject" else case_reads.page
     parameters = {"by": by, "sort": sort, "limit": "3"}
     payors: list[int] = []
     for turn in range(100):

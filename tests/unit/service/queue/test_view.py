@@ -14,10 +14,11 @@ from aiokafka import TopicPartition
 
 from fraud.comparison.compare import Row
 from schemas.kafka.topics import PAYMENT_LATE, REVIEW_QUEUE
-from service.queue import reads
+from service.queue import case_reads, comparison_reads, counts, decision_reads
 from service.queue.agreement import KsqldbRow
+from service.queue.batch import TopicRecord
+from service.queue.changes import last_change
 from service.queue.database import Damaged
-from service.queue.intake import TopicRecord
 from service.queue.view import QueueView
 from service.review.parameters import parse_query
 
@@ -58,7 +59,7 @@ def record(content: dict[str, Any] | None, *, offset: int = 0, key: str = "", he
 
 
 def listed(view: QueueView, **parameters: str) -> list[dict[str, Any]]:
-    items, _ = reads.page(view, parse_query(parameters))
+    items, _ = case_reads.page(view, parse_query(parameters))
     decoded: list[dict[str, Any]] = json.loads(msgspec.json.encode(items))
     return decoded
 
@@ -137,7 +138,7 @@ def test_pages_show_every_case_once_while_others_arrive(view: QueueView, sort: s
     parameters = {"sort": sort, "limit": "7"}
     arriving = iter(range(1, 200, 2))
     while True:
-        items, cursor = reads.page(view, parse_query(parameters))
+        items, cursor = case_reads.page(view, parse_query(parameters))
         case_ids += [item["case_id"] for item in items]
         number = next(arriving)
         view.apply([record(case(number, payment_count=number % 4, last_payment_at=number % 5))], {})
@@ -154,10 +155,10 @@ def test_related_cases_have_the_same_payor_or_the_same_payee(view: QueueView) ->
     same_payee = case(2, group={"payee_bank": "B", "payee_account_no": 1})
     same_number_elsewhere = case(3, group={"payor_account_no": 2, "payee_bank": "C", "payee_account_no": 1})
     view.apply([record(content) for content in (this, same_payor, same_payee, same_number_elsewhere)], {})
-    related = json.loads(msgspec.json.encode(reads.related(view, this["case_id"])))
+    related = json.loads(msgspec.json.encode(case_reads.related(view, this["case_id"])))
     assert [item["case_id"] for item in related] == [same_payee["case_id"], same_payor["case_id"]]
     assert "payments" not in related[0]
-    assert reads.related(view, "nobody") == []
+    assert case_reads.related(view, "nobody") == []
 
 
 def test_cases_and_positions_are_still_there_after_a_restart(tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_a_view_of_another_topic_begins_anew(view: QueueView, other: dict[str, s
     view.positions(SOURCE)
     view.apply([record(case())], {Q[0]: 5})
     assert view.positions(other) == {}
-    assert reads.count(view) == 0
+    assert counts.count(view) == 0
     assert view.positions(other) == {}
 
 
@@ -189,7 +190,7 @@ def test_a_view_of_another_layout_begins_anew(tmp_path: Path) -> None:
         connection.execute("UPDATE meta SET value = '0' WHERE name = 'layout'")
     connection.close()
     new = QueueView(file)
-    assert (reads.count(new), new.positions(SOURCE)) == (0, {})
+    assert (counts.count(new), new.positions(SOURCE)) == (0, {})
     new.close()
 
 
@@ -198,7 +199,7 @@ def test_a_file_that_is_no_view_is_replaced(tmp_path: Path, content: bytes) -> N
     file = tmp_path / "queue.sqlite"
     file.write_bytes(content)
     view = QueueView(file)
-    assert reads.count(view) == 0
+    assert counts.count(view) == 0
     view.close()
 
 
@@ -221,7 +222,7 @@ def test_a_file_damaged_while_it_is_open_says_so_and_can_be_rebuilt(tmp_path: Pa
     with pytest.raises(Damaged):
         change_and_list_all(view)
     view.rebuild()
-    assert (reads.count(view), view.positions(SOURCE)) == (0, {})
+    assert (counts.count(view), view.positions(SOURCE)) == (0, {})
     view.apply([record(case())], {Q[0]: 1})
     assert len(listed(view)) == 1
     view.close()
@@ -325,14 +326,14 @@ def test_windows_are_counted_by_agreement_and_those_with_late_or_repeated_paymen
     late, repeated = [case(3)["case_id"]], [case(1)["case_id"], *2 * [case(5)["case_id"]]]
     cases = [record(case(number)) for number in (1, 2, 3, 5)]
     view.apply(cases, {}, late=late, ksqldb=rows, repeated=repeated)
-    assert reads.judged(view, "structuring", open_after=2500) == {
+    assert comparison_reads.judged(view, "structuring", open_after=2500) == {
         "agree": (1, 1),
         "differ": (1, 1),
         "late": (1, 0),
         "only_ksqldb": (1, 0),
         "repeated": (1, 0),
     }
-    [difference] = [unequal for unequal in reads.differences(view, 10) if unequal["kind"] == "repeated"]
+    [difference] = [unequal for unequal in comparison_reads.differences(view, 10) if unequal["kind"] == "repeated"]
     assert (difference["window_start"], difference["repeated"]) == (case(5)["window_start"], 2)
 
 
@@ -375,9 +376,9 @@ def test_of_two_decisions_with_one_number_the_first_stands_and_both_are_kept(vie
     view.apply([], {}, decisions=[decision(1), second])
     [item] = listed(view)
     assert item["reviewer"] == "ann"
-    history = json.loads(msgspec.json.encode(reads.history(view, [case()["case_id"]])))
+    history = json.loads(msgspec.json.encode(decision_reads.history(view, [case()["case_id"]])))
     assert [(entry["reviewer"], entry["took_effect"]) for entry in history] == [("ann", True), ("bob", False)]
-    assert reads.effective(view, {case()["case_id"]: "other"}) == set()
+    assert decision_reads.effective(view, {case()["case_id"]: "other"}) == set()
 
 
 def test_a_decision_that_skips_a_number_does_not_stand(view: QueueView) -> None:
@@ -439,11 +440,13 @@ def test_an_exemption_silences_cases_before_and_after_it_until_it_is_ended(view:
         1000: "open",
         6000: "open",
     }
-    assert [(entry["reviewer"], entry["live"]) for entry in decoded(reads.exemptions(view))] == [("ann", True)]
+    assert [(entry["reviewer"], entry["live"]) for entry in decoded(decision_reads.exemptions(view))] == [("ann", True)]
     view.apply([], {}, decisions=[exemption(2, ended=True, reviewer="bob")])
     assert {item["status"] for item in listed(view)} == {"open"}
-    assert reads.exemption(view, "e1") is None
-    assert [(entry["reviewer"], entry["live"]) for entry in decoded(reads.exemptions(view))] == [("bob", False)]
+    assert decision_reads.exemption(view, "e1") is None
+    assert [(entry["reviewer"], entry["live"]) for entry in decoded(decision_reads.exemptions(view))] == [
+        ("bob", False)
+    ]
 
 
 def test_an_exemption_that_is_over_silences_nothing_any_more(view: QueueView) -> None:
@@ -474,7 +477,7 @@ def test_what_a_transaction_that_failed_counted_is_no_change(view: QueueView, tm
         view.apply([record(case(1))], {Q[0]: 2})
     other.rollback()
     other.close()
-    assert view.change == before == reads.last_change(view).number
+    assert view.change == before == last_change(view).number
 
 
 def test_a_record_that_is_no_decision_is_passed_over_and_counted(view: QueueView) -> None:
@@ -484,12 +487,12 @@ def test_a_record_that_is_no_decision_is_passed_over_and_counted(view: QueueView
 
 def test_changes_are_told_once_each_and_in_order(view: QueueView) -> None:
     view.apply([record(case(0)), record(case(1))], {Q[0]: 2})
-    epoch, since = reads.last_change(view)
+    epoch, since = last_change(view)
     assert (epoch, since) == (view.epoch, view.change)
-    assert reads.changes(view, since, parse_query({}), 10) == ([], [])
+    assert case_reads.changes(view, since, parse_query({}), 10) == ([], [])
     view.apply([record(case(1, payment_count=3), offset=5)], {Q[0]: 6})
     view.apply([record(None, key=case(0)["case_id"])], {Q[0]: 7})
-    changed, removed = reads.changes(view, since, parse_query({"min_total": "20000.00"}), 10)
+    changed, removed = case_reads.changes(view, since, parse_query({"min_total": "20000.00"}), 10)
     [(number, matches, item)] = changed
     assert (item["case_id"], matches) == (case(1)["case_id"], False)
     [(removed_at, case_id)] = removed
@@ -503,21 +506,21 @@ def test_cases_that_waited_for_the_other_engine_are_changes_one_by_one(view: Que
     since = view.change
     view.compared(FAR_AHEAD)
     numbers = []
-    while lines := reads.changes(view, since, parse_query({}), 2).lines:
+    while lines := case_reads.changes(view, since, parse_query({}), 2).lines:
         numbers += [number for number, _, _ in lines]
         since = numbers[-1]
     assert len(set(numbers)) == 5
     view.compared(FAR_AHEAD)
-    assert view.change == (before := reads.last_change(view).number)
+    assert view.change == (before := last_change(view).number)
     view.compared(FAR_AHEAD)
     assert view.change == before, "where nothing waited, nothing changes"
 
 
 def test_a_view_that_is_made_anew_counts_its_changes_under_another_name(view: QueueView) -> None:
     view.apply([record(case())], {Q[0]: 1})
-    before = reads.last_change(view)
+    before = last_change(view)
     view.rebuild()
-    after = reads.last_change(view)
+    after = last_change(view)
     assert after == (view.epoch, view.change)
     assert (after.number, after.epoch == before.epoch) == (0, False)
 
