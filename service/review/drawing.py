@@ -33,6 +33,17 @@ STYLE = Style(
     legend_font_size=12,
     transition="none",
 )
+DARK = """@media (prefers-color-scheme: dark) {
+.graph > .background, .plot > .background { fill: #171a20 }
+.graph, .axis text, .legends .legend text { fill: #a7afbd }
+.axis text.major { fill: #e8eaee }
+.axis .line { stroke: #a7afbd }
+.axis .guide.line, .axis .major.guide.line { stroke: #31363f }
+.color-0 { stroke: #8ab0ff; fill: #8ab0ff }
+.color-1 { stroke: #f4c274; fill: #f4c274 }
+.color-2 { stroke: #ffa3a3; fill: #ffa3a3 }
+}"""
+"""The colours of the page's dark theme: an image, too, knows which one its reader wants."""
 
 
 def draw(payments: Sequence[tuple[int, float]]) -> str:
@@ -47,6 +58,7 @@ def draw(payments: Sequence[tuple[int, float]]) -> str:
     precision = "%d %b %H:%M" if ends[1] - ends[0] > HOUR else "%H:%M:%S"
     chart: Any = pygal.XY(
         style=STYLE,
+        css=(*pygal.Config.css.value, f"inline:{DARK}"),
         js=(),
         width=600,
         height=300,
