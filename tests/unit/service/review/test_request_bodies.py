@@ -1,0 +1,50 @@
+"""What a decision's request says: the version that was seen, and who decides."""
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from service.access.authentication import IDENTITY, Identity
+from service.http.problems import Problem
+from service.review.request_bodies import if_match, invalid, reviewer_of
+
+
+def request(headers: dict[str, str] | None = None, token: str | None = None) -> web.Request:
+    made = make_mocked_request("POST", "/", headers=headers or {})
+    if token is not None:
+        made[IDENTITY] = Identity(token, frozenset())
+    return made
+
+
+@pytest.mark.parametrize(
+    ("header", "version"),
+    [(None, None), ("*", None), ('"170002"', 170_002), ('W/"170002"', 170_002), (" 7 ", 7), ("170002", 170_002)],
+)
+def test_if_match_names_the_version_that_was_seen_or_none(header: str | None, version: int | None) -> None:
+    assert if_match(request({"If-Match": header} if header else None)) == version
+
+
+@pytest.mark.parametrize("header", ['"a"', '"1", "2"', "-1", "1.0", '"12345678901234567"', "w/1x"])
+def test_what_is_no_version_is_malformed(header: str) -> None:
+    with pytest.raises(Problem) as raised:
+        if_match(request({"If-Match": header}))
+    assert raised.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("token", "body", "reviewer"), [(None, "ann", "ann"), (None, "", ""), ("ann", "", "ann"), ("ann", "ann", "ann")]
+)
+def test_a_token_says_who_decides_and_without_one_the_body(token: str | None, body: str, reviewer: str) -> None:
+    assert reviewer_of(request(token=token), body) == reviewer
+
+
+def test_nobody_decides_under_another_name_than_the_tokens() -> None:
+    with pytest.raises(Problem) as raised:
+        reviewer_of(request(token="ann"), "bob")
+    assert (raised.value.status, raised.value.members["field"]) == (422, "reviewer")
+
+
+def test_a_problem_points_to_the_field_at_fault() -> None:
+    problem = invalid("note", "is empty")
+    assert problem.members["errors"][0].pointer == "#/note"
+    assert "errors" not in invalid(None, "is not an object").members
