@@ -19,7 +19,7 @@ NOT_A_DECISION = (msgspec.MsgspecError, ValueError, RecursionError)
 _decode_decision = msgspec.json.Decoder(Decision).decode
 _decode_exemption = msgspec.json.Decoder(Exemption).decode
 _IS_EXEMPTION = b'"exemption_id"'
-"""Of what else stands on `review_decisions`, notes may hold it, but escaped."""
+"""Mark of an exemption among the records of `review_decisions`: notes may hold it, but escaped."""
 _encode = msgspec.json.Encoder().encode
 
 _REVIEW = """
