@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-import msgspec
 from aiohttp import web
 
 from schemas.payment import INT32_MAX
@@ -80,9 +79,9 @@ def _some_of(*choices: str) -> Read:
     return read
 
 
-def _rules(name: str, text: str) -> tuple[str]:
-    """The names as a subject has them, between commas, as a JSON array."""
-    return (msgspec.json.encode([f",{rule}," for rule in _some_of()(name, text)]).decode(),)
+def _rules(name: str, text: str) -> tuple[str, ...]:
+    """The names as a subject has them, between commas."""
+    return tuple(f",{rule}," for rule in _some_of()(name, text))
 
 
 def _prefix(name: str, text: str) -> tuple[str, str]:
@@ -99,10 +98,16 @@ def _true(name: str, text: str) -> tuple[()]:
 
 
 class Filter(NamedTuple):
-    """A filter: its condition in SQL, where `{}` stands for a placeholder for each value; and its reader."""
+    """A filter: its condition in SQL, where `{}` stands for a term for each value, joined; and its reader."""
 
     sql: str
     read: Read
+    term: str = "?"
+    joined: str = ", "
+
+    def condition(self, values: tuple[Any, ...]) -> Condition:
+        """Return the condition for these values."""
+        return Condition(self.sql.replace("{}", self.joined.join([self.term] * len(values))), values)
 
 
 # The + keeps SQLite from choosing an index by this column: only the accounts and the order are worth one.
@@ -141,7 +146,7 @@ FILTERS: dict[QueueTable, dict[str, Filter]] = {
     },
     "subjects": {
         **_COMMON,
-        "rule": Filter("EXISTS (SELECT 1 FROM json_each(?) WHERE instr(rules, value))", _rules),
+        "rule": Filter("({})", _rules, "instr(rules, ?)", " OR "),
         "payment_id": Filter("id IN (SELECT subject FROM listed WHERE payment_id >= ? AND payment_id < ?)", _prefix),
         "subject_id": Filter("subject_id IN ({})", _some_of()),
     },
@@ -187,10 +192,10 @@ def parse_query(
 def _conditions(table: QueueTable, parameters: Mapping[str, str], fired_before: int) -> tuple[Condition, ...]:
     """The conditions of the filters that are there; `fired_before`: what fired earlier is overdue."""
     conditions = []
-    for name, (sql, read) in FILTERS[table].items():
+    for name, kind in FILTERS[table].items():
         if name in parameters:
-            values = read(name, parameters[name]) or (fired_before,) * sql.count("?")
-            conditions.append(Condition(sql.replace("{}", ", ".join("?" * len(values))), values))
+            values = kind.read(name, parameters[name]) or (fired_before,) * kind.sql.count("?")
+            conditions.append(kind.condition(values))
     if table == "subjects" and (names := [name for name in BY_CASE if name in parameters]):
         values = tuple(value for name in names for value in BY_CASE[name].read(name, parameters[name]))
         together = " AND ".join(BY_CASE[name].sql for name in names)
