@@ -29,6 +29,8 @@ total_above = 10000.00
 """
 ASK_SECONDS = 0.2
 HOLD_SECONDS = 0.01
+MAX_CREDIT_SECONDS = 0.03
+"""Of CPU, that a process held to a share may use at once."""
 TASKS_SECONDS = 120.0
 _SAMPLE = re.compile(r'^(\w+)(?:\{(?:.*?\b(?:stage|rule)="([\w-]+)")?.*\})? (\S+)$', re.MULTILINE)
 
@@ -97,11 +99,16 @@ class FraudWorker:
             time.sleep(ASK_SECONDS)
 
     def _hold(self) -> None:
-        """Stop the process (SIGSTOP) whenever it has had its share, and let it go on once that has grown."""
-        began, stopped = time.monotonic(), False
+        """Stop the process (SIGSTOP) whenever it has had its share, and let it go on once that has grown.
+
+        What it did not use while it waited is not kept for later.
+        """
+        at, used, credit, stopped = time.monotonic(), 0.0, 0.0, False
         with suppress(psutil.NoSuchProcess):
             while not self._stopping.wait(HOLD_SECONDS):
-                ahead = self.cpu_seconds() > self.share * (time.monotonic() - began)
+                now, cpu = time.monotonic(), self.cpu_seconds()
+                credit = min(credit + self.share * (now - at), MAX_CREDIT_SECONDS) - (cpu - used)
+                at, used, ahead = now, cpu, credit < 0
                 if ahead != stopped:
                     (self._process.suspend if ahead else self._process.resume)()
                     stopped = ahead
