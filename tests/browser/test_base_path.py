@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import pytest
 from aiohttp import hdrs, web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, expect
@@ -16,6 +17,8 @@ from tests.browser.conftest import Visitors
 from tests.integration.processes import until_ready
 from tests.integration.serving import case, payor_of_this_test, put_cases, settings
 from tests.issuer import Key, jwk_set, trusting
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 PREFIX = "/underten"
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
