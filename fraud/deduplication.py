@@ -21,8 +21,8 @@ class Repeated(NamedTuple):
     """The open windows that would have counted it a second time: rule, start, group."""
 
 
-def repeated(first: bytes, counting: Sequence[RuleWindows], payment: Counted, at_ms: int) -> Repeated:
-    """Record of a payment that comes again; `counting` are the rules whose filter it passes."""
+def find_repetition(first: bytes, counting: Sequence[RuleWindows], payment: Counted, at_ms: int) -> Repeated:
+    """Find the windows in which a payment would count again; `counting` are the rules whose filter it passes."""
     return Repeated(
         first,
         [
@@ -57,7 +57,7 @@ class TaskWindows:
             windows.advance(at_ms)
         first = self._firsts.get((account, payment_id))
         if first is not None and self._counts(first):
-            return repeated(first.packed, counting, payment, at_ms)
+            return find_repetition(first.packed, counting, payment, at_ms)
         if any(windows.holds(at_ms) for windows in counting):
             self._firsts[account, payment_id] = _First(payment.payment_amount, at_ms, packed)
             self._sweep()

@@ -133,7 +133,7 @@ async def _imports(writer: WriterSchema, registry: Registry) -> list[WriterSchem
             if reference not in schemas:
                 if len(schemas) >= MAX_IMPORTS:
                     raise UnusableSchema(f"the writer's schema needs more than {MAX_IMPORTS} others")
-                schemas[reference] = schema = await registry.referenced(reference)
+                schemas[reference] = schema = await registry.resolve(reference)
                 await visit(schema.references)
                 schemas[reference] = schemas.pop(reference)  # behind what it needs
 

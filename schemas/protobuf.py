@@ -157,7 +157,7 @@ async def _with_imports(writer: WriterSchema, registry: Registry) -> dict[str, s
     while references and len(files) < _MAX_IMPORTS:
         reference = references.pop()
         if reference.name not in files:
-            imported = await registry.referenced(reference)
+            imported = await registry.resolve(reference)
             files[reference.name] = imported.schema
             references.extend(imported.references)
     return files

@@ -181,7 +181,7 @@ class Registry:
             answer, status = await self._ask("get_by_id", schema_id=reference)
             return self._as_writer(f"schema id {reference}", answer, status)
 
-    async def referenced(self, reference: Reference) -> WriterSchema:
+    async def resolve(self, reference: Reference) -> WriterSchema:
         """The schema that a reference names; raises UnknownSchema, UnusableSchema, RegistryUnavailable."""
         answer, status = await self._ask("get_schema", subject=reference.subject, version=reference.version)
         return self._as_writer(f"{reference.subject} version {reference.version}", answer, status)

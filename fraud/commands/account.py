@@ -72,7 +72,7 @@ def export(settings: AccountSettings | None = None, *, payor: int | None = None,
     """
     account = _account(payor, payee)
     configure_logs(LogSettings(log_level="critical"))
-    asyncio.run(_reached(_export(settings or AccountSettings(), account)))
+    asyncio.run(_read_kafka(_export(settings or AccountSettings(), account)))
     return 0
 
 
@@ -94,7 +94,7 @@ def erase(
     """
     account = _account(payor, payee)
     configure_logs(LogSettings(log_level="critical"))
-    asyncio.run(_reached(_erase((settings or AccountSettings()).kafka, account, really=yes)))
+    asyncio.run(_read_kafka(_erase((settings or AccountSettings()).kafka, account, really=yes)))
     return 0 if yes else 1
 
 
@@ -109,7 +109,7 @@ def _account(payor: int | None, payee: str | None) -> Account:
     raise SettingsError("name one account: --payor NUMBER, or --payee BANK/NUMBER")
 
 
-async def _reached(work: Coroutine[None, None, None]) -> None:
+async def _read_kafka(work: Coroutine[None, None, None]) -> None:
     try:
         await work
     except KafkaError as error:

@@ -108,7 +108,7 @@ async def _redrive(settings: RedriveSettings, selection: Selection, *, really: b
             outputs: list[Output] = []
             for record in batch:
                 try:
-                    outputs += _judged(record, source)
+                    outputs += _judge_anew(record, source)
                     payment = reader.read(record)
                 except PaymentError as error:
                     outcome.rejected[str(error)] += 1
@@ -154,8 +154,8 @@ async def _batches(
             yield selected[at : at + MAX_BATCH]
 
 
-def _judged(record: RejectedRecord, source: PayorSource) -> Iterable[Output]:
-    """The payment to where it belongs, and the mark that it was sent; raises PaymentError."""
+def _judge_anew(record: RejectedRecord, source: PayorSource) -> Iterable[Output]:
+    """Send a payment to where it belongs, with the mark that it was sent; raises PaymentError."""
     if not record.is_whole:
         raise PaymentError("only its beginning was kept")
     partition, _ = record.place

@@ -23,9 +23,9 @@ from fraud.detection.cases import case, case_json
 from fraud.detection.ledger import Ledger
 from fraud.detection.partition_keys import account_of
 from fraud.detection.rejected import carried, rejected
-from fraud.detection.set_aside import late_payment, repeated_payment
 from fraud.detection.sources import Arrival, PayeeSource, PayorSource, Source
 from fraud.detection.topology import BY_PAYEE, BY_PAYOR, GROUPS, HOT_CASES_EVERY_SECONDS, INPUTS, OUTPUTS
+from fraud.detection.uncounted import late_payment, repeated_payment
 from fraud.rules import Rule
 from fraud.streams.stage import Headers, Output, Partitions, Processor, Stage
 from fraud.windows import Group, RuleWindows, Window

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-from fraud.deduplication import Repeated, repeated
+from fraud.deduplication import Repeated, find_repetition
 from fraud.detection.packed import Origin, PackedPayment, encode, pack_as, pack_id, payee_bytes
 from fraud.detection.partition_keys import Account, account_of_group
 from fraud.detection.shelves import (
@@ -141,7 +141,7 @@ class Ledger:
         packed_id = pack_id(payment.id)
         parts = self._parts(account)
         if parts and (first := self._first(packed_id, parts)):
-            return repeated(encode(first), [watch.windows for watch in watches], payment, at_ms)
+            return find_repetition(encode(first), [watch.windows for watch in watches], payment, at_ms)
         if not held:
             return [judgement for watch in watches for judgement in _late(watch.windows, payment, at_ms)]
         packed = pack_as(packed_id, cents, payment, at_ms, self.arrivals, origin)

@@ -173,7 +173,7 @@ class Writers:
             raise UnknownSchema("unknown")
         return self.schemas[schema_id - 1]
 
-    async def referenced(self, reference: Reference) -> WriterSchema:
+    async def resolve(self, reference: Reference) -> WriterSchema:
         return WriterSchema(self.imports.get(reference.name, ""), "PROTOBUF")
 
 

@@ -78,7 +78,7 @@ class Writers:
             raise UnknownSchema(f"schema {reference} is unknown to the registry")
         return self.schemas[reference]
 
-    async def referenced(self, reference: Reference) -> WriterSchema:
+    async def resolve(self, reference: Reference) -> WriterSchema:
         return self.imports[reference.name]
 
 

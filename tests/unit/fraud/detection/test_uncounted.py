@@ -4,7 +4,7 @@ import msgspec
 
 from fraud.deduplication import Repeated
 from fraud.detection.packed import Origin, pack
-from fraud.detection.set_aside import TopicPosition, late_payment, repeated_payment
+from fraud.detection.uncounted import TopicPosition, late_payment, repeated_payment
 from fraud.rules import load
 from fraud.windows import RuleWindows
 from schemas.case import case_id
