@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TESTS ?=
+JOBS ?= 2
 RATE ?= 1000
 SECONDS ?= 30
 SHAPE ?= steady
@@ -24,7 +25,7 @@ up: $(BIN)/.installed-local  ## start everything on this machine, without Docker
 
 test: $(BIN)/.installed-test  ## all tests, on a Kafka and a schema registry of their own
 	@$(BIN)/python -m compose fetch --stack-home .local
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS)
 
 oracle: $(BIN)/.installed-test  ## the windows against Kafka Streams: 20,000 examples
 	ORACLE_EXAMPLES=20000 $(BIN)/python -m pytest tests/oracle
