@@ -44,6 +44,8 @@ DARK = """@media (prefers-color-scheme: dark) {
 .color-2 { stroke: #ffa3a3; fill: #ffa3a3 }
 }"""
 """The colours of the page's dark theme: an image, too, knows which one its reader wants."""
+NARROW = "@media (max-width: 420px) { .axis text, .legends .legend text { font-size: 16px } }"
+"""Letters that can be read where the image is shown at half its width: on a phone."""
 
 
 def draw(payments: Sequence[tuple[int, float]]) -> str:
@@ -58,7 +60,7 @@ def draw(payments: Sequence[tuple[int, float]]) -> str:
     precision = "%d %b %H:%M" if ends[1] - ends[0] > HOUR else "%H:%M:%S"
     chart: Any = pygal.XY(
         style=STYLE,
-        css=(*pygal.Config.css.value, f"inline:{DARK}"),
+        css=(*pygal.Config.css.value, f"inline:{DARK}", f"inline:{NARROW}"),
         js=(),
         width=600,
         height=300,

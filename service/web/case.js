@@ -4,26 +4,33 @@ import { banner, drawChart, drawFacts, drawHistory, growthText, place } from "./
 import { $, element, fill, heads, row } from "./dom.js";
 import { engineName } from "./engine.js";
 import {
-  agreementName, count, dollars, due, local, outcomeName, parties, payee, payor, ruleName, statusName, utc, visible,
+  agreementName, count, dollars, due, end, local, outcomeName, parties, payee, payor, ruleName, statusName, utc, visible,
   when, zone,
 } from "./format.js";
 import * as url from "./url_state.js";
 
+/** A side that the rule's group leaves open, where all payments have the same account there. */
+function side(name, { group, payments, payment_count: number }) {
+  const names = new Set(payments.map((payment) => name({ ...payment, ...group })));
+  return names.size === 1 && payments.length === number ? [...names][0] : name(group);
+}
+
 function facts(item) {
-  const { group } = item;
-  const window = element("span", `${local(item.window_start).slice(0, 16)} to ${local(item.window_end).slice(0, 16)}`);
+  const [from, to] = [item.window_start, item.window_end].map((ms) => local(ms).slice(0, 16));
+  const window = element("span", `${from} to ${end(from, to)}`);
   window.title = `${utc(item.window_start)} to ${utc(item.window_end)} UTC`;
   const span = document.createElement("span");
   if (item.first_payment_at === null) span.append("unknown, ", when(item.last_payment_at));
-  else span.append(when(item.first_payment_at, local(item.first_payment_at)), ", ", when(item.last_payment_at, local(item.last_payment_at)));
+  else span.append(when(item.first_payment_at, local(item.first_payment_at)), ", ",
+    when(item.last_payment_at, end(local(item.first_payment_at), local(item.last_payment_at))));
   return [
-    ["Payor", payor(group)],
-    ["Payee", payee(group)],
+    ["Payor", side(payor, item)],
+    ["Payee", side(payee, item)],
     ["Payments", count(item.payment_count)],
     ["Total", dollars(item.total_amount)],
     ["Largest", dollars(item.max_amount)],
     [`Window, ${zone(item.window_start)}`, window],
-    [`First, last payment, ${zone(item.last_payment_at)}`, span],
+    [`First and last, ${zone(item.last_payment_at)}`, span],
     ["Report due", `${local(item.due_at).slice(0, 10)} (${due(item.due_at)})`],
     ["Late payments", `${count(item.late_payments)}${item.late_payments ? " (after the window had closed; not counted)" : ""}`],
     ["Reviewer", item.reviewer ?? "nobody"],

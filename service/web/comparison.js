@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { $, element, row } from "./dom.js";
 import { engineName, nameEngine } from "./engine.js";
-import { count, parties, ruleName, utc } from "./format.js";
+import { count, parties, ruleName, several, utc } from "./format.js";
 import { watch } from "./status_bar.js";
 
 const EVERY_MS = 3000;
@@ -36,14 +36,14 @@ function total(rules) {
 /** What the comparison comes to, in a sentence, and how it is to look. */
 function verdict(found, sums) {
   if (found.engine === null) return [`Nothing is compared: ${found.reason}.`, ""];
-  if (found.differences.length > 0) return [`The engines do not agree on ${count(found.differences.length)} windows.`, "bad"];
+  if (found.differences.length > 0) return [`The engines do not agree on ${several(found.differences.length, "window")}.`, "bad"];
   if (!found.caught_up) return [`Not everything can be said yet: ${found.reason}.`, found.engine.state === "NOT_RUNNING" ? "bad" : ""];
   const windows = sums.equal === 1 ? "the one window" : `all ${count(sums.equal)} windows`;
   return [sums.equal ? `Both engines agree on ${windows} that fired.` : "Both engines have read everything, and no window has fired.", "good"];
 }
 
 function engineLine({ name, version, state, lag }) {
-  const behind = lag === null ? "how far it has read is not known" : lag ? `${count(lag)} records to read` : "it has read everything";
+  const behind = lag === null ? "how far it has read is not known" : lag ? `${several(lag, "record")} to read` : "it has read everything";
   return `${name}${version ? ` ${version}` : ""}: ${state.toLowerCase().replaceAll("_", " ")}, ${behind}.`;
 }
 
@@ -58,7 +58,7 @@ function show(found) {
   $("#proof").hidden = found.engine?.name !== "Kafka Streams";
   $("#rules").hidden = Object.keys(found.rules).length === 0;
   $("#windows").textContent =
-    `${count(found.settled)} windows are closed, ${count(found.provisional)} are open, ${count(found.pending)} cannot be judged yet, ${count(found.expired)} have expired.`;
+    `Windows: ${count(found.settled)} closed, ${count(found.provisional)} open, ${count(found.pending)} not to be judged yet, ${count(found.expired)} expired.`;
   const figures = (kinds) => KINDS.map((kind) => count(kinds[kind]));
   $("#rules tbody").replaceChildren(
     ...Object.entries(found.rules).map(([rule, kinds]) => row([ruleName(rule), ...figures(kinds)], { heading: true, numbers: true })),

@@ -68,6 +68,9 @@ export function when(ms, text = local(ms).slice(0, 16)) {
   return time;
 }
 
+/** The end of a span, of texts like "2026-11-24 10:03": without the day where it is the beginning's. */
+export const end = (first, last) => (first.slice(0, 10) === last.slice(0, 10) ? last.slice(11) : last);
+
 /** How long ago, in a word or two. */
 export function ago(ms, now = Date.now()) {
   const seconds = Math.round((now - ms) / 1000);

@@ -125,7 +125,7 @@ $("#filter-form").addEventListener("submit", (event) => {
   goTo(Object.fromEntries(url.filterNames.map((name) => [name, (fields.get(name) ?? "").trim()])));
 });
 $("#filter-form").addEventListener("reset", () => { url.clearFilters(); arrive(); });
-$("#unfilter").addEventListener("click", () => { url.clearFilters(); goTo({ status: "all" }); });
+$("#unfilter").addEventListener("click", () => { url.clearFilters(); goTo({ status: "all", sort: $("#sort").value }); });
 $("#sort").addEventListener("change", ({ target }) => goTo({ sort: target.value }));
 $("#more").addEventListener("click", queue.more);
 $("#fresh").addEventListener("click", () => { queue.showWaiting(); window.scrollTo({ top: 0 }); });

@@ -80,9 +80,8 @@ function showEmpty() {
   const empty = rows.children.length === 0;
   $("#empty").hidden = !empty;
   $("#list table").hidden = empty;
-  if (!empty) return;
   const filtered = Object.keys(url.filters()).length > 0 || url.status() !== url.TO_DO;
-  $("#unfilter").hidden = !filtered;
+  $("#unfilter").hidden = !(empty && filtered);
   $("#first-steps").hidden = filtered || total > 0;
   $("#empty-text").textContent = filtered
     ? "No subject matches these filters."
@@ -122,7 +121,9 @@ export async function load() {
     if (problem instanceof api.Problem && !problem.passes) {
       rows.replaceChildren();
       $("#list table").hidden = true;
+      $("#empty").hidden = true;
       $("#more").hidden = true;
+      $("#unfilter").hidden = false;
       return fail(`This is no question that the queue understands: ${problem.message}.`);
     }
     fail(`The queue cannot be shown: ${problem.message}. It is tried again as soon as it can be.`);

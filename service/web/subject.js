@@ -3,7 +3,7 @@
 import { banner, drawChart, drawFacts, drawHistory, growthText, place } from "./parts.js";
 import { $, element, fill, heads, row } from "./dom.js";
 import {
-  account, agreementName, ago, count, dollars, due, local, parties, payee, payor, ruleName, several, statusName, utc,
+  account, agreementName, ago, count, dollars, due, end, local, parties, payee, payor, ruleName, several, statusName, utc,
   visible, when, zone,
 } from "./format.js";
 import { drawFlow } from "./flow.js";
@@ -77,8 +77,9 @@ function relatedLine(other) {
 
 function facts(item) {
   const span = document.createElement("span");
-  if (item.first_payment_at === null) span.append(when(item.last_payment_at));
-  else span.append(when(item.first_payment_at), " to ", when(item.last_payment_at));
+  const [first, last] = [item.first_payment_at ?? item.last_payment_at, item.last_payment_at];
+  span.append(when(first, local(first)));
+  if (first !== last) span.append(" to ", when(last, end(local(first), local(last))));
   const dueAt = element("span", "", item.overdue ? { class: "overdue" } : {});
   dueAt.append(when(item.due_at, local(item.due_at).slice(0, 10)), ` (${due(item.due_at)})`);
   const settled = item.status === "cleared" || item.status === "escalated";

@@ -327,6 +327,28 @@ async def test_a_subjects_case_opens_beside_it_and_leads_back(visitors: Visitors
     await expect(page.locator("#detail")).to_be_hidden()
 
 
+async def test_a_case_names_the_payee_that_its_rule_leaves_open_where_there_is_but_one(
+    visitors: Visitors, kafka: KafkaSettings
+) -> None:
+    payor = payor_of_this_test()
+    first = case(payor)["payments"][0] | {"payee_bank": "First Harbor Bank", "payee_account_no": 9001}
+    figures = {"payment_count": 2, "rule": "velocity", "group": {"payor_account_no": payor}}
+    one, other = (
+        case(
+            payor,
+            number,
+            payments=[first, first | {"id": f"{payor:012d}-{number}", "payee_account_no": payee}],
+            **figures,
+        )
+        for number, payee in enumerate((9001, 9002))
+    )
+    await put_cases(kafka, one, other)
+    page = await visitors.come(f"/?payor={payor}&case={one['case_id']}")
+    await expect(page.locator("#detail .facts")).to_contain_text("Payee9001 at First Harbor Bank")
+    await page.goto(f"/?payor={payor}&case={other['case_id']}")
+    await expect(page.locator("#detail .facts")).to_contain_text("Payeemany")
+
+
 async def test_a_subject_that_grows_after_it_was_escalated_says_so(visitors: Visitors, kafka: KafkaSettings) -> None:
     payor = payor_of_this_test()
     await put_cases(kafka, case(payor))
@@ -388,6 +410,9 @@ async def test_a_filter_in_the_address_that_makes_no_sense_is_said_once(visitors
     await expect(page.locator("#failed")).to_contain_text("payor: is above 2147483647")
     await page.wait_for_timeout(4000)  # it was asked again every two seconds
     assert len(requests) <= 2
+    await page.click("#unfilter")
+    await expect(page.locator("#failed")).to_be_hidden()
+    await expect(page.locator("#tabs [aria-current]")).to_contain_text("All")
 
 
 async def test_a_report_opens_on_a_page_of_its_own(visitors: Visitors, kafka: KafkaSettings) -> None:
