@@ -9,8 +9,10 @@ from typing import Any
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """Without it, Excel reads UTF-8 as the machine's own code page."""
-FORMULA = frozenset("=+-@")
-"""Characters with which a formula begins in a spreadsheet (OWASP, CSV injection), once written in ASCII."""
+FORMULA = frozenset("=+-@\N{MINUS SIGN}")
+"""Characters with which a formula begins in a spreadsheet (OWASP, CSV injection), in their plain form (NFKC).
+
+The minus sign (U+2212) looks like the hyphen, and NFKC does not make it one."""
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode's general categories of what nobody sees: control, format, surrogate, private, unassigned, separators."""
 

@@ -23,6 +23,8 @@ from service.review.spreadsheet import cell, csv_lines, time_cell, visible
         "\u00a0=1",
         "\uff1d1+1",
         "\uff0b1",
+        "\u22121",
+        "\u207b1",
         "﹦1",
         "\u200b=1",
         "\ufeff@x",
