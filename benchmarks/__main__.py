@@ -66,10 +66,13 @@ def _measured(benchmark: Callable[[], list[Result]]) -> list[Result] | None:
     SCREEN.print(f"measuring {(benchmark.__doc__ or '').splitlines()[0]}", highlight=False)
     try:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=quiet) as process:
-            return process.submit(benchmark).result()
+            results = process.submit(benchmark).result()
     except Exception as error:  # noqa: BLE001 - the others are worth having
         SCREEN.print(f"{benchmark.__name__} failed: {error!r}", highlight=False, markup=False)
         return None
+    for result in results:
+        SCREEN.print(f"  {result.name}: {result.ratio:.2f} of {result.against}", highlight=False, markup=False)
+    return results
 
 
 if __name__ == "__main__":
