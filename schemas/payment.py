@@ -38,7 +38,8 @@ _PATH = re.compile(r" - at `\$\.(\w+)[^`]*`$")
 _BYTE = re.compile(r"\(byte (\d+)\)$")
 _VALUE_OF = re.compile(rb'"(\w+)"\s*:\s*[-+\w.]*\Z')
 _NAMED = re.compile(r"field `(\w+)`")
-_AMOUNT_IN_CENTS = re.compile(rb'"payment_amount"\s*:\s*\d+(?:\.\d{1,2})?\s*[,}]').search
+AMOUNT_IN_CENTS = re.compile(rb'"payment_amount"\s*:\s*\d+(?:\.\d{1,2})?\s*[,}]')
+"""An amount as most clients write it in JSON: with two decimals at most, and no exponent."""
 _ACCOUNTS = ("payee_account_no", "payor_account_no")
 
 
@@ -103,6 +104,21 @@ class NormalisedPayment(Payment, frozen=True, gc=False):
     partition: int = -1
     offset: int = -1
 
+    @classmethod
+    def of(cls, payment: Payment, source: str, partition: int, offset: int) -> "NormalisedPayment":
+        """Copy a payment, with where it came from."""
+        return cls(
+            payment.id,
+            payment.payee_bank,
+            payment.payee_account_no,
+            payment.payment_amount,
+            payment.payment_method,
+            payment.payor_account_no,
+            source,
+            partition,
+            offset,
+        )
+
 
 FIELDS: tuple[str, ...] = Payment.__struct_fields__
 
@@ -128,8 +144,7 @@ T = TypeVar("T", bound=Payment)
 def json_reader(kind: type[T]) -> Callable[[bytes], T]:
     """A decoder of such payments from JSON; it raises PaymentError (of a field), UndecodableError (no JSON)."""
     decode = msgspec.json.Decoder(kind).decode
-    strings = sum(hint is str for hint in get_type_hints(kind).values())
-    quotes = 2 * (len(kind.__struct_fields__) + strings)
+    quotes, find_amount = count_quotes(kind), AMOUNT_IN_CENTS.search
 
     def read(text: bytes) -> T:
         try:
@@ -139,11 +154,17 @@ def json_reader(kind: type[T]) -> Callable[[bytes], T]:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise payment_error(error, text) from None
         # As many quotes as the fields need, each once: no name stands there twice. Then the amount's text is found.
-        if text.count(b'"') != quotes or _AMOUNT_IN_CENTS(text) is None:
+        if text.count(b'"') != quotes or find_amount(text) is None:
             _check_text(text)
         return payment
 
     return read
+
+
+def count_quotes(kind: type[Payment]) -> int:
+    """Count the quotes that a payment of this kind has as JSON, each field once and nothing escaped."""
+    strings = sum(hint is str for hint in get_type_hints(kind).values())
+    return 2 * (len(kind.__struct_fields__) + strings)
 
 
 def _check_text(text: bytes) -> None:

@@ -122,14 +122,4 @@ def _headers(record: ConsumerRecord) -> Headers:
 
 def normalised_json(payment: Payment, origin: Origin) -> bytes:
     """A payment as `payments` and `payments_by_payee` have it."""
-    return encode_json(
-        NormalisedPayment(
-            payment.id,
-            payment.payee_bank,
-            payment.payee_account_no,
-            payment.payment_amount,
-            payment.payment_method,
-            payment.payor_account_no,
-            *origin,
-        )
-    )
+    return encode_json(NormalisedPayment.of(payment, *origin))

@@ -61,19 +61,6 @@ def _by_column(windows: RuleWindows, group: Group) -> dict[str, int | str]:
     return dict(zip(windows.rule.group_by, group, strict=True))
 
 
-def normalised(payment: Payment, origin: Origin) -> NormalisedPayment:
-    """A payment with its origin."""
-    return NormalisedPayment(
-        payment.id,
-        payment.payee_bank,
-        payment.payee_account_no,
-        payment.payment_amount,
-        payment.payment_method,
-        payment.payor_account_no,
-        *origin,
-    )
-
-
 def late_payment(
     windows: RuleWindows, start: int, group: Group, payment: Payment, origin: Origin, at_ms: int
 ) -> LatePayment:
@@ -86,7 +73,7 @@ def late_payment(
         window_end=windows.window_end(start),
         stream_time=windows.stream_time,
         timestamp=at_ms,
-        payment=normalised(payment, origin),
+        payment=NormalisedPayment.of(payment, *origin),
     )
 
 
@@ -104,5 +91,5 @@ def repeated_payment(repeated: Repeated, payment: Payment, origin: Origin, at_ms
             )
             for windows, start, group in repeated.windows
         ),
-        payment=normalised(payment, origin),
+        payment=NormalisedPayment.of(payment, *origin),
     )

@@ -19,7 +19,7 @@ from service.payments.intake import INTAKE, PaymentIntake
 from service.payments.lines import read_lines, split_lines
 from service.payments.results import LineProblem, LineReceipt, PaymentReceipt, line_results, undelivered_problem
 from service.payments.samples import sample_payment
-from service.producer.outcomes import Receipt
+from service.producer.outcomes import Outcome, Receipt
 from service.producer.records import Delivery
 
 CHUNK_LINES = 500
@@ -41,7 +41,7 @@ def post_payment(topic: str) -> Handler:
             return await _post_batch(request, intake, topic)
         _limit_rate(request, intake, 1)
         body = await read_body(request, intake.settings.max_payment_bytes, intake.settings.body_timeout)
-        payment = decode_posted(body) if body_type == JSON else codec.decode_body(body)
+        payment = _decode(body, body_type, codec)
         headers, content = _receipt(payment.id, topic, await _produce(request, intake, topic, payment))
         return created_response(request, content, headers)
 
@@ -77,7 +77,7 @@ def take_payment(topic: str) -> Take:
         _limit_rate(request, intake, 1)
         body = exchange.body()
         try:
-            payment = decode_posted(body) if body_type == JSON else codec.decode_body(body)
+            payment = _decode(body, body_type, codec)
             respond = partial(_respond, exchange, intake, topic, payment.id)
             delivery = Delivery(1, record_headers(request), intake.settings.deadline, respond)
             intake.submit(delivery, topic, [0], [payment])
@@ -90,13 +90,24 @@ def take_payment(topic: str) -> Take:
 
 def _respond(exchange: Exchange, intake: PaymentIntake, topic: str, payment_id: str, delivery: Delivery) -> None:
     """Answer an exchange whose payment has an outcome."""
-    outcome = delivery.outcomes[0]
-    assert outcome is not None, "a settled delivery has an outcome"
-    intake.metrics.payments_answered(topic, outcome.kind)
+    outcome = _outcome(intake, topic, delivery)
     if isinstance(outcome, Receipt):
         exchange.respond(201, *_receipt(payment_id, topic, outcome))
     else:
         exchange.fail(undelivered_problem(outcome))
+
+
+def _decode(body: bytes, body_type: str, codec: PaymentCodec) -> Payment:
+    """Read a body; raises PaymentError."""
+    return decode_posted(body) if body_type == JSON else codec.decode_body(body)
+
+
+def _outcome(intake: PaymentIntake, topic: str, delivery: Delivery) -> Outcome:
+    """Count the outcome of a settled delivery's one payment, and return it."""
+    outcome = delivery.outcomes[0]
+    assert outcome is not None, "a settled delivery has an outcome"
+    intake.metrics.payments_answered(topic, outcome.kind)
+    return outcome
 
 
 def _receipt(payment_id: str, topic: str, receipt: Receipt) -> tuple[Headers, bytes]:
@@ -121,9 +132,7 @@ async def _produce(request: web.Request, intake: PaymentIntake, topic: str, paym
     delivery = Delivery(1, record_headers(request), intake.settings.deadline)
     intake.submit(delivery, topic, [0], [payment])
     await delivery.settled
-    outcome = delivery.outcomes[0]
-    assert outcome is not None, "a settled delivery has an outcome"
-    intake.metrics.payments_answered(topic, outcome.kind)
+    outcome = _outcome(intake, topic, delivery)
     if isinstance(outcome, Receipt):
         return outcome
     raise undelivered_problem(outcome)

@@ -4,23 +4,18 @@ Lines are read together, by one pass each of a library or of Python's own C: tha
 payments one by one. Where a single one is not an ordinary payment, each is read by itself, and has its own problem.
 """
 
-import re
 from collections.abc import Sequence
 
 import msgspec
 
 from schemas.codecs import decode_posted
 from schemas.errors import PaymentError
-from schemas.payment import Payment
+from schemas.payment import AMOUNT_IN_CENTS, Payment, count_quotes
 from service.http.problems import Problem, invalid_payment, too_large
 
-QUOTES = 2 * (6 + 3)
-"""Quotes in a line with the names of six fields and the values of three, each once, and nothing escaped."""
 ID_LENGTH = 36
 DASHES = (8, 13, 18, 23)
 HEX_DIGITS = 32
-
-_AMOUNTS = re.compile(rb'"payment_amount"\s*:\s*\d+(?:\.\d{1,2})?\s*[,}]').findall
 
 
 class _Line(Payment, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -28,6 +23,8 @@ class _Line(Payment, frozen=True, gc=False, forbid_unknown_fields=True):
 
 
 _decode = msgspec.json.Decoder(_Line).decode_lines
+_quotes = count_quotes(_Line)
+_find_amounts = AMOUNT_IN_CENTS.findall
 
 
 def split_lines(body: bytes, max_lines: int) -> tuple[list[int], list[bytes]]:
@@ -70,7 +67,7 @@ def _read_together(lines: Sequence[bytes], max_bytes: int) -> Sequence[Payment] 
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     # As many quotes as the fields need: no name stands there twice, and each amount's text is found.
-    if text.count(b'"') != count * QUOTES or len(_AMOUNTS(text)) != count:
+    if text.count(b'"') != count * _quotes or len(_find_amounts(text)) != count:
         return None
     return payments if _are_uuids([payment.id for payment in payments]) and _are_legible(payments) else None
 
