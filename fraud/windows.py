@@ -161,7 +161,7 @@ class RuleWindows:
         return outcomes
 
     def made_of(self, payments: Sequence[KeptPayment], at_ms: int) -> Sequence[Outcome]:
-        """What the last payment did to its windows, from all payments of its group that they may hold.
+        """Outcomes of the last payment in its windows, from all payments of its group that they may hold.
 
         Those are in order of arrival, the last one at `at_ms`; the rule's filter takes each. Only windows come back
         that fire, or that the payment came too late for. Nothing is kept, and stream time stays where it is.

@@ -147,7 +147,7 @@ _MESSAGES: dict[str, Callable[[Any], Any]] = {
         for kind in ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "String")
     },
 }
-"""What a message of a type that is widely known holds."""
+"""Readers of messages of types that are widely known, by the type's name."""
 
 
 async def _with_imports(writer: WriterSchema, registry: Registry) -> dict[str, str]:

@@ -53,7 +53,7 @@ class Watch:
         """The groups whose windows run, by the account that they lie within."""
         self.size_ms = rule.size_ms
         self.span_ms = rule.size_ms + rule.grace_ms("changes")
-        """How long after a payment the last window that holds it closes, at most."""
+        """Time from a payment to the close of the last window that holds it, at most."""
         self.from_cents = 0 if rule.amount_from is None else exact_cents(rule.amount_from)
         self.below_cents = _ENDLESS if rule.amount_below is None else exact_cents(rule.amount_below)
         self.total_above = -1 if rule.total_above_cents is None else rule.total_above_cents
@@ -61,7 +61,7 @@ class Watch:
         if rule.amount_below is not None:
             self.least_payments = max(self.least_payments, self.total_above // (self.below_cents - 1) + 1)
         self.of_one_payee = {"payor_account_no", "payee_account_no"} <= set(rule.group_by)
-        """Whether its groups are payments to one account number, not all of a payor's."""
+        """True where its groups are payments to one account number, not all of a payor's."""
         self.kind = rule.group_by, rule.fold_banks, self.from_cents, self.below_cents
         """Rules that are of one kind count the same payments together."""
         self._columns_of = attrgetter(*rule.group_by)

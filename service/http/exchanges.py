@@ -84,7 +84,7 @@ class Exchanges:
     """Tells whether a request may pass; False, or an exception, where that is for the ordinary guard to say."""
     takers: Mapping[str, Take]
     match_infos: dict[str, web.UrlMappingMatchInfo] = field(default_factory=dict)
-    """What aiohttp's router would find, by path."""
+    """Matches as aiohttp's router would find them, by path."""
 
     def resolve(self, app: web.Application) -> None:
         """Find the routes, once the application has them all."""

@@ -14,7 +14,7 @@ class TopicRecord(NamedTuple):
 
 
 class Batch:
-    """What the steps of a batch have in common. `change` is the number of the last change: it counts if all commits."""
+    """State that the steps of a batch share. `change` is the number of the last change: it counts if all commits."""
 
     def __init__(self, file: sqlite3.Connection, now: int, change: int, *, compared: bool) -> None:
         """Begin a batch at `now` (ms since the epoch); `compared`: a second engine is there."""

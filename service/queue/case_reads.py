@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from service.queue.agreement import KsqldbRow, engines_of
-from service.queue.changes import Changes, gone
+from service.queue.changes import Changes, removals
 from service.queue.database import IN_JSON, as_json
 from service.queue.decision_reads import history, snooze
 from service.queue.items import (
@@ -99,4 +99,6 @@ def changes(view: QueueView, since: int, query: QueueQuery, most: int) -> Change
         f"{FROM_CASES} WHERE c.id IN (SELECT id FROM cases WHERE change > ? ORDER BY change LIMIT ?) ORDER BY c.change"
     )
     rows = view.read(sql, [*values, since, most])
-    return Changes([(row[-2], bool(row[-1]), case_item(row)) for row in rows], gone(view, since, most, subjects=False))
+    return Changes(
+        [(row[-2], bool(row[-1]), case_item(row)) for row in rows], removals(view, since, most, subjects=False)
+    )

@@ -20,10 +20,10 @@ class Changes(NamedTuple):
     """Changes since a moment: lines with the number of their change, and whether they match; and ids."""
 
     lines: list[tuple[int, bool, JsonObject]]
-    gone: list[tuple[int, str]]
+    removals: list[tuple[int, str]]
 
 
-def gone(view: QueueView, since: int, most: int, *, subjects: bool) -> list[tuple[int, str]]:
+def removals(view: QueueView, since: int, most: int, *, subjects: bool) -> list[tuple[int, str]]:
     """Return the changes after `since` with which cases, or subjects, went, and their ids."""
     sql = "SELECT change, id FROM gone WHERE change > ? AND is_subject = ? ORDER BY change LIMIT ?"
     return view.read(sql, [since, subjects, most])

@@ -60,7 +60,7 @@ class QueueReader:
     def __init__(self, kafka: KafkaSettings, view: QueueView, rules: Sequence[Rule] = ()) -> None:
         """`rules` are those of which ksqlDB's rows are read as well; its topics may come later."""
         self.caught_up = False
-        """Whether the view holds all that the topics did when reading began; under load there is always more."""
+        """True once the view holds all that the topics did when reading began; under load there is always more."""
         self.reason: str | None = "still reading the topic"
         """Why the reader is not at work, or None if it is."""
         self.lag = 0

@@ -35,7 +35,7 @@ class EngineProgress:
     ) -> None:
         """`app` is the name of the installation, as the fraud processes have it."""
         self.caught_up = False
-        """Whether both engines had read everything when they were asked last."""
+        """True where both engines had read everything when they were asked last."""
         self.reason: str | None = "the engines have not been asked yet"
         """Why they are not, or cannot be asked; None if they are."""
         self.engine = EngineStatus(engine.name, None, NOT_RUNNING, None)

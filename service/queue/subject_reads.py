@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.payment import dollars
 from service.queue.case_reads import cases_of
-from service.queue.changes import Changes, gone
+from service.queue.changes import Changes, removals
 from service.queue.database import IN_JSON, as_json
 from service.queue.decision_reads import history
 from service.queue.items import NUMBERS, JsonObject
@@ -121,7 +121,7 @@ def changes(view: QueueView, since: int, query: QueueQuery, most: int) -> Change
     rows = view.read(sql, [*values, since, most])
     items = _subjects(view, [row_id for row_id, _, _ in rows])
     lines = [(change, bool(matches), items[row_id]) for row_id, change, matches in rows if row_id in items]
-    return Changes(lines, gone(view, since, most, subjects=True))
+    return Changes(lines, removals(view, since, most, subjects=True))
 
 
 def overdue(view: QueueView, fired_before: int) -> int:

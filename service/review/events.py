@@ -77,7 +77,7 @@ async def _send_changes(
     )
     changes = await read_view(app, read, since.number, query, MAX_AT_ONCE)
     events = [(number, name, present(app, item) | {"matches": matches}) for number, matches, item in changes.lines]
-    events += [(number, "gone", {f"{name}_id": line_id}) for number, line_id in changes.gone]
+    events += [(number, "gone", {f"{name}_id": line_id}) for number, line_id in changes.removals]
     if not events:
         # What changed since is of the other kind.
         return last

@@ -97,7 +97,7 @@ def test_what_goes_with_a_case_is_not_counted_any_more_and_a_subject_goes_with_i
     assert line["case_count"] == 1
     view.apply([record(None, key=second["case_id"])], {})
     assert subjects(view) == []
-    removed = subject_reads.changes(view, since, parse_query({"by": "subject"}), 10).gone
+    removed = subject_reads.changes(view, since, parse_query({"by": "subject"}), 10).removals
     assert [name for _, name in removed] == [subject_id]
 
 
