@@ -21,7 +21,7 @@ LAYERS = {
     "aiohttp/web_response.py": "response",
     "aiohttp/http_writer.py": "response",
     "service/http/responses.py": "response",
-    "service/http/exchanges.py:send_response": "response",
+    "service/http/exchange_connection.py:send_response": "response",
     "aiohttp/": "aiohttp's connection and request",
     "service/http/": "middleware",
     "service/access/": "middleware",

@@ -13,7 +13,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from service.http.direct import Handle, direct
-from service.http.exchanges import ExchangeConnection, Exchanges
+from service.http.exchange_connection import ExchangeConnection
+from service.http.exchanges import Exchanges
 from service.http.problems import Problem
 from service.http.responses import problem_response
 

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from service.http import request_ids, security_headers
 from service.http.connections import Connections, Runner
-from service.http.exchanges import Exchange, ExchangeConnection, Exchanges
+from service.http.exchange_connection import ExchangeConnection
+from service.http.exchanges import Exchange, Exchanges
 from service.http.middleware import make_middleware
 from service.http.problems import Problem
 from service.metrics import Metrics
@@ -192,6 +193,99 @@ async def test_requests_that_come_meanwhile_wait_for_their_turn(service: Service
     writer.write(b"rd")
     assert await response(reader) == (200, b"handled")
     assert service.handled == [b"second", b"third"]
+    writer.close()
+
+
+async def test_a_head_that_came_twice_is_parsed_no_more(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = await service.connect()
+    parsed: list[bytes] = []
+    data_received = web.RequestHandler.data_received
+
+    def note(connection: web.RequestHandler, data: bytes) -> None:
+        parsed.append(data)
+        data_received(connection, data)
+
+    monkeypatch.setattr(web.RequestHandler, "data_received", note)
+    for number in range(4):
+        writer.write(post(b"%d" % number))
+        (await service.take_next()).respond(201, HEADERS, b"%d" % number)
+        assert await response(reader) == (201, b"%d" % number)
+    assert [data for data in parsed if data] == [post(b"0"), post(b"1")]
+    writer.close()
+
+
+async def keep_head(service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Have the head of a post of four bytes kept."""
+    for body in (b"once", b"more"):
+        writer.write(post(body))
+        (await service.take_next()).respond(201, HEADERS, body)
+        assert await response(reader) == (201, body)
+
+
+async def test_a_body_that_follows_its_head_makes_an_exchange(service: Service) -> None:
+    reader, writer = await service.connect()
+    await keep_head(service, reader, writer)
+    writer.write(post(b"body")[:-4])
+    await until(lambda: is_holding(service), SOON)
+    writer.write(b"body")
+    (await service.take_next()).respond(201, HEADERS, b"taken")
+    assert await response(reader) == (201, b"taken")
+    assert (service.taken[-1][1], service.handled) == (b"body", [])
+    writer.close()
+
+
+async def test_a_body_that_does_not_come_soon_is_awaited_by_its_ordinary_handler(service: Service) -> None:
+    reader, writer = await service.connect()
+    await keep_head(service, reader, writer)
+    writer.write(post(b"body")[:-4])
+    await until(lambda: is_busy(service), SOON)
+    writer.write(b"body")
+    assert await response(reader) == (200, b"handled")
+    await keep_head(service, reader, writer)
+    assert service.handled == [b"body"]
+    writer.close()
+
+
+async def is_holding(service: Service) -> bool:
+    return bool(service.connection()._held)
+
+
+@pytest.mark.parametrize("busy", [True, False])
+async def test_the_bytes_of_a_kept_head_within_another_are_that_ones(service: Service, *, busy: bool) -> None:
+    reader, writer = await service.connect()
+    await keep_head(service, reader, writer)
+    if busy:
+        writer.write(post(b"first"))
+        first = await service.take_next()
+    begun = b"POST /pay HTTP/1.1\r\nX-Line: "
+    writer.write(begun)
+    await until(lambda: has_lost_its_place(service), SOON)
+    if busy:
+        first.respond(201, HEADERS, b"first")
+        assert await response(reader) == (201, b"first")
+    writer.write(post(b"next"))
+    exchange = await service.take_next()
+    assert exchange.request.headers["X-Line"] == "POST /pay HTTP/1.1"
+    exchange.respond(201, HEADERS, b"next")
+    assert await response(reader) == (201, b"next")
+    writer.close()
+
+
+async def has_lost_its_place(service: Service) -> bool:
+    return service.connection()._missing is None
+
+
+async def test_a_first_request_whose_head_is_kept_is_no_silence(service: Service) -> None:
+    reader, writer = await service.connect()
+    await keep_head(service, reader, writer)
+    writer.close()
+    await until(lambda: are_open(service, 0), SOON)
+    reader, writer = await service.connect()
+    writer.write(post(b"soon"))
+    (await service.take_next()).respond(201, HEADERS, b"soon")
+    assert await response(reader) == (201, b"soon")
+    service.connection()._close_if_silent()  # type: ignore[attr-defined]
+    assert service.bounds.silent == 0
     writer.close()
 
 
