@@ -23,7 +23,7 @@ from service.access.jwk_set import JWT_KEYS, FetchedKeys, KeyFile
 from service.access.jwts import Jwts
 from service.access.opaque_tokens import OpaqueTokens
 from service.http.bodies import BODY_BUDGET, BodyBudget
-from service.idempotency.deduplicator import DEDUPLICATOR, Deduplicator
+from service.idempotency.deduplicator import DEDUPLICATOR, MAX_GATHER_SECONDS, Deduplicator
 from service.idempotency.processes import Processes, forget_folders, join_folder
 from service.idempotency.receipts import FORMAT, Receipts
 from service.idempotency.recovery import RECOVERY, Recovery
@@ -43,7 +43,7 @@ from service.queue.view import QUEUE_VIEW, QueueView
 from service.queue.viewings import VIEWING_LOG, ViewingLog
 from service.review.events import STOPPING
 from service.review.payment_record import PAYMENT_RECORDS, PaymentRecords
-from service.settings import RULES, SETTINGS
+from service.settings import RULES, SETTINGS, ServiceSettings
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +88,7 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
     )
     app[PRODUCER] = PaymentProducer(
         app[CONNECTION],
-        linger=service.linger_ms / 1000,
+        linger=service.linger_ms / 1000 - _gather_seconds(service),
         max_in_flight=service.max_in_flight,
         max_in_flight_bytes=service.max_in_flight_bytes,
     )
@@ -100,6 +100,13 @@ async def producer(app: web.Application) -> AsyncIterator[None]:
     await app[PRODUCER].close(service.deadline)
     if service.replay_seconds:
         await app[DEDUPLICATOR].close()
+
+
+def _gather_seconds(service: ServiceSettings) -> float:
+    """Find the part of their linger that payments spend before they are claimed, where they are: 0 elsewhere."""
+    if service.replay_seconds and service.shares_port:
+        return min(service.linger_ms / 1000, MAX_GATHER_SECONDS)
+    return 0.0
 
 
 def _keep_receipts(app: web.Application) -> None:
@@ -116,7 +123,13 @@ def _keep_receipts(app: web.Application) -> None:
     receipts = Receipts(folder, keep_seconds)
     if receipts.fresh:
         processes.forget(processes.dead())
-    app[DEDUPLICATOR] = Deduplicator(app[PRODUCER], receipts, processes, shared=service.shares_port)
+    app[DEDUPLICATOR] = Deduplicator(
+        app[PRODUCER],
+        receipts,
+        processes,
+        shared=service.shares_port,
+        gather_seconds=_gather_seconds(service),
+    )
     app[RECOVERY] = Recovery(
         app[DEDUPLICATOR],
         receipts,

@@ -54,13 +54,17 @@ class Producer:
 class Process:
     """A process of a service."""
 
-    def __init__(self, folder: Path, *, shared: bool = False, deadline: float = 60.0) -> None:
+    def __init__(
+        self, folder: Path, *, shared: bool = False, deadline: float = 60.0, gather_seconds: float = 0.0
+    ) -> None:
         self.producer = Producer()
         self.receipts = Receipts(folder, 600)
         self.processes = Processes(folder)
         self.deadline = deadline
         producer = cast(PaymentProducer, self.producer)
-        self.deduplicator = Deduplicator(producer, self.receipts, self.processes, shared=shared)
+        self.deduplicator = Deduplicator(
+            producer, self.receipts, self.processes, shared=shared, gather_seconds=gather_seconds
+        )
         self.state = self.deduplicator.state
         self.state.finish(resets=0)
 
@@ -237,6 +241,31 @@ def claim(process: Process, owner: Processes, sent: Payment) -> None:
     """Write what another process writes before it sends a payment."""
     pair = (id_bytes(sent.id), fingerprint("payment_json", sent))
     assert process.receipts.claim([pair], owner.token, lambda _: False) == [None]
+
+
+async def test_payments_that_come_within_a_moment_are_claimed_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = Process(tmp_path, shared=True, gather_seconds=0.1)
+    claims: list[int] = []
+    claim_all = process.receipts.claim
+
+    def count(pairs: Any, *rest: Any) -> Any:
+        claims.append(len(pairs))
+        return claim_all(pairs, *rest)
+
+    monkeypatch.setattr(process.receipts, "claim", count)
+    sent = payment()
+    first = process.send(sent)
+    await asyncio.sleep(0)
+    process.send(payment())
+    again = process.send(sent)
+    await process.submission(2)
+    for submission in process.producer.submissions:
+        submission.acknowledge()
+    assert (first.outcomes, again.outcomes) == ([PLACE], [REPLAYED])
+    assert claims == [2]
+    await process.deduplicator.close()
 
 
 async def test_what_another_process_has_in_flight_is_waited_for(tmp_path: Path) -> None:
