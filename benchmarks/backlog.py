@@ -28,11 +28,16 @@ EVERY_MS = 4
 """Time between two payments: three million make 3 hours and 20 minutes."""
 
 
-def payments(count: int, pairs: int) -> Iterator[tuple[int, Payment]]:
-    """So many payments of so many pairs in turn, each with its time: within one UTC day, yesterday."""
+def payments(count: int, pairs: int, in_turn: int | None = None) -> Iterator[tuple[int, Payment]]:
+    """So many payments of so many pairs, each with its time: within one UTC day, yesterday.
+
+    All pairs pay in turn, so that cases come in the last third; or so many of them until they are through, then as many
+    others, so that cases come from the beginning to the end.
+    """
+    in_turn = in_turn or pairs
     yesterday = int(datetime.now(UTC).timestamp() * 1000) // DAY_MS * DAY_MS - DAY_MS
     for number in range(count):
-        pair = number % pairs
+        pair = (number // (count // pairs * in_turn) * in_turn + number % in_turn) % pairs
         payee = f"Bank {pair % 50}", pair % 99_991
         at_ms = yesterday + FIRST_AT + EVERY_MS * number
         yield at_ms, Payment(str(UUID(int=number)), *payee, AMOUNT, "ACH", 100_000 + pair)

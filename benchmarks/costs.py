@@ -17,6 +17,7 @@ import uvloop
 from aiokafka import AIOKafkaProducer
 
 from benchmarks import backlog
+from benchmarks.cpu import cpu_seconds
 from benchmarks.edge import payments, service
 from benchmarks.generator import answered, request
 from benchmarks.results import Result, at_most
@@ -112,14 +113,9 @@ def _service(running: Servers) -> tuple[float, float]:
 
 
 def _cpu_per(process: psutil.Process, work: Callable[[], float]) -> float:
-    before = _cpu(process)
+    before = cpu_seconds(process)
     units = work()
-    return (_cpu(process) - before) / units * 1e6
-
-
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+    return (cpu_seconds(process) - before) / units * 1e6
 
 
 def _fraud(running: Servers) -> tuple[float, float, float, float, float, tuple[float, float]]:
@@ -129,13 +125,13 @@ def _fraud(running: Servers) -> tuple[float, float, float, float, float, tuple[f
     asyncio.run(_fill(running))
     broker = psutil.Process(running.broker.process.pid)
     worker = FraudWorker(running, "costs", "run", rules=None, drift_seconds=DRIFT_SECONDS)
-    cpu, broker_cpu, resident = worker.cpu_seconds(), _cpu(broker), worker.resident()
+    cpu, broker_cpu, resident = worker.cpu_seconds(), cpu_seconds(broker), worker.resident()
     await_read([worker], BY_PAYOR, PAYMENTS, TIMEOUT_SECONDS)
     asyncio.run(_await_no_lag(running))
     figures = worker.figures()
     ledger = sum(count for (name, _), count in figures.items() if name == "underten_ledger_payments")
     cases = sum(count for (name, _), count in figures.items() if name == "underten_cases_written_total")
-    fraud_cpu, broker_cpu = worker.cpu_seconds() - cpu, _cpu(broker) - broker_cpu
+    fraud_cpu, broker_cpu = worker.cpu_seconds() - cpu, cpu_seconds(broker) - broker_cpu
     return (
         fraud_cpu / PAYMENTS * 1e6,
         broker_cpu / PAYMENTS * 1e6,
@@ -155,9 +151,9 @@ async def _await_no_lag(running: Servers) -> None:
 
 def _trickle(running: Servers, worker: FraudWorker, broker: psutil.Process) -> tuple[float, float]:
     """Shares of a core, of fraud and the broker."""
-    fraud, kafka, began = worker.cpu_seconds(), _cpu(broker), time.monotonic()
+    fraud, kafka, began = worker.cpu_seconds(), cpu_seconds(broker), time.monotonic()
     asyncio.run(_send_slowly(running))
-    fraud, kafka, seconds = worker.cpu_seconds() - fraud, _cpu(broker) - kafka, time.monotonic() - began
+    fraud, kafka, seconds = worker.cpu_seconds() - fraud, cpu_seconds(broker) - kafka, time.monotonic() - began
     return fraud / seconds, kafka / seconds
 
 

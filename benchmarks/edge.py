@@ -21,6 +21,7 @@ import uvloop
 from aiokafka import AIOKafkaProducer
 
 from benchmarks import peers
+from benchmarks.cpu import cpu_seconds, held
 from benchmarks.generator import answered, request
 from benchmarks.peers.environments import environment
 from benchmarks.peers.running import PeerMissing
@@ -29,7 +30,6 @@ from benchmarks.servers import Servers, servers
 from compose.addresses import free_port
 from compose.child import Child
 from schemas.codecs import AvroCodec, ProtobufCodec
-from schemas.event_loop import background
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import PAYMENT_AVRO, PAYMENT_JSON, PAYMENT_PROTOBUF
 from schemas.payment import Payment, encode_json
@@ -46,8 +46,8 @@ SENT_IN_BATCHES = 900_000
 """Payments that are there to be posted in a round, more than can be: each is posted once, or the service would answer
 from its receipts."""
 SINGLE = "single POSTs {}, {}, " + f"{CONNECTIONS} connections"
-HELD_SHARE = 0.2
-HELD_PERIOD_SECONDS = 0.02
+HELD_SHARE = 0.3
+HELD_CONNECTIONS = 2 * CONNECTIONS
 RATE, BY_CPU = "a second", "per CPU second"
 BATCHES = f"payments {{}} in batches of {BATCH:,}, {{}}"
 BARE = "aiohttp that only decodes and answers"
@@ -81,12 +81,6 @@ class Edge:
     def cpu_seconds(self) -> float:
         """Read the CPU time, user and system, of the process and its children."""
         return cpu_seconds(self.process) + sum(map(cpu_seconds, self.process.children(recursive=True)))
-
-
-def cpu_seconds(process: psutil.Process) -> float:
-    """Read the CPU time of a process, user and system."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 @dataclass(frozen=True)
@@ -247,34 +241,20 @@ async def _post_batches(edge: Edge, topic: str) -> Round:
 
 
 def two_service_workers() -> list[Result]:
-    """Single payments through WORKERS=2 against one process, each held to a share of the time."""
+    """Single payments through WORKERS=2 against one process, each held to a share of a core."""
     topic, media_type, encode, *_ = FORMATS[0]
 
     async def measure(edge: Edge) -> Round:
         posts = [request(f"/{topic}", media_type, encode(payment)) for payment in payments(SENT_SINGLY)]
-        async with background(_held(edge.processes())):
-            return await _posted(edge, posts, CONNECTIONS)
+        with held(edge.processes(), HELD_SHARE):
+            return await _posted(edge, posts, HELD_CONNECTIONS)
 
     with servers() as running:
         two, one = service(running, WORKERS="2"), service(running)
         rounds = uvloop.run(_taking_turns(partial(measure, two), partial(measure, one)))
-    name = f"single POSTs a second, WORKERS=2, {CONNECTIONS} connections, {HELD_SHARE:.0%} of a core each"
+    name = f"single POSTs a second, WORKERS=2, {HELD_CONNECTIONS} connections, {HELD_SHARE:.0%} of a core each"
     two_rates, one_rates = ([turn.rate for turn in turns] for turns in rounds)
     return [at_least_times(name, two_rates, f"one process, {HELD_SHARE:.0%} of a core", one_rates, 1.6)]
-
-
-async def _held(processes: Sequence[psutil.Process]) -> None:
-    """Let processes run in turn, each for its share of the time, so that nothing but they is the limit."""
-    try:
-        while True:
-            for process in processes:
-                process.resume()
-                await asyncio.sleep(HELD_PERIOD_SECONDS * HELD_SHARE)
-                process.suspend()
-            await asyncio.sleep(HELD_PERIOD_SECONDS * (1 - HELD_SHARE * len(processes)))
-    finally:
-        for process in processes:
-            process.resume()
 
 
 def _format(topic: str) -> str:

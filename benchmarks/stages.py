@@ -7,7 +7,7 @@ takes. Start-up counts for us, and does not for the peers.
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from benchmarks import backlog
 from benchmarks.peers import cases
@@ -16,9 +16,10 @@ from benchmarks.peers.python_peers import FAUST, QUIX
 from benchmarks.peers.running import Peer, PeerFailed, PeerMissing, run
 from benchmarks.results import Result, at_least, at_least_times, skipped
 from benchmarks.servers import Servers, servers
-from benchmarks.workers import FraudWorker, await_read
-from fraud.detection.topology import BY_PAYOR
-from schemas.kafka.topics import REVIEW_QUEUE
+from benchmarks.workers import FraudWorker, await_read, committed_rate
+from fraud.detection.topology import BY_PAYOR, consumer_group
+from schemas.kafka.topics import PAYMENT_JSON, REVIEW_QUEUE
+from schemas.payment import Payment
 from schemas.registry import Registry
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
@@ -27,7 +28,9 @@ PAIRS = PAYMENTS // 6
 FOR_FAUST = int(90_000 * SCALE)
 FOR_QUIX = int(600_000 * SCALE)
 """So many that our own start does not matter."""
-FOR_WORKERS = int(450_000 * SCALE)
+FOR_WORKERS = 600_000
+WORKERS_PAIRS_IN_TURN = 1000
+"""So that any stretch of the backlog is as much work as any other: two workers are not seen at the one's."""
 WORKER_SHARE = 0.3
 """Of a core, which each of several workers has: neither broker nor cores are what they wait for."""
 ROUNDS = 3
@@ -38,14 +41,14 @@ FEW, MANY, MOST = int(10_000 * SCALE), int(300_000 * SCALE), PAYMENTS
 OURS = "payments per CPU second, both stages, exactly once"
 
 
-def fill(running: Servers, payments: int, pairs: int) -> None:
+def fill(running: Servers, payments: Iterable[tuple[int, Payment]]) -> None:
     """The backlog."""
-    asyncio.run(_fill(running, payments, pairs))
+    asyncio.run(_fill(running, payments))
 
 
-async def _fill(running: Servers, payments: int, pairs: int) -> None:
+async def _fill(running: Servers, payments: Iterable[tuple[int, Payment]]) -> None:
     await backlog.make_topics(running.kafka)
-    await backlog.write(running.kafka, Registry(running.registry), backlog.payments(payments, pairs))
+    await backlog.write(running.kafka, Registry(running.registry), payments)
 
 
 def exactly_once_rate(running: Servers, app: str, payments: int, pairs: int) -> float:
@@ -87,7 +90,7 @@ def _taking_turns(goals: Mapping[Peer, float], payments: int) -> list[Result]:
     references: dict[Peer, list[float]] = {peer: [] for peer in goals}
     missing: dict[Peer, str] = {}
     with servers() as running:
-        fill(running, payments, payments // 6)
+        fill(running, backlog.payments(payments, payments // 6))
         for number in range(ROUNDS):
             for peer in goals.keys() - missing.keys():
                 try:
@@ -107,7 +110,7 @@ def _taking_turns(goals: Mapping[Peer, float], payments: int) -> list[Result]:
 def as_the_ledger_grows() -> list[Result]:
     """The stage by payor while its ledger grows: payments per CPU second at the end against the beginning."""
     with servers() as running:
-        fill(running, PAYMENTS, PAYMENTS)
+        fill(running, backlog.payments(PAYMENTS, PAYMENTS))
         worker = FraudWorker(running, "growing", "normalise")
         first = _stretch(worker, FEW, FEW + MANY)
         last = _stretch(worker, MOST - MANY, MOST)
@@ -136,22 +139,22 @@ def _await_payments(worker: FraudWorker, count: int) -> tuple[float, float]:
 def two_workers() -> list[Result]:
     """Two processes against one, each held to a share of a core: payments a second of wall clock over a backlog."""
     with servers() as running:
-        fill(running, FOR_WORKERS, FOR_WORKERS // 6)
-        turns = [(_wall_rate(running, number, 2), _wall_rate(running, number, 1)) for number in range(ROUNDS)]
+        fill(running, backlog.payments(FOR_WORKERS, FOR_WORKERS // 6, WORKERS_PAIRS_IN_TURN))
+        turns = [(_workers_rate(running, number, 2), _workers_rate(running, number, 1)) for number in range(ROUNDS)]
     two, one = zip(*turns, strict=True)
     name = f"payments a second through two workers, each held to {WORKER_SHARE:.0%} of a core"
     return [at_least_times(name, two, "one worker", one, 1.7)]
 
 
-def _wall_rate(running: Servers, number: int, count: int) -> float:
+def _workers_rate(running: Servers, number: int, count: int) -> float:
     """From the moment when each worker has its share of the tasks until nearly all is read."""
     asyncio.run(backlog.make_topics(running.kafka))
-    workers = [FraudWorker(running, f"scale-{number}-{count}", "run", share=WORKER_SHARE) for _ in range(count)]
+    app = f"scale-{number}-{count}"
+    workers = [FraudWorker(running, app, "run", share=WORKER_SHARE) for _ in range(count)]
     for worker in workers:
         worker.await_tasks(BY_PAYOR, backlog.PARTITIONS // count)
-    began, already = time.monotonic(), sum(worker.read(BY_PAYOR) for worker in workers)
-    ended = await_read(workers, BY_PAYOR, int(0.9 * FOR_WORKERS), TIMEOUT_SECONDS)
-    read = sum(worker.read(BY_PAYOR) for worker in workers)
+    group, until = consumer_group(app, BY_PAYOR), int(0.9 * FOR_WORKERS)
+    rate = asyncio.run(committed_rate(running.kafka, group, PAYMENT_JSON, until, TIMEOUT_SECONDS))
     for worker in workers:
         worker.stop()
-    return (read - already) / (ended - began)
+    return rate

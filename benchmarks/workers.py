@@ -1,22 +1,27 @@
 """Fraud's own processes at work on a backlog: how far they are, and what that took them."""
 
+import asyncio
 import re
 import sys
 import time
-from collections import Counter
-from contextlib import suppress
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
 
 import httpx
 import psutil
 import stamina
+from aiokafka import TopicPartition
 
+from benchmarks.cpu import cpu_seconds, held
 from benchmarks.servers import Servers
 from compose.addresses import free_port
 from fraud.settings import FraudSettings
 from schemas.errors import UndertenError
+from schemas.kafka.groups import consumer_groups
+from schemas.kafka.settings import KafkaSettings
 
 RULE = """\
 [[rule]]
@@ -28,9 +33,7 @@ grace = "1h"
 total_above = 10000.00
 """
 ASK_SECONDS = 0.2
-HOLD_SECONDS = 0.01
-MAX_CREDIT_SECONDS = 0.03
-"""Of CPU, that a process held to a share may use at once."""
+COMMITS_SECONDS = 0.05
 TASKS_SECONDS = 120.0
 _SAMPLE = re.compile(r'^(\w+)(?:\{(?:.*?\b(?:stage|rule)="([\w-]+)")?.*\})? (\S+)$', re.MULTILINE)
 
@@ -63,16 +66,14 @@ class FraudWorker:
             Path(settings["FRAUD_RULES"]).write_text(self.rules, encoding="utf-8")
         self._child = self.servers.start(name, [sys.executable, "-m", "fraud", self.command], **settings)
         self._process = psutil.Process(self._child.process.pid)
-        self._stopping = Event()
+        self._holding = ExitStack()
         if self.share:
-            self._holding = Thread(target=self._hold, daemon=True)
-            self._holding.start()
+            self._holding.enter_context(held([self._process], self.share))
         self._await_ready()
 
     def cpu_seconds(self) -> float:
         """User and system, since the process began."""
-        times = self._process.cpu_times()
-        return float(times.user + times.system)
+        return cpu_seconds(self._process)
 
     def resident(self) -> int:
         """Bytes of memory."""
@@ -98,27 +99,9 @@ class FraudWorker:
                 raise NotThrough(f"a worker has not {count} tasks of {stage} after {TASKS_SECONDS:.0f} s")
             time.sleep(ASK_SECONDS)
 
-    def _hold(self) -> None:
-        """Stop the process (SIGSTOP) whenever it has had its share, and let it go on once that has grown.
-
-        What it did not use while it waited is not kept for later.
-        """
-        at, used, credit, stopped = time.monotonic(), 0.0, 0.0, False
-        with suppress(psutil.NoSuchProcess):
-            while not self._stopping.wait(HOLD_SECONDS):
-                now, cpu = time.monotonic(), self.cpu_seconds()
-                credit = min(credit + self.share * (now - at), MAX_CREDIT_SECONDS) - (cpu - used)
-                at, used, ahead = now, cpu, credit < 0
-                if ahead != stopped:
-                    (self._process.suspend if ahead else self._process.resume)()
-                    stopped = ahead
-            self._process.resume()
-
     def stop(self) -> None:
         """End it."""
-        self._stopping.set()
-        if self.share:
-            self._holding.join()
+        self._holding.close()
         self._child.stop()
 
     @stamina.retry(on=httpx.HTTPError, timeout=120, wait_max=0.2, attempts=None)
@@ -135,3 +118,31 @@ def await_read(workers: list[FraudWorker], stage: str, records: int, seconds: fl
             raise NotThrough(f"{stage} has not read {records:,} records within {seconds:.0f} s")
         time.sleep(ASK_SECONDS)
     return time.monotonic()
+
+
+async def committed_rate(kafka: KafkaSettings, group: str, topic: str, records: int, seconds: float) -> float:
+    """Records of a topic that the members of a group commit in a second together; raises NotThrough.
+
+    Watches the group until it has committed so many. It commits some thousand at a time, so each partition counts from
+    the first of its commits that is seen to the last; and nobody is asked but Kafka, since answers cost CPU.
+    """
+    commits: defaultdict[TopicPartition, list[tuple[float, int]]] = defaultdict(list)
+    until = time.monotonic() + seconds
+    while sum(seen[-1][1] for seen in commits.values()) < records:
+        if time.monotonic() > until:
+            raise NotThrough(f"{group} has not committed {records:,} records within {seconds:.0f} s")
+        await asyncio.sleep(COMMITS_SECONDS)
+        offsets = (await consumer_groups(kafka, [group]))[group].offsets
+        now = time.monotonic()
+        for partition, offset in offsets.items():
+            if partition.topic == topic and (not (seen := commits[partition]) or offset != seen[-1][1]):
+                seen.append((now, offset))
+    return sum(_rate(seen[1:]) for seen in commits.values())
+
+
+def _rate(commits: Sequence[tuple[float, int]]) -> float:
+    """Offsets a second, from the first to the last of a partition's commits; raises NotThrough where that is one."""
+    if len(commits) < 2:
+        raise NotThrough("too few commits were seen to tell a rate")
+    (began, first), (ended, last) = commits[0], commits[-1]
+    return (last - first) / (ended - began)
