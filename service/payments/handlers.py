@@ -177,13 +177,14 @@ def _submit_chunk(
     intake: PaymentIntake, delivery: Delivery, topic: str, start: int, chunk: Sequence[Payment | Problem]
 ) -> None:
     """Hand in the payments among lines that begin at this position of the delivery, and reject the others."""
-    valid = {position: line for position, line in enumerate(chunk, start) if isinstance(line, Payment)}
-    if valid:
-        intake.submit(delivery, topic, list(valid), list(valid.values()))
-    if len(valid) < len(chunk):
-        for position in range(start, start + len(chunk)):
-            if position not in valid:
-                delivery.reject(position)
+    positions: Sequence[int] = range(start, start + len(chunk))
+    payments = [line for line in chunk if not isinstance(line, Problem)]
+    if len(payments) < len(chunk):
+        positions = [position for position, line in enumerate(chunk, start) if not isinstance(line, Problem)]
+        for position in set(range(start, start + len(chunk))).difference(positions):
+            delivery.reject(position)
+    if payments:
+        intake.submit(delivery, topic, positions, payments)
 
 
 def _body_type(request: web.Request, topic: str, codec: PaymentCodec) -> str:

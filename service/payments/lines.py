@@ -27,17 +27,22 @@ _quotes = count_quotes(_Line)
 _find_amounts = AMOUNT_IN_CENTS.findall
 
 
-def split_lines(body: bytes, max_lines: int) -> tuple[list[int], list[bytes]]:
+def split_lines(body: bytes, max_lines: int) -> tuple[Sequence[int], list[bytes]]:
     """Split a batch into its lines, but for blank ones, with their numbers from 1; raises Problem."""
     # Counted before they are made: of the shortest lines a body has millions. Blank ones count, as they are numbered.
     number_of_lines = body.count(b"\n") + (not body.endswith(b"\n"))
     if number_of_lines > max_lines:
         detail = f"{number_of_lines} lines, more than {max_lines}; nothing was accepted"
         raise Problem(413, "too-many-lines", detail)
-    numbered = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line and not line.isspace()]
-    if not numbered:
+    lines = body.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    if lines and all(lines) and not any(map(bytes.isspace, lines)):
+        return range(1, len(lines) + 1), lines
+    numbers = [number for number, line in enumerate(lines, 1) if line and not line.isspace()]
+    if not numbers:
         raise Problem(400, "empty-batch", "there is no payment in the body")
-    return [number for number, _ in numbered], [line for _, line in numbered]
+    return numbers, [lines[number - 1] for number in numbers]
 
 
 def read_lines(lines: Sequence[bytes], max_bytes: int) -> Sequence[Payment | Problem]:
@@ -57,14 +62,15 @@ def read_line(line: bytes, max_bytes: int) -> Payment | Problem:
 
 def _read_together(lines: Sequence[bytes], max_bytes: int) -> Sequence[Payment] | None:
     """Read lines that are all ordinary payments, written as most clients write them; None if one may not be."""
-    text = b"\n".join((b"", *lines))
-    count = len(lines)
-    # Each object begins with a line, and no line has another: so each is a line of its own.
-    if not text.count(b"{") == text.count(b"\n{") == count or max(map(len, lines)) > max_bytes:
+    if {line[:1] for line in lines} != {b"{"} or max(map(len, lines)) > max_bytes:
         return None
+    text, count = b"\n".join(lines), len(lines)
     try:
         payments = _decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    # A payment has no object in it, so one begins with each line: if there are no more, each is a line of its own.
+    if len(payments) != count:
         return None
     # As many quotes as the fields need: no name stands there twice, and each amount's text is found.
     if text.count(b'"') != count * _quotes or len(_find_amounts(text)) != count:
@@ -84,5 +90,5 @@ def _are_uuids(ids: Sequence[str]) -> bool:
 
 def _are_legible(payments: Sequence[Payment]) -> bool:
     """Tell whether the payments' texts are neither blank nor hold what nobody sees."""
-    texts = {text for payment in payments for text in (payment.payee_bank, payment.payment_method)}
+    texts = {payment.payee_bank for payment in payments} | {payment.payment_method for payment in payments}
     return all(map(str.isprintable, texts)) and not any(map(str.isspace, texts))

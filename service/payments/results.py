@@ -91,7 +91,7 @@ def line_results(
     """Make the results of lines, each of which was a payment with an outcome, or a problem."""
     return [
         LineReceipt(number, 201, line.id, topic, outcome.partition, outcome.offset, outcome.timestamp, outcome.replayed)
-        if isinstance(outcome, Receipt) and isinstance(line, Payment)
+        if isinstance(outcome, Receipt) and not isinstance(line, Problem)
         else _line_problem(number, line, outcome)
         for number, line, outcome in zip(numbers, lines, outcomes, strict=True)
     ]

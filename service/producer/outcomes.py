@@ -12,6 +12,8 @@ BrokerError
         └── NeverAnswered   nor will it: only the topic can tell
 """
 
+from typing import ClassVar
+
 import msgspec
 
 from schemas.errors import BrokerError
@@ -73,17 +75,25 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     partition: int
     offset: int
     timestamp: int
-    replayed: bool = False
-    """True where the record was acknowledged before, and the payment was sent again."""
 
-    @property
-    def kind(self) -> str:
-        """The outcome in a word, for metrics."""
-        return "replayed" if self.replayed else "acknowledged"
+    kind: ClassVar[str] = "acknowledged"
+    """The outcome in a word, for metrics."""
+    replayed: ClassVar[bool] = False
+
+    def after(self, rows: int) -> "Receipt":
+        """Make the receipt of the record so many rows after this one."""
+        return Receipt(self.partition, self.offset + rows, self.timestamp)
 
     def replay(self) -> "Receipt":
         """Copy the receipt for a client that sends the payment again."""
-        return msgspec.structs.replace(self, replayed=True)
+        return Replay(self.partition, self.offset, self.timestamp)
+
+
+class Replay(Receipt, frozen=True, gc=False):
+    """The receipt of a record that was acknowledged before: the payment was sent again."""
+
+    kind = "replayed"
+    replayed = True
 
 
 Outcome = Receipt | NotDelivered

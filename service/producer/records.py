@@ -2,16 +2,18 @@
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from operator import itemgetter
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from schemas.kafka.partitioning import partition_of
+from schemas.kafka.partitioning import partition_of, partitions_of
 from service.producer.outcomes import Invalid, NeverAnswered, NotDelivered, Outcome, Receipt
 
 RecordHeaders = list[tuple[str, bytes]]
+T = TypeVar("T")
 
 
 class Delivery:
@@ -71,7 +73,11 @@ class Delivery:
 
     def tally(self) -> Counter[str]:
         """Count the payments by the kind of their outcome."""
-        return Counter(outcome.kind for outcome in self.outcomes if outcome)
+        tally: Counter[str] = Counter()
+        kinds: Counter[type[Outcome]] = Counter(map(type, filter(None, self.outcomes)))
+        for kind, number in kinds.items():
+            tally[kind.kind] += number
+        return tally
 
 
 _INVALID = Invalid("not handed in")
@@ -86,7 +92,7 @@ class Records(msgspec.Struct, gc=False, eq=False):
     delivery: Delivery
     topic: str
     timestamp: int
-    positions: list[int]
+    positions: Sequence[int]
     keys: list[bytes]
     values: list[bytes]
     ids: list[bytes] = []
@@ -115,7 +121,7 @@ class Records(msgspec.Struct, gc=False, eq=False):
         if len(rows) == len(self.positions):
             return self
         columns = (self.positions, self.keys, self.values, self.ids, self.fingerprints)
-        selected = [[column[row] for row in rows] if column else [] for column in columns]
+        selected = [_take(column, rows) if column else [] for column in columns]
         return Records(self.delivery, self.topic, self.timestamp, *selected)  # type: ignore[arg-type]
 
     def split(self, row: int) -> tuple["Records", "Records"]:
@@ -127,9 +133,9 @@ class Records(msgspec.Struct, gc=False, eq=False):
         if len(self) == 1:
             yield partition_of(self.keys[0], partitions), self
             return
-        rows: dict[int, list[int]] = {}
-        for row, key in enumerate(self.keys):
-            rows.setdefault(partition_of(key, partitions), []).append(row)
+        rows: defaultdict[int, list[int]] = defaultdict(list)
+        for row, partition in enumerate(partitions_of(self.keys, partitions)):
+            rows[partition].append(row)
         for partition, row_numbers in rows.items():
             yield partition, self.select(row_numbers)
 
@@ -154,6 +160,11 @@ class Observer(Protocol):
 
     def doubt(self, records: Records, outcome: NeverAnswered) -> None:
         """Take note that the records were sent, and that Kafka will never say what became of them."""
+
+
+def _take(column: Sequence[T], rows: Sequence[int]) -> list[T]:
+    """Copy some rows of a column."""
+    return list(itemgetter(*rows)(column)) if len(rows) > 1 else [column[row] for row in rows]
 
 
 def milliseconds() -> int:
