@@ -28,11 +28,10 @@ class PaymentIntake:
     deduplicator: Deduplicator | None
     """Absent where payments are sent as often as they come."""
 
-    def submit(self, delivery: Delivery, topic: str, positions: list[int], payments: Sequence[Payment]) -> None:
+    def submit(self, delivery: Delivery, topic: str, positions: Sequence[int], payments: Sequence[Payment]) -> None:
         """Hand payments in, each at its position of the delivery; raises RegistryUnavailable."""
-        encode = self.codecs.codec(topic).encode
         keys = [b"%d" % payment.payor_account_no for payment in payments]
-        values = [encode(payment) for payment in payments]
+        values = self.codecs.codec(topic).encode_all(payments)
         records = Records(delivery, topic, milliseconds(), positions, keys, values)
         if self.deduplicator is None:
             self.producer.submit(records)
