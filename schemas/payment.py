@@ -7,7 +7,7 @@ which does not (a misspelt field must not vanish silently). What was checked onc
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, TypeVar, get_type_hints
 from unicodedata import category
@@ -122,7 +122,13 @@ class NormalisedPayment(Payment, frozen=True, gc=False):
 
 FIELDS: tuple[str, ...] = Payment.__struct_fields__
 
+_encode_lines = msgspec.json.Encoder().encode_lines
 encode_json = msgspec.json.Encoder().encode
+
+
+def json_lines(payments: Sequence["Payment"]) -> list[bytes]:
+    """Many payments, each as `encode_json` has it."""
+    return _encode_lines(payments).splitlines()
 
 
 def cents(amount: float) -> int:

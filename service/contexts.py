@@ -24,8 +24,9 @@ from service.access.jwts import Jwts
 from service.access.opaque_tokens import OpaqueTokens
 from service.http.bodies import BODY_BUDGET, BodyBudget
 from service.idempotency.deduplicator import DEDUPLICATOR, MAX_GATHER_SECONDS, Deduplicator
+from service.idempotency.entries import FORMAT
 from service.idempotency.processes import Processes, forget_folders, join_folder
-from service.idempotency.receipts import FORMAT, Receipts
+from service.idempotency.receipts import Receipts
 from service.idempotency.recovery import RECOVERY, Recovery
 from service.metrics import METRICS
 from service.monitoring.traffic import TRAFFIC, Traffic

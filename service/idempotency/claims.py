@@ -7,9 +7,10 @@ dies.
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 
+from service.idempotency.entries import Entry
 from service.idempotency.processes import Processes
 from service.idempotency.receipt_log import LOG_ERRORS
-from service.idempotency.receipts import Entry, Receipts
+from service.idempotency.receipts import Receipts
 from service.idempotency.state import ReceiptState
 from service.producer.records import Records
 

@@ -12,8 +12,9 @@ from aiohttp import web
 
 from service.idempotency.claims import Claims
 from service.idempotency.doubts import Doubts
+from service.idempotency.entries import NO_OWNER, Entry
 from service.idempotency.processes import Processes
-from service.idempotency.receipts import NO_OWNER, Entry, Receipts
+from service.idempotency.receipts import Receipts
 from service.idempotency.state import ReceiptState
 from service.idempotency.waiting_clients import WaitingClients
 from service.idempotency.writer import ReceiptWriter
@@ -156,10 +157,14 @@ class Deduplicator:
         """Hand the producer what is new, settle what is known, hold what another process has claimed."""
         ids = list(chain.from_iterable(records.ids for records in new))
         fingerprints = list(chain.from_iterable(records.fingerprints for records in new))
-        entries = iter(self._claims.look_up(ids, fingerprints))
+        entries = self._claims.look_up(ids, fingerprints)
+        if not any(entries):
+            for records in new:
+                self._producer.submit(records)
+            return
+        rest = iter(entries)
         for records in new:
-            records_entries = list(islice(entries, len(records)))
-            unknown = self._unknown_rows(records, records_entries) if any(records_entries) else records
+            unknown = self._unknown_rows(records, list(islice(rest, len(records))))
             if unknown:
                 self._producer.submit(unknown)
 

@@ -4,45 +4,16 @@ They stand in a log that all processes of a service share (see `receipt_log`); m
 So nothing has to be searched for on a disk, and a process writes to the end of a file, whatever the ids.
 """
 
-import struct
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 from service.idempotency.address_index import AddressIndex
-from service.idempotency.fingerprints import ID_BYTES
+from service.idempotency.entries import LONG_AGO, NO_OWNER, Entry, Run, pack, packed_entry, packed_ids
 from service.idempotency.receipt_log import BEGINNING, LOG_ERRORS, LogEnd, ReceiptLog
 from service.producer.outcomes import Receipt
-
-FORMAT = 1
-"""Version of the packed entries, and of how they are put together in the log."""
-NO_OWNER = 0
-
-_ENTRY = struct.Struct("<8siIiqq")
-_STEP = ID_BYTES + _ENTRY.size
-_LONG_AGO = -(2**31)
-
-pack_entry = _ENTRY.pack
-"""Pack a fingerprint, `since`, the owner, and a receipt's partition, offset and timestamp, as the log has them."""
-
-
-class Entry(NamedTuple):
-    """The log's entry of an id: a receipt, or the claim of the process `owner` that has the payment in flight."""
-
-    fingerprint: bytes
-    since: int
-    """Seconds on the machine's monotonic clock."""
-    owner: int
-    receipt: Receipt
-
-
-def unpack_entry(packed: bytes) -> Entry:
-    """Unpack an entry."""
-    fingerprint, since, owner, *receipt = _ENTRY.unpack(packed)
-    return Entry(fingerprint, since, owner, Receipt(*receipt))
 
 
 class Receipts:
@@ -94,18 +65,18 @@ class Receipts:
         with self._exclusive() as log:
             entries = [self._standing_entry(payment_id, is_over) for payment_id, _ in claims]
             new = [claim for claim, entry in zip(claims, entries, strict=True) if entry is None]
-            self._add(log, self._pack_claims(new, owner))
+            self._add(log, self._claims(new, owner))
         return entries
 
     def renew(self, claims: Iterable[tuple[bytes, bytes]], owner: int) -> None:
         """Claim ids in flight again, before their claims are too old to count."""
         with self._exclusive() as log:
-            self._add(log, self._pack_claims(claims, owner))
+            self._add(log, self._claims(claims, owner))
 
-    def keep(self, entries: Mapping[bytes, bytes]) -> None:
-        """Write packed entries, by id, in place of claims."""
+    def keep(self, runs: Sequence[Run]) -> None:
+        """Write entries in place of claims."""
         with self._exclusive() as log:
-            self._add(log, entries)
+            self._add(log, runs)
 
     def keep_first(self, receipts: Iterable[tuple[bytes, bytes, Receipt]], age: Callable[[int], float]) -> None:
         """Write receipts from the topics, by id and fingerprint, where there is none yet.
@@ -114,7 +85,7 @@ class Receipts:
         """
         now = self.seconds()
         with self._exclusive() as log:
-            first_entries: dict[bytes, bytes] = {}
+            first_entries: dict[bytes, Run] = {}
             for payment_id, fingerprint, receipt in receipts:
                 seconds = max(0.0, age(receipt.timestamp))
                 entry = self._entry(payment_id)
@@ -123,21 +94,16 @@ class Receipts:
                     and payment_id not in first_entries
                     and (not entry or entry.owner != NO_OWNER)
                 ):
-                    partition, offset, timestamp = receipt.partition, receipt.offset, receipt.timestamp
-                    since = int(now - seconds)
-                    first_entries[payment_id] = pack_entry(fingerprint, since, NO_OWNER, partition, offset, timestamp)
-            self._add(log, first_entries)
+                    run = Run([payment_id], [fingerprint], int(now - seconds), first_receipt=receipt)
+                    first_entries[payment_id] = run
+            self._add(log, list(first_entries.values()))
 
     def free(self, ids: Iterable[bytes], owner: int) -> None:
         """Give claims of this owner back."""
         with self._exclusive() as log:
             entries = [(payment_id, self._entry(payment_id)) for payment_id in ids]
-            freed = {
-                payment_id: pack_entry(claim.fingerprint, _LONG_AGO, owner, 0, 0, 0)
-                for payment_id, claim in entries
-                if claim and claim.owner == owner
-            }
-            self._add(log, freed)
+            own = [(payment_id, claim.fingerprint) for payment_id, claim in entries if claim and claim.owner == owner]
+            self._add(log, self._claims(own, owner, LONG_AGO))
 
     def forget(self) -> None:
         """Forget entries that are older than they are kept; to be called now and then."""
@@ -181,21 +147,24 @@ class Receipts:
     def _follow(self, log: ReceiptLog | LogEnd) -> None:
         """Take note of what other processes have added."""
         for address, entries in log.after(self._read_to):
-            ids = _ids(entries)
+            ids = packed_ids(entries)
             self._index(address, ids)
             self._news += ids
 
-    def _add(self, log: LogEnd, entries: Mapping[bytes, bytes]) -> None:
-        if entries:
-            self._index(log.add(b"".join(chain.from_iterable(entries.items()))), entries)
+    def _add(self, log: LogEnd, runs: Sequence[Run]) -> None:
+        if runs:
+            self._index(log.add(pack(runs)), list(chain.from_iterable(run.ids for run in runs)))
 
     def _index(self, address: int, ids: Collection[bytes]) -> None:
         self._addresses.add(ids, address, self.seconds())
         self._read_to = address
 
-    def _pack_claims(self, claims: Iterable[tuple[bytes, bytes]], owner: int) -> dict[bytes, bytes]:
-        now = self.seconds()
-        return {payment_id: pack_entry(fingerprint, now, owner, 0, 0, 0) for payment_id, fingerprint in claims}
+    def _claims(self, claims: Iterable[tuple[bytes, bytes]], owner: int, since: int | None = None) -> list[Run]:
+        """Make claims on ids, with their payments' fingerprints."""
+        if not (pairs := list(claims)):
+            return []
+        ids, fingerprints = zip(*pairs, strict=True)
+        return [Run(ids, fingerprints, self.seconds() if since is None else since, owner)]
 
     def _standing_entry(self, payment_id: bytes, is_over: Callable[[int], bool]) -> Entry | None:
         """Find an entry that is not a claim which counts no longer."""
@@ -206,15 +175,5 @@ class Receipts:
         address = self._addresses.find(payment_id)
         if address is None:
             return None
-        entries = self._log.entry(address) or b""
-        at = entries.find(payment_id)
-        while at % _STEP and at >= 0:  # bytes that look like the id, across two entries
-            at = entries.find(payment_id, at + 1)
-        if at < 0:
-            return None
-        entry = unpack_entry(entries[at + ID_BYTES : at + _STEP])
-        return None if entry.since + self.keep_seconds < self._clock() else entry
-
-
-def _ids(entries: bytes) -> list[bytes]:
-    return [entries[at : at + ID_BYTES] for at in range(0, len(entries), _STEP)]
+        entry = packed_entry(self._log.entry(address) or b"", payment_id)
+        return None if entry is None or entry.since + self.keep_seconds < self._clock() else entry

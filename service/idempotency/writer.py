@@ -4,41 +4,41 @@ If the process is killed before, the topics have them (see `recovery`).
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from service.idempotency.entries import Entry, Run
 from service.idempotency.processes import Processes
 from service.idempotency.receipt_log import LOG_ERRORS
-from service.idempotency.receipts import NO_OWNER, Entry, Receipts, pack_entry, unpack_entry
+from service.idempotency.receipts import Receipts
 from service.idempotency.state import ReceiptState
 from service.producer.outcomes import Receipt
 from service.producer.records import Records
 
 
 class ReceiptWriter:
-    """Packed entries that are not in the log yet, by payment id, and ids whose claims are to be given back."""
+    """Entries that are not in the log yet, by payment id, and ids whose claims are to be given back."""
 
     def __init__(self, receipts: Receipts, processes: Processes, state: ReceiptState) -> None:
-        self.unwritten: dict[bytes, bytes] = {}
+        self.unwritten: dict[bytes, Run] = {}
         self._receipts = receipts
         self._processes = processes
         self._state = state
         self._seconds = receipts.seconds()
+        self._runs: list[Run] = []
         self._free: list[bytes] = []
 
     def add(self, records: Records, first_receipt: Receipt) -> None:
         """Add the receipts of records at consecutive offsets."""
-        now, partition = self._seconds, first_receipt.partition
-        offset, timestamp = first_receipt.offset, first_receipt.timestamp
-        for payment_id, fingerprint in zip(records.ids, records.fingerprints, strict=True):
-            self.unwritten[payment_id] = pack_entry(fingerprint, now, NO_OWNER, partition, offset, timestamp)
-            offset += 1
+        run = Run(records.ids, records.fingerprints, self._seconds, first_receipt=first_receipt)
+        self._runs.append(run)
+        self.unwritten.update(dict.fromkeys(records.ids, run))
 
     def entry(self, payment_id: bytes) -> Entry | None:
         """Find an entry that is not written yet."""
-        packed = self.unwritten.get(payment_id)
-        return None if packed is None else unpack_entry(packed)
+        run = self.unwritten.get(payment_id)
+        return None if run is None else run.entry(payment_id)
 
-    def free(self, ids: list[bytes]) -> None:
+    def free(self, ids: Iterable[bytes]) -> None:
         """Give the claims on these ids back at the next write."""
         self._free += ids
 
@@ -57,7 +57,7 @@ class ReceiptWriter:
                 self._state.fail(error)
         if not self._state.usable:
             self._state.lost += len(self.unwritten)
-            self.unwritten, self._free = {}, []
+            self.unwritten, self._runs, self._free = {}, [], []
         self._receipts.forget()
         self._seconds = self._receipts.seconds()
         if self._state.ready and self._state.usable:
@@ -75,8 +75,8 @@ class ReceiptWriter:
 
     def _write(self, in_flight: Mapping[bytes, Records]) -> None:
         if self.unwritten:
-            self._receipts.keep(self.unwritten)
-            self.unwritten = {}
+            self._receipts.keep(self._runs)
+            self.unwritten, self._runs = {}, []
         if self._free:
             ids, self._free = self._free, []
             self._receipts.free(

@@ -23,10 +23,12 @@ from schemas.payment import Payment
 from schemas.registry import RegistrySettings
 from service.app import make_app
 from service.idempotency.deduplicator import DEDUPLICATOR
+from service.idempotency.entries import FORMAT, Run
 from service.idempotency.fingerprints import fingerprint, id_bytes
 from service.idempotency.processes import Processes
 from service.idempotency.receipt_log import ReceiptLog
-from service.idempotency.receipts import FORMAT, NO_OWNER, Receipts, pack_entry
+from service.idempotency.receipts import Receipts
+from service.producer.outcomes import Receipt
 from tests.conftest import Servers
 from tests.integration.processes import running, until, until_ready
 from tests.integration.serving import (
@@ -289,7 +291,8 @@ async def test_a_payment_in_flight_is_known_to_a_process_that_keeps_receipts_for
         answered, _ = await asyncio.wait([answer], timeout=2.0)
         assert not answered
         assert await records(servers.kafka_settings, PAYMENT_JSON, since) == []
-        receipts.keep({payment_id: pack_entry(print_of_it, receipts.seconds(), NO_OWNER, 3, 4711, 1_795_608_000_000)})
+        place = Receipt(3, 4711, 1_795_608_000_000)
+        receipts.keep([Run([payment_id], [print_of_it], receipts.seconds(), first_receipt=place)])
         receipt = await answer
         assert "REPLAY_SECONDS is not in force" in child.log.read_text()
     before.leave()

@@ -11,9 +11,10 @@ import pytest
 
 from schemas.payment import Payment
 from service.idempotency.deduplicator import Deduplicator
+from service.idempotency.entries import Run
 from service.idempotency.fingerprints import fingerprint, id_bytes
 from service.idempotency.processes import Processes
-from service.idempotency.receipts import NO_OWNER, Receipts, pack_entry
+from service.idempotency.receipts import Receipts
 from service.producer.outcomes import IdReused, NeverAnswered, NotAccepted, NotDelivered, OutcomeUnknown, Receipt
 from service.producer.partition_queue import settle
 from service.producer.payment_producer import PaymentProducer
@@ -228,9 +229,8 @@ def throw_away(folder: Path) -> None:
 
 
 def keep(receipts: Receipts, sent: Payment) -> None:
-    place = PLACE.partition, PLACE.offset, PLACE.timestamp
-    entry = pack_entry(fingerprint("payment_json", sent), receipts.seconds(), NO_OWNER, *place)
-    receipts.keep({id_bytes(sent.id): entry})
+    print_of_it = fingerprint("payment_json", sent)
+    receipts.keep([Run([id_bytes(sent.id)], [print_of_it], receipts.seconds(), first_receipt=PLACE)])
 
 
 def free(receipts: Receipts, sent: Payment, owner: int) -> None:

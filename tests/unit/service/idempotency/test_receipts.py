@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from service.idempotency.entries import NO_OWNER, Entry, Run
 from service.idempotency.receipt_log import LOG_ERRORS
-from service.idempotency.receipts import NO_OWNER, Entry, Receipts, pack_entry
+from service.idempotency.receipts import Receipts
 from service.producer.outcomes import Receipt
 
 KEY, OTHER = b"k" * 16, b"o" * 16
@@ -33,12 +34,12 @@ def receipts(tmp_path: Path, clock: Clock) -> Receipts:
     return Receipts(tmp_path, 600, clock)
 
 
-def packed(fingerprint: bytes, since: int, receipt: Receipt = PLACE) -> bytes:
-    return pack_entry(fingerprint, since, NO_OWNER, receipt.partition, receipt.offset, receipt.timestamp)
-
-
 def keep(receipts: Receipts, key: bytes = KEY) -> None:
-    receipts.keep({key: packed(PRINT, receipts.seconds())})
+    receipts.keep([Run([key], [PRINT], receipts.seconds(), first_receipt=PLACE)])
+
+
+def random_run(number: int) -> Run:
+    return Run([os.urandom(16) for _ in range(number)], [PRINT] * number, 6000, first_receipt=PLACE)
 
 
 def keep_at(folder: Path, now: float, key: bytes) -> None:
@@ -171,7 +172,7 @@ def test_on_a_machine_that_has_just_come_up_older_payments_are_known_too(tmp_pat
 
 @pytest.mark.parametrize("damage", ["garbage", "cut short"])
 def test_a_damaged_file_is_replaced_by_an_empty_one(tmp_path: Path, receipts: Receipts, damage: str) -> None:
-    receipts.keep({os.urandom(16): packed(PRINT, 6000) for _ in range(1000)})
+    receipts.keep([random_run(1000)])
     receipts.close()
     for file in tmp_path.glob("*.lmdb"):
         if damage == "garbage":
@@ -212,4 +213,4 @@ def test_a_full_file_is_an_error_that_is_told(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("service.idempotency.receipt_log.MAX_FILE_BYTES", 100_000)
     receipts = Receipts(tmp_path, 600)
     with pytest.raises(LOG_ERRORS):
-        receipts.keep({os.urandom(16): packed(PRINT, 1) for _ in range(5000)})
+        receipts.keep([random_run(5000)])

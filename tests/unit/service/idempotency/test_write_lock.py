@@ -10,8 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from service.idempotency.entries import Run
 from service.idempotency.receipt_log import ReceiptLog
-from service.idempotency.receipts import NO_OWNER, Receipts, pack_entry
+from service.idempotency.receipts import Receipts
 from service.idempotency.write_lock import WriteLock
 
 KEY, OTHER = b"k" * 16, b"o" * 16
@@ -20,7 +21,7 @@ NOW = 6000.0
 
 
 def keep(receipts: Receipts, payment_id: bytes) -> None:
-    receipts.keep({payment_id: pack_entry(FINGERPRINT, receipts.seconds(), NO_OWNER, 0, 0, 0)})
+    receipts.keep([Run([payment_id], [FINGERPRINT], receipts.seconds())])
 
 
 def never(_: int) -> bool:
