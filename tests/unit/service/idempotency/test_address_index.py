@@ -45,12 +45,16 @@ def test_an_address_is_forgotten_after_its_time_and_its_bytes_go() -> None:
     assert index.find(early) == 1, "as long as one of its slice counts"
     index.forget(before=110)
     assert [index.find(early), index.find(middle), index.find(late)] == [None, None, 3]
-    assert sum(len(part.addresses) for part in index._slices) == 1
+    assert sum(len(shard) for part in index._slices for shard in part.shards) == 1
+    for _ in range(2 * address_index.SHARDS):
+        index.forget(before=110)
+    assert index._forgotten == []
 
 
-@pytest.mark.parametrize("number", [350_000, 700_000], ids=["a slice half empty", "a slice more"])
+@pytest.mark.parametrize("number", [350_000, 1_400_000], ids=["dictionaries half empty", "just grown"])
 def test_a_payment_takes_less_than_a_hundred_bytes(number: int) -> None:
     index = AddressIndex(600)
     index.add(ids("random", number), 1 << 32, now=0)
-    size = sum(sys.getsizeof(part.addresses) + sum(map(sys.getsizeof, part.addresses)) for part in index._slices)
+    shards = [shard for part in index._slices for shard in part.shards]
+    size = sum(sys.getsizeof(shard) + sum(map(sys.getsizeof, shard)) for shard in shards)
     assert size / number < 100
