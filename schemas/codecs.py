@@ -67,8 +67,8 @@ class PaymentCodec(Protocol):
     def encode(self, payment: Payment) -> bytes:
         """A record's value: wire-format header and payload."""
 
-    def encode_all(self, payments: Sequence[Payment]) -> list[bytes]:
-        """The values of many records, each as `encode` has it."""
+    def encode_all(self, payments: Sequence[Payment], texts: Sequence[bytes]) -> list[bytes]:
+        """The values of many records, each as `encode` has it; `texts` are the payments as JSON."""
 
     def decode_body(self, body: bytes) -> PostedPayment:
         """A payment from its binary form, bare or in the wire format under our own schema's id.
@@ -90,9 +90,9 @@ class JsonCodec:
         """See `PaymentCodec`."""
         return self.header + encode_json(payment)
 
-    def encode_all(self, payments: Sequence[Payment]) -> list[bytes]:
+    def encode_all(self, payments: Sequence[Payment], texts: Sequence[bytes]) -> list[bytes]:
         """See `PaymentCodec`."""
-        return [self.header + encode_json(payment) for payment in payments]
+        return [self.header + text for text in texts]
 
     def decode_body(self, body: bytes) -> PostedPayment:
         """See `PaymentCodec`."""
@@ -108,9 +108,9 @@ class AvroCodec:
 
     def encode(self, payment: Payment) -> bytes:
         """See `PaymentCodec`."""
-        return self.encode_all((payment,))[0]
+        return self.encode_all((payment,), ())[0]
 
-    def encode_all(self, payments: Sequence[Payment]) -> list[bytes]:
+    def encode_all(self, payments: Sequence[Payment], texts: Sequence[bytes]) -> list[bytes]:
         """See `PaymentCodec`."""
         out, ends = io.BytesIO(), [0]
         for payment in payments:
@@ -135,9 +135,9 @@ class ProtobufCodec:
 
     def encode(self, payment: Payment) -> bytes:
         """See `PaymentCodec`."""
-        return self.encode_all((payment,))[0]
+        return self.encode_all((payment,), ())[0]
 
-    def encode_all(self, payments: Sequence[Payment]) -> list[bytes]:
+    def encode_all(self, payments: Sequence[Payment], texts: Sequence[bytes]) -> list[bytes]:
         """See `PaymentCodec`."""
         # Each field is set, so nothing of the last payment stays; a message for each would take twice the time.
         message, values = payment_pb2.Payment(), []

@@ -1,9 +1,9 @@
 """Identity of payments: two are the same by their id, and by a fingerprint of everything else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import blake2b
 
-from schemas.payment import Payment, json_lines
+from schemas.payment import Payment, encode_json
 
 ID_BYTES = 16
 
@@ -23,11 +23,11 @@ def id_bytes(payment_id: str) -> bytes:
     return bytes.fromhex(payment_id.replace("-", ""))
 
 
-def fingerprints(topic: str, payments: Sequence[Payment]) -> list[bytes]:
-    """Hash the topic and the five fields beside the id of each payment; the same in every process and format."""
+def fingerprints(topic: str, texts: Iterable[bytes]) -> list[bytes]:
+    """Hash the topic and what each payment's JSON has beside the id; the same in every process and format."""
     copy = blake2b(topic.encode(), digest_size=FINGERPRINT_BYTES).copy
     prints = []
-    for text in json_lines(payments):
+    for text in texts:
         hasher = copy()
         hasher.update(text[_AFTER_ID:])
         prints.append(hasher.digest())
@@ -36,4 +36,4 @@ def fingerprints(topic: str, payments: Sequence[Payment]) -> list[bytes]:
 
 def fingerprint(topic: str, payment: Payment) -> bytes:
     """Hash a payment as `fingerprints` does."""
-    return fingerprints(topic, (payment,))[0]
+    return fingerprints(topic, (encode_json(payment),))[0]

@@ -148,29 +148,35 @@ async def _post_batch(request: web.Request, intake: PaymentIntake, topic: str) -
     budget.take(reserved)
     try:
         body = await read_body(request, settings.max_ndjson_bytes, settings.body_timeout)
-        results = await _produce_lines(request, intake, topic, body)
+        numbers, lines = split_lines(body, settings.max_ndjson_lines)
+        del body
+        results = await _produce_lines(request, intake, topic, numbers, lines)
     finally:
         budget.give_back(reserved)
     return web.Response(body=_encode_lines(results), headers={"Content-Type": NDJSON})
 
 
 async def _produce_lines(
-    request: web.Request, intake: PaymentIntake, topic: str, body: bytes
+    request: web.Request, intake: PaymentIntake, topic: str, numbers: Sequence[int], lines: list[bytes]
 ) -> list[LineReceipt | LineProblem]:
+    """Produce the payments of lines, which are taken out of the list as they are read."""
     settings = intake.settings
-    numbers, lines = split_lines(body, settings.max_ndjson_lines)
     _limit_rate(request, intake, len(lines))
     delivery = Delivery(len(lines), record_headers(request), settings.deadline)
-    payments: list[Payment | Problem] = []
-    for start in range(0, len(lines), CHUNK_LINES):
-        chunk = read_lines(lines[start : start + CHUNK_LINES], settings.max_payment_bytes)
-        payments += chunk
-        _submit_chunk(intake, delivery, topic, start, chunk)
+    # Of the lines, no more than the ids stays until there are receipts: the next ones take their memory, as it is in
+    # the processor's cache.
+    ids: list[str | Problem] = []
+    while lines:
+        chunk = read_lines(lines[:CHUNK_LINES], settings.max_payment_bytes)
+        del lines[:CHUNK_LINES]
+        _submit_chunk(intake, delivery, topic, len(ids), chunk)
+        ids += [line if isinstance(line, Problem) else line.id for line in chunk]
+        del chunk
         await asyncio.sleep(0)
     await delivery.settled
     for kind, number in delivery.tally().items():
         intake.metrics.payments_answered(topic, kind, number)
-    return line_results(topic, numbers, payments, delivery.outcomes)
+    return line_results(topic, numbers, ids, delivery.outcomes)
 
 
 def _submit_chunk(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from schemas.payment import Payment
+from schemas.payment import Payment, json_lines
 from service.idempotency.deduplicator import Deduplicator
 from service.idempotency.fingerprints import fingerprints, ids_bytes
 from service.metrics import Metrics
@@ -31,13 +31,14 @@ class PaymentIntake:
     def submit(self, delivery: Delivery, topic: str, positions: Sequence[int], payments: Sequence[Payment]) -> None:
         """Hand payments in, each at its position of the delivery; raises RegistryUnavailable."""
         keys = [b"%d" % payment.payor_account_no for payment in payments]
-        values = self.codecs.codec(topic).encode_all(payments)
+        texts = json_lines(payments)
+        values = self.codecs.codec(topic).encode_all(payments, texts)
         records = Records(delivery, topic, milliseconds(), positions, keys, values)
         if self.deduplicator is None:
             self.producer.submit(records)
             return
         records.ids = ids_bytes([payment.id for payment in payments])
-        records.fingerprints = fingerprints(topic, payments)
+        records.fingerprints = fingerprints(topic, texts)
         self.deduplicator.submit(records)
 
 

@@ -86,23 +86,23 @@ def undelivered_problem(outcome: NotDelivered) -> Problem:
 
 
 def line_results(
-    topic: str, numbers: Sequence[int], lines: Sequence[Payment | Problem], outcomes: Sequence[Outcome | None]
+    topic: str, numbers: Sequence[int], lines: Sequence[str | Problem], outcomes: Sequence[Outcome | None]
 ) -> list[LineReceipt | LineProblem]:
-    """Make the results of lines, each of which was a payment with an outcome, or a problem."""
+    """Make the results of lines: of each a payment's id, with its outcome, or a problem."""
     return [
-        LineReceipt(number, 201, line.id, topic, outcome.partition, outcome.offset, outcome.timestamp, outcome.replayed)
-        if isinstance(outcome, Receipt) and not isinstance(line, Problem)
+        LineReceipt(number, 201, line, topic, outcome.partition, outcome.offset, outcome.timestamp, outcome.replayed)
+        if isinstance(outcome, Receipt) and isinstance(line, str)
         else _line_problem(number, line, outcome)
         for number, line, outcome in zip(numbers, lines, outcomes, strict=True)
     ]
 
 
-def _line_problem(number: int, line: Payment | Problem, outcome: Outcome | None) -> LineProblem:
+def _line_problem(number: int, line: str | Problem, outcome: Outcome | None) -> LineProblem:
     if isinstance(line, Problem):
         problem, payment_id = line, None
     else:
         assert isinstance(outcome, NotDelivered), "a settled delivery has an outcome of each payment"
-        problem, payment_id = undelivered_problem(outcome), line.id
+        problem, payment_id = undelivered_problem(outcome), line
     members = problem.members
     return LineProblem(
         number, problem.status, members["type"], members["title"], members["detail"], payment_id, members.get("field")
