@@ -1,6 +1,7 @@
 """`python -m benchmarks`: every benchmark in a process of its own, one table, and results/latest.json."""
 
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -64,6 +65,7 @@ def main(*names: str) -> int:
 def _measured(benchmark: Callable[[], list[Result]]) -> list[Result] | None:
     """Results of a benchmark; None, and the reason on the screen, if it came to no end."""
     SCREEN.print(f"measuring {(benchmark.__doc__ or '').splitlines()[0]}", highlight=False)
+    began = time.monotonic()
     try:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=quiet) as process:
             results = process.submit(benchmark).result()
@@ -72,6 +74,7 @@ def _measured(benchmark: Callable[[], list[Result]]) -> list[Result] | None:
         return None
     for result in results:
         SCREEN.print(f"  {result.name}: {result.ratio:.2f} of {result.against}", highlight=False, markup=False)
+    SCREEN.print(f"  took {time.monotonic() - began:.0f} s", highlight=False)
     return results
 
 
