@@ -26,14 +26,15 @@ SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 PAYMENTS = int(3_000_000 * SCALE)
 PAIRS = PAYMENTS // 6
 FOR_FAUST = int(90_000 * SCALE)
-FOR_QUIX = int(600_000 * SCALE)
+FOR_QUIX = int(1_200_000 * SCALE)
 """So many that our own start does not matter."""
 FOR_WORKERS = 600_000
 WORKERS_PAIRS_IN_TURN = 1000
 """So that any stretch of the backlog is as much work as any other: two workers are not seen at the one's."""
 WORKER_SHARE = 0.3
 """Of a core, which each of several workers has: neither broker nor cores are what they wait for."""
-ROUNDS = 3
+ROUNDS = 2
+"""Of comparisons that take minutes each."""
 TIMEOUT_SECONDS = 900.0
 FEW, MANY, MOST = int(10_000 * SCALE), int(300_000 * SCALE), PAYMENTS
 """Payments in the ledger: where the first stretch begins, how long a stretch is, how many there are at the end."""
