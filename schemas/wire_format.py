@@ -48,6 +48,14 @@ def without_header(value: bytes) -> bytes:
     return value[HEADER_BYTES:] if is_framed(value) else value
 
 
+def names_schema(headers: Headers) -> bool:
+    """True where a record's headers name its schema."""
+    for key, _ in headers:  # noqa: SIM110 - any() is a generator's start dearer, for each record
+        if key == SCHEMA_HEADER:
+            return True
+    return False
+
+
 def is_bare_json(value: bytes) -> bool:
     """True for what is meant as a JSON object alone, as producers without a registry write it."""
     return value.startswith(b"{") or value.startswith(BYTE_ORDER_MARKS) or value.lstrip(b" \t\r\n").startswith(b"{")

@@ -161,7 +161,7 @@ def _judge_anew(record: RejectedRecord, source: PayorSource) -> Iterable[Output]
     partition, _ = record.place
     # aiokafka wants a key where there is no value.
     mark = Output(PAYMENT_REJECTED, partition, record.key or b"", None, None, [record.mark])
-    return [*source.read(record).outputs, mark]
+    return [*source.read_one(record).outputs, mark]
 
 
 def _is_late(times: StreamTimes, windows: RuleWindows, payment: Payment, at_ms: int) -> bool:

@@ -149,12 +149,10 @@ class Detect:
         """Cases that are due, payments that came late or again, and what has changed in the ledger."""
         outputs = [self._to_changelog(key, None) for key in self._stale[:MAX_OUTPUTS]]
         self._stale = self._stale[MAX_OUTPUTS:]
-        for record in records:
-            try:
-                arrival = self._source.read(record)
-            except PaymentError as error:
+        for record, arrival in zip(records, self._source.read(records), strict=True):
+            if isinstance(arrival, PaymentError):
                 self._counts["rejected", record.topic] += 1
-                outputs.append(rejected(record, str(error), self._partitions[PAYMENT_REJECTED]))
+                outputs.append(rejected(record, str(arrival), self._partitions[PAYMENT_REJECTED]))
             else:
                 if arrival.outputs:
                     outputs += arrival.outputs

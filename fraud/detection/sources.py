@@ -5,7 +5,7 @@ key its record has, and however many partitions its topic. So a payor's payments
 their home, and each once: where it was read first, if that is its home, or else where it comes back on `payments`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -17,7 +17,7 @@ from fraud.detection.rejected import carried, check_time
 from fraud.rules import Rule
 from fraud.streams.stage import Headers, Output, Partitions
 from fraud.windows import RuleWindows
-from schemas.errors import BrokerError
+from schemas.errors import BrokerError, PaymentError
 from schemas.kafka.partitioning import partition_of
 from schemas.kafka.topics import FRAUD_STATE, PAYMENTS, PAYMENTS_BY_PAYEE
 from schemas.payment import NormalisedPayment, Payment, encode_json, json_reader
@@ -40,8 +40,8 @@ class Source(Protocol):
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
         """Ask for schemas that are new; raises RegistryUnavailable."""
 
-    def read(self, record: ConsumerRecord) -> Arrival:
-        """Raises PaymentError."""
+    def read(self, records: Sequence[ConsumerRecord]) -> Iterator[Arrival | PaymentError]:
+        """Read each record, after `prepare` has seen them."""
 
 
 class PayorSource:
@@ -67,11 +67,21 @@ class PayorSource:
         """See `Source`."""
         await self._reader.learn([record for record in records if record.topic != PAYMENTS])
 
-    def read(self, record: ConsumerRecord) -> Arrival:
+    def read(self, records: Sequence[ConsumerRecord]) -> Iterator[Arrival | PaymentError]:
         """See `Source`."""
+        for record, payment in zip(records, self._reader.read_ordinary(records), strict=True):
+            try:
+                yield self.read_one(record) if payment is None else self._arrival(payment, record)
+            except PaymentError as error:
+                yield error
+
+    def read_one(self, record: ConsumerRecord) -> Arrival:
+        """Read a record by itself; raises PaymentError."""
         if record.topic == PAYMENTS:
             return _normalised(record)
-        payment = self._reader.read(record)
+        return self._arrival(self._reader.read(record), record)
+
+    def _arrival(self, payment: Payment, record: ConsumerRecord) -> Arrival:
         check_time(record)
         origin = Origin(record.topic, record.partition, record.offset)
         by_payee = self._counts_by_payee(payment.payment_amount)
@@ -105,9 +115,13 @@ class PayeeSource:
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
         """Nothing has to be asked for."""
 
-    def read(self, record: ConsumerRecord) -> Arrival:
+    def read(self, records: Sequence[ConsumerRecord]) -> Iterator[Arrival | PaymentError]:
         """See `Source`."""
-        return _normalised(record)
+        for record in records:
+            try:
+                yield _normalised(record)
+            except PaymentError as error:
+                yield error
 
 
 def _normalised(record: ConsumerRecord) -> Arrival:

@@ -359,3 +359,22 @@ def test_a_byte_order_mark_is_named(value: bytes) -> None:
 
 def test_bare_json_may_begin_with_blanks() -> None:
     assert read(Record(PAYMENT_JSON, b" \r\n" + msgspec.json.encode(FIELDS)), WriterSchema("{}", "JSON")) == PAYMENT
+
+
+def test_what_is_in_json_of_a_registered_schema_is_read_together_whatever_its_request_is_called() -> None:
+    framed = wire_format.header(1) + msgspec.json.encode(FIELDS)
+    ordinary = [Record(PAYMENT_JSON, framed), Record(PAYMENT_JSON, framed, [("request_id", b"r")])]
+    others = [
+        Record(PAYMENT_JSON, framed, [("request_id", b"r"), (wire_format.SCHEMA_HEADER, wire_format.header(1))]),
+        Record(PAYMENT_JSON, msgspec.json.encode(FIELDS)),
+        Record(PAYMENT_AVRO, framed),
+        Record(PAYMENT_JSON, None),
+    ]
+    reader = PaymentReader(Writers({1: WriterSchema("{}", "JSON")}))  # type: ignore[arg-type]
+    records = [*others, *ordinary]
+    asyncio.run(reader.learn(records))
+    payments = reader.read_ordinary(records)
+    assert payments[: len(others)] == [None] * len(others)
+    for payment in payments[len(others) :]:
+        assert payment is not None
+        assert msgspec.structs.asdict(payment) == FIELDS

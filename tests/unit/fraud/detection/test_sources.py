@@ -1,6 +1,8 @@
 """The place where a payment is judged: at home, wherever its record lies and whatever its key; and what is sent on."""
 
+import asyncio
 import json
+import re
 from uuid import UUID
 
 import pytest
@@ -16,7 +18,8 @@ from schemas.kafka.partitioning import partition_of
 from schemas.kafka.topics import FRAUD_STATE, PAYMENT_JSON, PAYMENTS, PAYMENTS_BY_PAYEE
 from schemas.payment import FIELDS, LATEST, ForeignPayment, encode_json
 from schemas.payment_reader import PaymentReader
-from schemas.registry import Registry, RegistrySettings
+from schemas.registry import Registry, RegistrySettings, WriterSchema
+from schemas.wire_format import SchemaReference, header
 
 BY_PAYEE_RULES = parse(
     """
@@ -30,7 +33,16 @@ BY_PAYEE_RULES = parse(
     """,
     "rules.toml",
 )
-REGISTRY = Registry(RegistrySettings())
+
+
+class Schemas(Registry):
+    """A registry that has a schema for JSON, and no server."""
+
+    async def writer(self, reference: SchemaReference) -> WriterSchema:
+        return WriterSchema("{}", "JSON")
+
+
+REGISTRY = Schemas(RegistrySettings())
 PARTITIONS = dict.fromkeys((*INPUTS[BY_PAYOR], *OUTPUTS[BY_PAYOR]), 6)
 
 
@@ -56,7 +68,9 @@ def test_one_task_judges_a_payment_whatever_partition_of_however_many_it_is_read
 ) -> None:
     home = partition_of(payor_key(payor), 6)
     for partition in range(raw_partitions):
-        arrival = source(partition, payment_json=raw_partitions).read(record(encode_json(payment(payor)), partition))
+        arrival = source(partition, payment_json=raw_partitions).read_one(
+            record(encode_json(payment(payor)), partition)
+        )
         if partition == home:
             assert arrival == Arrival(payment(payor), Origin(PAYMENT_JSON, partition, 7))
         else:
@@ -64,8 +78,8 @@ def test_one_task_judges_a_payment_whatever_partition_of_however_many_it_is_read
             assert arrival.payment is None
             assert (sent.topic, sent.partition, sent.key, sent.timestamp) == (PAYMENTS, home, payor_key(payor), 5)
             back = record(sent.value or b"", home, PAYMENTS)
-            assert source(home).read(back).origin == Origin(PAYMENT_JSON, partition, 7)
-            judged = source(home).read(back).payment
+            assert source(home).read_one(back).origin == Origin(PAYMENT_JSON, partition, 7)
+            judged = source(home).read_one(back).payment
             assert judged is not None
             assert [getattr(judged, name) for name in FIELDS] == [getattr(payment(payor), name) for name in FIELDS]
 
@@ -76,7 +90,7 @@ def test_only_what_a_rule_grouped_by_payee_counts_is_sent_on_once_and_from_where
     sent: bool,  # noqa: FBT001 - a column of the table above
 ) -> None:
     for partition in range(6):
-        arrival = source(partition).read(record(encode_json(payment(amount=amount)), partition))
+        arrival = source(partition).read_one(record(encode_json(payment(amount=amount)), partition))
         by_payee = [output for output in arrival.outputs if output.topic == PAYMENTS_BY_PAYEE]
         assert len(by_payee) == sent
         for output in by_payee:
@@ -85,12 +99,12 @@ def test_only_what_a_rule_grouped_by_payee_counts_is_sent_on_once_and_from_where
             assert json.loads(output.value or b"")["offset"] == 7
         for output in arrival.outputs:
             if output.topic == PAYMENTS:
-                assert source(output.partition).read(record(output.value or b"", 0, PAYMENTS)).outputs == ()
+                assert source(output.partition).read_one(record(output.value or b"", 0, PAYMENTS)).outputs == ()
 
 
 def test_homes_are_the_partitions_of_fraud_state_however_many_the_topics_between_have() -> None:
     wide = source(0, payments=12, payments_by_payee=12, fraud_state=3)
-    outputs = [wide.read(record(encode_json(payment(payor, 5000.0)))).outputs for payor in range(30)]
+    outputs = [wide.read_one(record(encode_json(payment(payor, 5000.0)))).outputs for payor in range(30)]
     assert {output.partition for sent in outputs for output in sent} <= {0, 1, 2}
 
 
@@ -103,11 +117,38 @@ def test_a_topic_with_fewer_partitions_than_there_are_homes_is_an_error_that_nam
 def test_a_normalised_payment_of_an_earlier_version_is_judged_with_no_partition_and_offset() -> None:
     value = {**json.loads(encode_json(payment())), "source": "payment_avro"}
     for topic, reader in ((PAYMENTS, source(0)), (PAYMENTS_BY_PAYEE, PayeeSource())):
-        assert reader.read(record(json.dumps(value).encode(), 0, topic)).origin == Origin("payment_avro", -1, -1)
+        (arrival,) = reader.read([record(json.dumps(value).encode(), 0, topic)])
+        assert isinstance(arrival, Arrival)
+        assert arrival.origin == Origin("payment_avro", -1, -1)
 
 
 @pytest.mark.parametrize("timestamp", [-1, LATEST + 1])
 def test_a_record_whose_time_is_none_in_ms_is_no_payment(timestamp: int) -> None:
     value = encode_json(payment())
     with pytest.raises(PaymentError, match="is no time in ms"):
-        source(0).read(record(value, timestamp=timestamp))
+        source(0).read_one(record(value, timestamp=timestamp))
+
+
+def test_records_that_are_read_together_are_read_as_each_by_itself() -> None:
+    records = [framed(encode_json(payment(payor))) for payor in range(50)]
+    records += [record(encode_json(payment(7))), framed(b"{}"), record(b"", 0, PAYMENTS), framed(b""), records[0]]
+    for together in (records[:50], records):
+        reader = source(0)
+        asyncio.run(reader.prepare(together))
+        for arrival, alone in zip(reader.read(together), together, strict=True):
+            if isinstance(arrival, PaymentError):
+                with pytest.raises(PaymentError, match=re.escape(str(arrival))):
+                    reader.read_one(alone)
+            else:
+                assert comparable(arrival) == comparable(reader.read_one(alone))
+
+
+def framed(value: bytes) -> ConsumerRecord:
+    """A record of JSON in the wire format, as the service writes it."""
+    return record(header(1) + value)
+
+
+def comparable(arrival: Arrival) -> object:
+    """An arrival, whatever kind of payment it has."""
+    payment = arrival.payment
+    return payment and [getattr(payment, name) for name in FIELDS], arrival.origin, arrival.outputs

@@ -1,7 +1,6 @@
 """Lines of a batch: split, numbered, and read together as each would be by itself."""
 
 import json
-import uuid
 
 import pytest
 from hypothesis import given
@@ -9,19 +8,10 @@ from hypothesis import strategies as st
 
 from schemas.payment import Payment, PostedPayment
 from service.http.problems import Problem
-from service.payments import lines
 from service.payments.lines import read_line, read_lines, split_lines
+from tests.unit.schemas.test_ordinary_payments import LINE, ODD, TEXT
 
 MAX = 1000
-LINE = {
-    "id": "6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b",
-    "payee_bank": "B",
-    "payee_account_no": 1,
-    "payment_amount": 2.5,
-    "payment_method": "ACH",
-    "payor_account_no": 3,
-}
-TEXT = json.dumps(LINE).encode()
 
 
 def test_lines_are_numbered_as_they_stand_and_blank_ones_left_out() -> None:
@@ -49,55 +39,6 @@ def alike(line: Payment | Problem) -> object:
     if isinstance(line, Problem):
         return line.status, line.members
     return [getattr(line, name) for name in Payment.__struct_fields__]
-
-
-def test_ordinary_lines_are_read_together() -> None:
-    texts = [json.dumps({**LINE, "id": str(uuid.uuid4()), "payment_amount": cents / 100}) for cents in range(1, 200)]
-    texts += [texts[0] + "\r", json.dumps({**LINE, "id": str(uuid.uuid4()).upper()}, separators=(",", ":"))]
-    together = lines._read_together([text.encode() for text in texts], MAX)
-    assert together is not None
-    assert list(map(alike, together)) == [alike(read_line(text.encode(), MAX)) for text in texts]
-
-
-ODD = [
-    b"{",
-    b"}",
-    b"null",
-    b"[]",
-    TEXT + TEXT,
-    TEXT + b" " + TEXT,
-    b" " + TEXT,
-    TEXT[:-1],
-    TEXT[:40],
-    TEXT[40:],
-    TEXT + b"," + TEXT,
-    TEXT + b"x" * MAX,
-    b"\xef\xbb\xbf" + TEXT,
-    TEXT.replace(b'"B"', b'"\xff"'),
-    TEXT.replace(b'"B"', b'"{"'),
-    TEXT.replace(b'"B"', b'"\\""'),
-    TEXT.replace(b'"B"', b'"  "'),
-    TEXT.replace(b'"B"', b'"\\u200b"'),
-    TEXT.replace(b'"B"', b'""'),
-    TEXT.replace(b'"ACH"', b'" "'),
-    TEXT.replace(b'"ACH"', b'"A\\nB"'),
-    TEXT.replace(b"2.5", b"2.505"),
-    TEXT.replace(b"2.5", b"0.29999999999999999"),
-    TEXT.replace(b"2.5", b"1e3"),
-    TEXT.replace(b"2.5", b"0"),
-    TEXT.replace(b"2.5", b"NaN"),
-    TEXT.replace(b"1,", b"1.0,"),
-    TEXT.replace(b"1,", b"true,"),
-    TEXT.replace(b"}", b', "payment_amount": 3}'),
-    TEXT.replace(b"}", b', "more": 3}'),
-    TEXT.replace(b'"payor_account_no": 3', b'"payee_account_no": 3'),
-    TEXT.replace(b"6f1c", b"6f1g"),
-    TEXT.replace(b"6f1c", b"6f "),
-    TEXT.replace(b"6f1c", b"6-1c"),
-    TEXT.replace(b"-", b"", 1),
-    TEXT.replace(b"-5b6d-", b"5-b6d-"),
-    TEXT.replace(b"6f1c", "6f1\u0663".encode()),
-]
 
 
 @pytest.mark.parametrize("odd", ODD)
