@@ -55,20 +55,18 @@ class ExchangeConnection(web.RequestHandler):
         """Begin an exchange, or have what has come parsed."""
         waiter, exchanges = self._waiter, self._exchanges
         if waiter is None or waiter.done() or exchanges is None:
-            if self._missing is not None:
-                self._missing = self._missing - len(data) if len(data) <= self._missing else None
-            super().data_received(data)
+            self._parse(data)
             return
         was_held = bool(self._held)
         if was_held:
             data, self._held = self._held + data, b""
         head = exchanges.heads.find(data) if self._missing == 0 else None
         if head is None:
-            self._parse(data, waiter, exchanges)
+            self._begin(data, waiter, exchanges)
         elif len(data) == head.whole_size:
             self._take(head, data, waiter, exchanges)
         elif was_held:
-            self._parse(data, waiter, exchanges)
+            self._begin(data, waiter, exchanges)
         else:
             self._hold(data)
 
@@ -117,7 +115,7 @@ class ExchangeConnection(web.RequestHandler):
         if self._held:
             data, self._held = self._held, b""
             if self._waiter is not None and not self._waiter.done() and self._exchanges is not None:
-                self._parse(data, self._waiter, self._exchanges)
+                self._begin(data, self._waiter, self._exchanges)
 
     def _take(self, head: Head, data: bytes, waiter: asyncio.Future[None], exchanges: Exchanges) -> None:
         """Take a whole request whose head is kept."""
@@ -128,14 +126,11 @@ class ExchangeConnection(web.RequestHandler):
             self._waiter = waiter
             super().data_received(data)
 
-    def _parse(self, data: bytes, waiter: asyncio.Future[None], exchanges: Exchanges) -> None:
+    def _begin(self, data: bytes, waiter: asyncio.Future[None], exchanges: Exchanges) -> None:
         """Begin an exchange if the data are a plain request, or have the connection's task take what has come."""
         self._waiter = None  # so that nobody is woken yet
-        begins_here, self._missing = self._missing == 0, None
         try:
-            super().data_received(data)
-            if begins_here and len(self._messages) == 1:
-                self._missing = self._note_head(data, exchanges)
+            self._parse(data)
             begun = len(self._messages) == 1 and self._first_begins_exchange(waiter, exchanges)
         except BaseException:
             self._waiter = waiter
@@ -145,16 +140,28 @@ class ExchangeConnection(web.RequestHandler):
             if self._messages:
                 waiter.set_result(None)
 
-    def _note_head(self, data: bytes, exchanges: Exchanges) -> int | None:
+    def _parse(self, data: bytes) -> None:
+        """Have aiohttp parse what has come, and note where in a request it ends."""
+        missing, queued = self._missing, len(self._messages)
+        super().data_received(data)
+        if missing is None or not data:  # aiohttp itself comes with none, to have its parser go on
+            return
+        if missing == 0:
+            self._missing = self._note_head(data) if len(self._messages) == queued + 1 else None
+        else:
+            self._missing = missing - len(data) if len(data) <= missing else None
+
+    def _note_head(self, data: bytes) -> int | None:
         """Keep the head of the one request in data if it came twice in a row; return how much of it is to come."""
-        message, _ = self._messages[0]
+        message, _ = self._messages[-1]
         if not isinstance(message, RawRequestMessage) or message.chunked or message.upgrade:
             return None
         body_size = int(message.headers.get(hdrs.CONTENT_LENGTH, "0"))
         head = head_of(data, body_size)
         if head is None:
             return None
-        if head == self._last_head and _is_plain(message) and message.path in exchanges.match_infos:
+        exchanges = self._exchanges
+        if head == self._last_head and exchanges and _is_plain(message) and message.path in exchanges.match_infos:
             exchanges.heads.keep(head, message, body_size)
         self._last_head = head
         return len(head) + body_size - len(data)

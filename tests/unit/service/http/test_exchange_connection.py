@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from service.http import exchange_connection
 from service.http.connections import Connections, Runner
+from service.http.exchange_connection import ExchangeConnection
 from service.http.exchanges import Exchange, Exchanges
 from service.http.middleware import make_middleware
 from service.http.problems import Problem
@@ -177,3 +178,21 @@ def test_responses_do_not_depend_on_how_requests_are_cut(servers: tuple[Runner, 
         assert exchanging == ordinary
 
     run()
+
+
+async def test_a_request_that_comes_before_its_connection_waits_for_one_has_its_head_kept(
+    servers: tuple[Runner, Runner],
+) -> None:
+    server = servers[0].server
+    assert server is not None
+    connection, client, request = server(), Client(), post(b"1234", "X-New: 1\r\n")
+    assert isinstance(connection, ExchangeConnection)
+    assert connection._exchanges is not None
+    connection.connection_made(client)
+    for _ in range(2):
+        connection.data_received(request)
+        await turn()
+    assert len(client.responses()) == 2
+    assert connection._exchanges.heads.find(request) is not None
+    assert connection._missing == 0
+    connection.connection_lost(None)
