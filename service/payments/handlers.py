@@ -1,7 +1,7 @@
 """The payment addresses: one payment or a batch in, receipts out once Kafka has acknowledged them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -167,11 +167,10 @@ async def _produce_lines(
     # the processor's cache.
     ids: list[str | Problem] = []
     while lines:
-        chunk = read_lines(lines[:CHUNK_LINES], settings.max_payment_bytes)
+        payments, problems = read_lines(lines[:CHUNK_LINES], settings.max_payment_bytes)
         del lines[:CHUNK_LINES]
-        _submit_chunk(intake, delivery, topic, len(ids), chunk)
-        ids += [line if isinstance(line, Problem) else line.id for line in chunk]
-        del chunk
+        ids += _submit_chunk(intake, delivery, topic, len(ids), payments, problems)
+        del payments
         await asyncio.sleep(0)
     await delivery.settled
     for kind, number in delivery.tally().items():
@@ -180,17 +179,27 @@ async def _produce_lines(
 
 
 def _submit_chunk(
-    intake: PaymentIntake, delivery: Delivery, topic: str, start: int, chunk: Sequence[Payment | Problem]
-) -> None:
-    """Hand in the payments among lines that begin at this position of the delivery, and reject the others."""
-    positions: Sequence[int] = range(start, start + len(chunk))
-    payments = [line for line in chunk if not isinstance(line, Problem)]
-    if len(payments) < len(chunk):
-        positions = [position for position, line in enumerate(chunk, start) if not isinstance(line, Problem)]
-        for position in set(range(start, start + len(chunk))).difference(positions):
-            delivery.reject(position)
+    intake: PaymentIntake,
+    delivery: Delivery,
+    topic: str,
+    start: int,
+    payments: Sequence[Payment],
+    problems: Mapping[int, Problem],
+) -> list[str | Problem]:
+    """Hand in the payments of lines that begin at this position of the delivery, and reject the others.
+
+    Returns the payments' ids, with the problems where they stand among them.
+    """
+    positions: Sequence[int] = range(start, start + len(payments) + len(problems))
+    ids: list[str | Problem] = [payment.id for payment in payments]
+    for index, problem in problems.items():
+        ids.insert(index, problem)
+        delivery.reject(start + index)
+    if problems:
+        positions = [position for position in positions if position - start not in problems]
     if payments:
         intake.submit(delivery, topic, positions, payments)
+    return ids
 
 
 def _body_type(request: web.Request, topic: str, codec: PaymentCodec) -> str:

@@ -31,10 +31,13 @@ def split_lines(body: bytes, max_lines: int) -> tuple[Sequence[int], list[bytes]
     return numbers, [lines[number - 1] for number in numbers]
 
 
-def read_lines(lines: Sequence[bytes], max_bytes: int) -> Sequence[Payment | Problem]:
-    """Read each line as a payment, or as what is wrong with it."""
-    together = read_together(lines) if max(map(len, lines)) <= max_bytes else None
-    return together or [read_line(line, max_bytes) for line in lines]
+def read_lines(lines: Sequence[bytes], max_bytes: int) -> tuple[Sequence[Payment], dict[int, Problem]]:
+    """Read the payments among lines, and by their index the problems of the others."""
+    if max(map(len, lines)) <= max_bytes and (payments := read_together(lines)):
+        return payments, {}
+    results = [read_line(line, max_bytes) for line in lines]
+    problems = {index: result for index, result in enumerate(results) if isinstance(result, Problem)}
+    return [result for result in results if not isinstance(result, Problem)], problems
 
 
 def read_line(line: bytes, max_bytes: int) -> Payment | Problem:
