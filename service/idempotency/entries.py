@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from service.idempotency.fingerprints import FINGERPRINT_BYTES, ID_BYTES
+from service.idempotency.fingerprints import FINGERPRINT_BYTES, ID_BYTES, split_ids
 from service.producer.outcomes import Receipt
 
 FORMAT = 2
@@ -64,7 +64,7 @@ def pack(runs: Sequence[Run]) -> bytes:
 
 def packed_ids(packed: bytes) -> list[bytes]:
     """List the ids of packed entries."""
-    return [packed[at : at + ID_BYTES] for at in range(0, len(packed) // _ROW_BYTES * ID_BYTES, ID_BYTES)]
+    return split_ids(packed[: len(packed) // _ROW_BYTES * ID_BYTES])
 
 
 def packed_entry(packed: bytes, payment_id: bytes) -> Entry | None:

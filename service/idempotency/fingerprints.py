@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import chain
+from struct import iter_unpack
 
 from schemas.payment import Payment, encode_json
 
@@ -14,8 +16,12 @@ _AFTER_ID = len('{"id":"6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b"')
 
 def ids_bytes(payment_ids: Iterable[str]) -> list[bytes]:
     """Convert UUIDs to their sixteen bytes each."""
-    column = bytes.fromhex("".join(payment_ids).replace("-", ""))
-    return [column[start : start + ID_BYTES] for start in range(0, len(column), ID_BYTES)]
+    return split_ids(bytes.fromhex("".join(payment_ids).replace("-", "")))
+
+
+def split_ids(column: bytes) -> list[bytes]:
+    """Split ids that follow each other."""
+    return list(chain.from_iterable(iter_unpack(f"{ID_BYTES}s", column)))
 
 
 def id_bytes(payment_id: str) -> bytes:

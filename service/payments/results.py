@@ -31,7 +31,7 @@ class PaymentReceipt(msgspec.Struct, omit_defaults=True):
     payment: Payment | None = None
 
 
-class LineReceipt(msgspec.Struct, omit_defaults=True):
+class LineReceipt(msgspec.Struct, omit_defaults=True, gc=False):
     """The receipt of one line of a batch; lines are counted from 1."""
 
     line: int

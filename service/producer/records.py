@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from operator import itemgetter
 from typing import Protocol, TypeVar
 
@@ -145,8 +146,9 @@ class Records(msgspec.Struct, gc=False, eq=False):
 
     def receipts(self, first_receipt: Receipt) -> list[Receipt]:
         """Make the rows' receipts, at consecutive offsets from the first."""
-        partition, timestamp = first_receipt.partition, first_receipt.timestamp
-        return [Receipt(partition, first_receipt.offset + row, timestamp) for row in range(len(self.positions))]
+        first = first_receipt.offset
+        offsets = range(first, first + len(self))
+        return list(map(Receipt, repeat(first_receipt.partition), offsets, repeat(first_receipt.timestamp)))
 
 
 class Observer(Protocol):
