@@ -46,7 +46,7 @@ class RedriveSettings(RulesSettings, InstallationSettings):
 
 
 @dataclass
-class Outcome:
+class RedriveCounts:
     """Counts of what became of the records: payments, those of them that are late, and the others by their reason."""
 
     payments: int = 0
@@ -81,10 +81,10 @@ def redrive(
     configure_logs(LogSettings(log_level="critical"))
     selection = Selection(reason=reason, topic=topic, since_ms=None if since is None else _milliseconds(since))
     try:
-        outcome = asyncio.run(_redrive(settings or RedriveSettings(), selection, really=yes))
+        counts = asyncio.run(_redrive(settings or RedriveSettings(), selection, really=yes))
     except KafkaError as error:
         raise BrokerError(f"Kafka cannot be read or written: {error}") from error
-    _show(outcome, really=yes)
+    _show(counts, really=yes)
     return 0 if yes else 1
 
 
@@ -92,14 +92,14 @@ def _milliseconds(time: datetime) -> int:
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-async def _redrive(settings: RedriveSettings, selection: Selection, *, really: bool) -> Outcome:
+async def _redrive(settings: RedriveSettings, selection: Selection, *, really: bool) -> RedriveCounts:
     kafka, rules = settings.kafka, load(settings.fraud_rules)
     async with AsyncExitStack() as stack:
         # First: the id fences another run of this, so that no mark comes after the topic has been read.
         producer = await stack.enter_async_context(_producer(settings)) if really else None
         marks = await _marks(kafka)
         partitions = {topic: await _partitions(kafka, topic) for topic in (PAYMENTS, PAYMENTS_BY_PAYEE, FRAUD_STATE)}
-        reader, times, outcome = PaymentReader(Registry(settings.registry)), StreamTimes(rules), Outcome()
+        reader, times, counts = PaymentReader(Registry(settings.registry)), StreamTimes(rules), RedriveCounts()
         await times.read(kafka)
         source = PayorSource(NOWHERE, rules, reader, partitions)
         windows = [RuleWindows(rule) for rule in rules]
@@ -111,13 +111,13 @@ async def _redrive(settings: RedriveSettings, selection: Selection, *, really: b
                     outputs += _judge_anew(record, source)
                     payment = reader.read(record)
                 except PaymentError as error:
-                    outcome.rejected[str(error)] += 1
+                    counts.rejected[str(error)] += 1
                     continue
-                outcome.payments += 1
-                outcome.late += any(_is_late(times, rule, payment, record.timestamp) for rule in windows)
+                counts.payments += 1
+                counts.late += any(_is_late(times, rule, payment, record.timestamp) for rule in windows)
             if producer is not None:
                 await _send(producer, outputs)
-        return outcome
+        return counts
 
 
 def _producer(settings: RedriveSettings) -> AbstractAsyncContextManager[AIOKafkaProducer]:
@@ -189,13 +189,13 @@ async def _send(producer: AIOKafkaProducer, outputs: Iterable[Output]) -> None:
         await asyncio.gather(*deliveries)
 
 
-def _show(outcome: Outcome, *, really: bool) -> None:
-    print(f"{outcome.payments} payments {'sent' if really else 'would be sent; --yes sends them'}")
-    if outcome.late:
-        print(f"{outcome.late} of them are late: a window that would have counted them has closed, see payment_late")
-    if outcome.rejected:
-        print(f"{outcome.rejected.total()} records are still no payments:")
-    for reason, count in outcome.rejected.most_common(MAX_REASONS):
+def _show(counts: RedriveCounts, *, really: bool) -> None:
+    print(f"{counts.payments} payments {'sent' if really else 'would be sent; --yes sends them'}")
+    if counts.late:
+        print(f"{counts.late} of them are late: a window that would have counted them has closed, see payment_late")
+    if counts.rejected:
+        print(f"{counts.rejected.total()} records are still no payments:")
+    for reason, count in counts.rejected.most_common(MAX_REASONS):
         print(f"  {count} {reason}")
-    if len(outcome.rejected) > MAX_REASONS:
-        print(f"  ... and {len(outcome.rejected) - MAX_REASONS} other reasons")
+    if len(counts.rejected) > MAX_REASONS:
+        print(f"  ... and {len(counts.rejected) - MAX_REASONS} other reasons")

@@ -16,7 +16,7 @@ from fraud.settings import FraudSettings
 from fraud.streams.worker import Worker
 from schemas.errors import SettingsError
 
-UNSAID = "the log says why, and this address to whoever asks on the same machine"
+REASON_WITHHELD = "the log says why, and this address to whoever asks on the same machine"
 PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "Via")
 
 
@@ -33,7 +33,8 @@ def make_app(workers: Sequence[Worker]) -> web.Application:
         reasons = await asyncio.gather(*(worker.missing() for worker in workers))
         informed = _is_from_this_machine(request)
         checks = {
-            worker.stage.name: {"ok": reason is None} | ({"reason": reason if informed else UNSAID} if reason else {})
+            worker.stage.name: {"ok": reason is None}
+            | ({"reason": reason if informed else REASON_WITHHELD} if reason else {})
             for worker, reason in zip(workers, reasons, strict=True)
         }
         return _answer(

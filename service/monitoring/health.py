@@ -20,7 +20,7 @@ from service.producer.connection import CONNECTION
 from service.queue.consumer import QUEUE_READER
 
 PING_SECONDS = 2.0
-UNSAID = "the log says why, and this address to a token with the scope metrics:read"
+REASON_WITHHELD = "the log says why, and this address to a token with the scope metrics:read"
 
 
 class Check(msgspec.Struct, omit_defaults=True):
@@ -65,7 +65,7 @@ async def check_all(app: web.Application) -> dict[str, Check]:
 
 
 def _without_reason(check: Check) -> Check:
-    return Check(ok=check.ok, required=check.required, reason=check.reason and UNSAID)
+    return Check(ok=check.ok, required=check.required, reason=check.reason and REASON_WITHHELD)
 
 
 def missing_of(checks: dict[str, Check]) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from fraud.detection.detect import stages
 from fraud.rules import load
 from fraud.settings import FraudSettings
-from fraud.streams.health import UNSAID, make_app, served
+from fraud.streams.health import REASON_WITHHELD, make_app, served
 from fraud.streams.worker import Worker
 from schemas.errors import SettingsError
 from schemas.kafka.settings import KafkaSettings
@@ -45,7 +45,7 @@ async def test_whoever_asks_through_a_proxy_is_told_no_reasons(aiohttp_client: A
     async with client.get("/health/ready", headers={header: "192.0.2.1"}) as response:
         assert response.status == 503
         checks = (await response.json())["checks"]
-    assert checks == {name: {"ok": False, "reason": UNSAID} for name in ("by-payor", "by-payee")}
+    assert checks == {name: {"ok": False, "reason": REASON_WITHHELD} for name in ("by-payor", "by-payee")}
 
 
 @pytest.mark.skipif(not ADDRESSES, reason="this machine has no address but loopback")
@@ -53,7 +53,7 @@ async def test_whoever_asks_over_a_network_is_told_no_reasons(aiohttp_client: An
     client = await aiohttp_client(make_app(workers()), server_kwargs={"host": ADDRESSES[0]})
     async with client.get("/health/ready") as response:
         assert response.status == 503
-        assert {check["reason"] for check in (await response.json())["checks"].values()} == {UNSAID}
+        assert {check["reason"] for check in (await response.json())["checks"].values()} == {REASON_WITHHELD}
 
 
 async def test_its_metrics_name_the_version(aiohttp_client: Any) -> None:
