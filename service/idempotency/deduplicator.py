@@ -76,7 +76,7 @@ class Deduplicator:
             records.settle(NotAccepted(_STILL_READING))
             return
         records = self._new_rows(records)
-        if not records:
+        if not records.count:
             return
         if not self._new:
             self._loop.call_later(self._gather_seconds, self._look_up_new)
@@ -150,7 +150,7 @@ class Deduplicator:
             self._look_up(new)
             return
         for records in new:
-            for row in range(len(records)):
+            for row in range(records.count):
                 self._settle(records, row, NotAccepted(_STILL_READING))
 
     def _look_up(self, new: list[Records]) -> None:
@@ -164,8 +164,8 @@ class Deduplicator:
             return
         rest = iter(entries)
         for records in new:
-            unknown = self._unknown_rows(records, list(islice(rest, len(records))))
-            if unknown:
+            unknown = self._unknown_rows(records, list(islice(rest, records.count)))
+            if unknown.count:
                 self._producer.submit(unknown)
 
     def _unknown_rows(self, records: Records, entries: list[Entry | None]) -> Records:

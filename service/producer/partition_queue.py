@@ -142,7 +142,7 @@ class PartitionQueue:
             records = self.queue.popleft()
             rows = _append_rows(builder, records, room)
             room -= rows
-            if rows < len(records):
+            if rows < records.count:
                 room = 0
                 if not rows:
                     self.queue.appendleft(records)
@@ -171,7 +171,7 @@ class PartitionQueue:
             records.delivery.settle_all(records.positions, records.receipts(first_receipt))
             if self.observer is not None:
                 self.observer.acknowledge(records, first_receipt)
-            offset += len(records)
+            offset += records.count
         self.release(batch.records)
 
     def _fail(self, batch: Batch, error: Exception) -> None:
@@ -230,7 +230,7 @@ def _append_rows(builder: BatchBuilder, records: Records, max_rows: int) -> int:
     for row, (key, value) in enumerate(zip(records.keys, records.values, strict=True)):
         if row == max_rows or append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
             return row
-    return len(records)
+    return records.count
 
 
 _NOT_SENT = "Kafka was not ready to take the payment before the deadline; it was not accepted, send it again"

@@ -40,9 +40,9 @@ class PaymentProducer:
     def submit(self, records: Records) -> None:
         """Send records, and settle those at once that cannot be taken."""
         room = self._room(records)
-        if room < len(records):
+        if room < records.count:
             reason = "too many payments are waiting for Kafka; this one was not accepted"
-            self._settle(records.select(range(room, len(records))), TooManyInFlight(reason))
+            self._settle(records.select(range(room, records.count)), TooManyInFlight(reason))
             if not room:
                 return
             records = records.select(range(room))
@@ -51,7 +51,7 @@ class PaymentProducer:
             reason = f"the payment was not accepted: not connected to Kafka: {self._connection.reason}"
             self._settle(records, NotAccepted(reason))
             return
-        self.in_flight += len(records)
+        self.in_flight += records.count
         self.in_flight_bytes += records.size
         for partition, part in records.by_partition(partitions):
             queue = self._queues.get((part.topic, partition)) or self._open_queue(part.topic, partition)
@@ -73,8 +73,8 @@ class PaymentProducer:
         """Count the rows that may be in flight beside those that are."""
         free_rows = max(0, self._max_in_flight - self.in_flight)
         free_bytes = self._max_in_flight_bytes - self.in_flight_bytes
-        if len(records) <= free_rows and records.size <= free_bytes:
-            return len(records)
+        if records.count <= free_rows and records.size <= free_bytes:
+            return records.count
         rows = zip(records.keys[:free_rows], records.values, strict=False)
         return sum(size <= free_bytes for size in accumulate(len(key) + len(value) for key, value in rows))
 
@@ -91,7 +91,7 @@ class PaymentProducer:
 
     def _release(self, batch: Iterable[Records]) -> None:
         for records in batch:
-            self.in_flight -= len(records)
+            self.in_flight -= records.count
             self.in_flight_bytes -= records.size
 
     async def _sweep(self) -> None:

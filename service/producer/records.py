@@ -98,15 +98,17 @@ class Records(msgspec.Struct, gc=False, eq=False):
     values: list[bytes]
     ids: list[bytes] = []
     fingerprints: list[bytes] = []
+    count: int = 0
     size: int = 0
     """Bytes that count as in flight."""
 
     def __post_init__(self) -> None:
         """Measure the records, once."""
+        self.count = len(self.positions)
         self.size = sum(map(len, self.keys)) + sum(map(len, self.values))
 
     def __len__(self) -> int:
-        return len(self.positions)
+        return self.count
 
     @property
     def has_response(self) -> bool:
@@ -127,11 +129,11 @@ class Records(msgspec.Struct, gc=False, eq=False):
 
     def split(self, row: int) -> tuple["Records", "Records"]:
         """Part the rows before a row from the rest; neither part may be empty."""
-        return self.select(range(row)), self.select(range(row, len(self)))
+        return self.select(range(row)), self.select(range(row, self.count))
 
     def by_partition(self, partitions: int) -> Iterator[tuple[int, "Records"]]:
         """Part the rows by the partition of their key."""
-        if len(self) == 1:
+        if self.count == 1:
             yield partition_of(self.keys[0], partitions), self
             return
         rows: defaultdict[int, list[int]] = defaultdict(list)
@@ -147,7 +149,7 @@ class Records(msgspec.Struct, gc=False, eq=False):
     def receipts(self, first_receipt: Receipt) -> list[Receipt]:
         """Make the rows' receipts, at consecutive offsets from the first."""
         first = first_receipt.offset
-        offsets = range(first, first + len(self))
+        offsets = range(first, first + self.count)
         return list(map(Receipt, repeat(first_receipt.partition), offsets, repeat(first_receipt.timestamp)))
 
 
