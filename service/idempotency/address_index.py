@@ -65,8 +65,9 @@ class AddressIndex:
             self._slices.append(last)
         last.ends = now
         last.size += len(ids)
-        for number, keys in _by_shard(ids).items():
-            last.shards[number].update(dict.fromkeys(keys, address))
+        shards = last.shards
+        for hashed in map(hash, ids):
+            shards[hashed % SHARDS][hashed >> _SPARED_BITS] = address
 
     def forget(self, before: int) -> None:
         """Forget slices that ended before a time, their memory by and by: one dictionary with each call."""
