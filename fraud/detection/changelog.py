@@ -23,10 +23,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from fraud.detection.ledger import Ledger, Watch
+from fraud.detection.ledger import Ledger
 from fraud.detection.packed import FORMAT, array_of, unpack_array
 from fraud.detection.partition_keys import Account
 from fraud.detection.topology import BY_PAYOR, INPUTS
+from fraud.detection.watches import Watch
 from fraud.rules import DAY_MS, Rule
 from fraud.windows import Counted, Group
 from schemas.errors import UndertenError

@@ -16,82 +16,17 @@ Pure: no I/O, no clock, no Kafka. Times are ms since the epoch.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from operator import attrgetter
 from typing import NamedTuple
 
 from fraud.deduplication import Repeated, find_repetition
-from fraud.detection.packed import Origin, PackedPayment, encode, pack_as, pack_id, payee_bytes
+from fraud.detection.judgement import History, Judgement, all_payments, judge, judge_account, late, run
+from fraud.detection.packed import Origin, PackedPayment, encode, pack_as, pack_id
 from fraud.detection.partition_keys import Account, account_of_group
-from fraud.detection.shelves import (
-    Part,
-    Shelf,
-    Volume,
-    bounds_of,
-    bounds_of_payee,
-    payments_of,
-    payments_with_id,
-)
+from fraud.detection.shelves import Part, Shelf, bounds_of, payments_with_id
+from fraud.detection.watches import Watch
 from fraud.rules import DAY_MS, Rule
-from fraud.windows import Group, Outcome, RuleWindows, Window, exact_cents
+from fraud.windows import Group, RuleWindows, Window, exact_cents
 from schemas.payment import Payment
-
-RUNNING_PAYMENTS = 16
-"""Where more than these had to be looked at for one payment, they are not for the next: the group's windows run."""
-
-_ENDLESS = 2**63
-
-Judgement = tuple[RuleWindows, int, Group, Window | None]
-"""A window by its rule, start and group, that fires, or (None) that a payment came too late for."""
-
-
-class Watch:
-    """A rule as the ledger sees it: its windows as far as they run, and what a group needs at least to fire."""
-
-    def __init__(self, rule: Rule) -> None:
-        self.windows = RuleWindows(rule)
-        self.running: dict[Account, set[Group]] = {}
-        """The groups whose windows run, by the account that they lie within."""
-        self.size_ms = rule.size_ms
-        self.span_ms = rule.size_ms + rule.grace_ms("changes")
-        """Time from a payment to the close of the last window that holds it, at most."""
-        self.from_cents = 0 if rule.amount_from is None else exact_cents(rule.amount_from)
-        self.below_cents = _ENDLESS if rule.amount_below is None else exact_cents(rule.amount_below)
-        self.total_above = -1 if rule.total_above_cents is None else rule.total_above_cents
-        self.least_payments = max(rule.min_payments or 1, rule.min_distinct.count if rule.min_distinct else 1)
-        if rule.amount_below is not None:
-            self.least_payments = max(self.least_payments, self.total_above // (self.below_cents - 1) + 1)
-        self.of_one_payee = {"payor_account_no", "payee_account_no"} <= set(rule.group_by)
-        """True where its groups are payments to one account number, not all of a payor's."""
-        self.kind = rule.group_by, rule.fold_banks, self.from_cents, self.below_cents
-        """Rules that are of one kind count the same payments together."""
-        self._columns_of = attrgetter(*rule.group_by)
-        self._by_bank_as_given = "payee_bank" in rule.group_by and not rule.fold_banks
-
-    def of_group(self, payments: Sequence[PackedPayment]) -> list[PackedPayment]:
-        """Those that the rule counts, and in the same group as the last one."""
-        last, columns_of, group_of = payments[-1], self._columns_of, self.windows.group_of
-        from_cents, below_cents = self.from_cents, self.below_cents
-        columns, group = columns_of(last), group_of(last)
-        return [
-            payment
-            for payment in payments
-            if from_cents <= payment.cents < below_cents
-            and (columns_of(payment) == columns or group_of(payment) == group)
-        ]
-
-    def end(self, group: Group) -> None:
-        """Have a group's windows run no longer: all have closed."""
-        account = account_of_group(dict(zip(self.windows.rule.group_by, group, strict=True)))
-        groups = self.running.get(account, set())
-        groups.discard(group)
-        if not groups:
-            self.running.pop(account, None)
-
-    def signature(self, payment: Payment) -> bytes:
-        """Bytes that all packed payments of this one's group have, where groups are of one payee."""
-        if self._by_bank_as_given:
-            return payee_bytes(payment.payee_bank, payment.payee_account_no)
-        return encode(payment.payee_account_no)
 
 
 class AmountFilter(NamedTuple):
@@ -143,7 +78,7 @@ class Ledger:
         if parts and (first := self._first(packed_id, parts)):
             return find_repetition(encode(first), [watch.windows for watch in watches], payment, at_ms)
         if not held:
-            return [judgement for watch in watches for judgement in _late(watch.windows, payment, at_ms)]
+            return [judgement for watch in watches for judgement in late(watch.windows, payment, at_ms)]
         packed = pack_as(packed_id, cents, payment, at_ms, self.arrivals, origin)
         self.arrivals += 1
         day = (at_ms + span_ms) // DAY_MS
@@ -188,9 +123,9 @@ class Ledger:
         for watch in watches:
             if (count >= watch.least_payments and cents > watch.total_above) or account in watch.running:
                 history = history or History(account, parts)
-                judgements += _judge(watch, payment, at_ms, packed, history)
+                judgements += judge(watch, payment, at_ms, packed, history)
             elif at_ms < self.latest_ms:
-                judgements += _late(watch.windows, payment, at_ms)
+                judgements += late(watch.windows, payment, at_ms)
         return judgements
 
     def _first(self, packed_id: bytes | str, parts: list[tuple[Shelf, Part]]) -> PackedPayment | None:
@@ -272,7 +207,7 @@ class Ledger:
         for account in accounts:
             parts = self._parts(account)
             for watch in watches:
-                yield from _judge_account(watch, account, parts)
+                yield from judge_account(watch, account, parts)
 
     def window(self, name: str, group: Group, start: int) -> tuple[RuleWindows, Window] | None:
         """A window by its rule's name, if it is there and fires."""
@@ -281,7 +216,7 @@ class Ledger:
             if windows.rule.name == name and len(group) == len(columns):
                 account = account_of_group(dict(zip(columns, group, strict=True)))
                 if group not in watch.running.get(account, ()):
-                    _run(watch, account, group, _all_payments(self._parts(account)))
+                    run(watch, account, group, all_payments(self._parts(account)))
                 window = windows.of(group).get(start)
                 if window is not None and windows.fires(window):
                     return windows, window
@@ -293,130 +228,3 @@ class Ledger:
     def __len__(self) -> int:
         """Number of payments."""
         return sum(shelf.count for shelf in self.shelves.values())
-
-
-def _late(windows: RuleWindows, payment: Payment, at_ms: int) -> list[Judgement]:
-    """The windows that a payment comes too late for."""
-    closed_until = windows.closed_until
-    if at_ms >= closed_until:
-        return []
-    group = windows.group_of(payment)
-    return [
-        (windows, start, group, None)
-        for start in windows.starts(at_ms)
-        if start >= windows.since and windows.window_end(start) <= closed_until
-    ]
-
-
-class History:
-    """An account's payments; each part is unpacked once at most, however many rules look at it."""
-
-    __slots__ = ("_of_group", "_unpacked", "account", "parts")
-
-    def __init__(self, account: Account, parts: list[tuple[Shelf, Part]]) -> None:
-        self.account = account
-        self.parts = parts
-        self._of_group: dict[tuple[object, ...], list[PackedPayment]] = {}
-        self._unpacked: dict[tuple[int, int | None], list[PackedPayment]] = {}
-
-    def payments(self, places: Sequence[int], payee: int | None) -> list[PackedPayment]:
-        """Those of some parts, in order of arrival; see `payments_of`."""
-        if len(places) == 1:
-            return self._part(places[0], payee)
-        payments = [payment for place in places for payment in self._part(place, payee)]
-        payments.sort(key=attrgetter("arrival"))
-        return payments
-
-    def of_group(self, watch: Watch, near: Sequence[int], payments: list[PackedPayment]) -> list[PackedPayment]:
-        """Those of the payments in these parts that the rule counts in the same windows as the last, if in time."""
-        key = *watch.kind, *near
-        same = self._of_group.get(key)
-        if same is None:
-            same = self._of_group[key] = watch.of_group(payments)
-        return same
-
-    def _part(self, place: int, payee: int | None) -> list[PackedPayment]:
-        part = self.parts[place][1]
-        key = place, payee if isinstance(part, Volume) else None
-        payments = self._unpacked.get(key)
-        if payments is None:
-            payments = self._unpacked[key] = payments_of(part, payee)
-            if key[1] is None and isinstance(part, Volume):
-                payments.sort(key=attrgetter("arrival"))
-        return payments
-
-
-def _judge(watch: Watch, payment: Payment, at_ms: int, packed: bytes, history: History) -> list[Judgement]:
-    """Outcomes of a payment in a rule's windows: those that fire, or had closed. The history has it already."""
-    windows = watch.windows
-    groups = watch.running.get(history.account)
-    if groups and windows.group_of(payment) in groups:
-        return _telling(windows, windows.add(payment, at_ms, packed))
-    near = _within_reach(watch, payment, at_ms, history.parts)
-    if not near:
-        return _late(windows, payment, at_ms)
-    payee = payment.payee_account_no if watch.of_one_payee else None
-    payments = history.payments(near, payee)
-    if len(payments) > RUNNING_PAYMENTS:
-        everything = _all_payments(history.parts, payee)
-        return _telling(windows, _run(watch, history.account, windows.group_of(payment), everything))
-    return [(windows, *outcome) for outcome in windows.made_of(history.of_group(watch, near, payments), at_ms)]
-
-
-def _telling(windows: RuleWindows, outcomes: Sequence[Outcome]) -> list[Judgement]:
-    return [
-        (windows, start, group, window) for start, group, window in outcomes if window is None or windows.fires(window)
-    ]
-
-
-def _within_reach(watch: Watch, payment: Payment, at_ms: int, parts: list[tuple[Shelf, Part]]) -> list[int]:
-    """The parts with which a window that holds this payment could fire, by their places; none if that cannot be."""
-    size_ms = watch.size_ms
-    signature = watch.signature(payment) if watch.of_one_payee else None
-    count = cents = 0
-    near = []
-    for place, (shelf, part) in enumerate(parts):
-        if shelf.last_ms > at_ms - size_ms and shelf.first_ms < at_ms + size_ms:
-            its_count, its_cents = (
-                bounds_of(part) if signature is None else bounds_of_payee(part, payment.payee_account_no, signature)
-            )
-            count += its_count
-            cents += its_cents
-            near.append(place)
-    return near if count >= watch.least_payments and cents > watch.total_above else []
-
-
-def _all_payments(parts: list[tuple[Shelf, Part]], payee: int | None = None) -> list[PackedPayment]:
-    """An account's payments in order of arrival; see `payments_of`."""
-    payments = [payment for _, part in parts for payment in payments_of(part, payee)]
-    payments.sort(key=attrgetter("arrival"))
-    return payments
-
-
-def _run(watch: Watch, account: Account, group: Group, payments: Iterable[PackedPayment]) -> Sequence[Outcome]:
-    """Make the windows of a group from its account's payments; what became of the last one."""
-    windows = watch.windows
-    outcomes: Sequence[Outcome] = ()
-    for payment in payments:
-        if windows.group_of(payment) == group:
-            outcomes = windows.add(payment, payment.at_ms, encode(payment))
-    if group in windows:
-        watch.running.setdefault(account, set()).add(group)
-    return outcomes
-
-
-def _judge_account(
-    watch: Watch, account: Account, parts: list[tuple[Shelf, Part]]
-) -> Iterator[tuple[RuleWindows, int, Group, Window]]:
-    """The windows of an account that fire by a rule that is new to it."""
-    windows = watch.windows
-    by_group: dict[Group, list[PackedPayment]] = {}
-    for payment in _all_payments(parts):
-        if windows.takes(payment.payment_amount):
-            by_group.setdefault(windows.group_of(payment), []).append(payment)
-    for group, payments in by_group.items():
-        if len(payments) >= watch.least_payments and sum(payment.cents for payment in payments) > watch.total_above:
-            _run(watch, account, group, payments)
-            for start, window in windows.of(group).items():
-                if windows.fires(window):
-                    yield windows, start, group, window

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraud.deduplication import Repeated, TaskWindows
-from fraud.detection import ledger as ledgers
-from fraud.detection import partition_keys, shelves
+from fraud.detection import judgement, partition_keys, shelves
 from fraud.detection.changelog import Restore, Restored, Segments, progress
 from fraud.detection.ledger import Ledger
 from fraud.detection.packed import Origin, listed, pack, unpack
@@ -206,7 +205,7 @@ def test_a_ledger_says_of_every_payment_what_the_windows_say(
     rules, by_payor = rule_set
     stage = BY_PAYOR if by_payor else BY_PAYEE
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledgers, "RUNNING_PAYMENTS", limits[0])
+        patch.setattr(judgement, "RUNNING_PAYMENTS", limits[0])
         patch.setattr(shelves, "VOLUME_PAYMENTS", limits[1])
         assert by_ledger(rules, arrivals, stage, batches) == by_windows(rules, arrivals, account_of(stage))
 

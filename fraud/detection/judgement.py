@@ -1,0 +1,148 @@
+"""Judgement: the windows that a payment makes fire, or has come too late for, by what an account has paid so far.
+
+Where the payments near it are few, its windows are made from them and forgotten again. Where they are many, the windows
+of its group run from then on (see `Watch.running`), and each further payment goes into them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
+
+from fraud.detection.packed import PackedPayment, encode
+from fraud.detection.partition_keys import Account
+from fraud.detection.shelves import Part, Shelf, Volume, bounds_of, bounds_of_payee, payments_of
+from fraud.detection.watches import Watch
+from fraud.windows import Group, Outcome, RuleWindows, Window
+from schemas.payment import Payment
+
+RUNNING_PAYMENTS = 16
+"""Where more than these had to be looked at for one payment, they are not for the next: the group's windows run."""
+
+Judgement = tuple[RuleWindows, int, Group, Window | None]
+"""A window by its rule, start and group, that fires, or (None) that a payment came too late for."""
+
+
+def late(windows: RuleWindows, payment: Payment, at_ms: int) -> list[Judgement]:
+    """The windows that a payment comes too late for."""
+    closed_until = windows.closed_until
+    if at_ms >= closed_until:
+        return []
+    group = windows.group_of(payment)
+    return [
+        (windows, start, group, None)
+        for start in windows.starts(at_ms)
+        if start >= windows.since and windows.window_end(start) <= closed_until
+    ]
+
+
+class History:
+    """An account's payments; each part is unpacked once at most, however many rules look at it."""
+
+    __slots__ = ("_of_group", "_unpacked", "account", "parts")
+
+    def __init__(self, account: Account, parts: list[tuple[Shelf, Part]]) -> None:
+        self.account = account
+        self.parts = parts
+        self._of_group: dict[tuple[object, ...], list[PackedPayment]] = {}
+        self._unpacked: dict[tuple[int, int | None], list[PackedPayment]] = {}
+
+    def payments(self, places: Sequence[int], payee: int | None) -> list[PackedPayment]:
+        """Those of some parts, in order of arrival; see `payments_of`."""
+        if len(places) == 1:
+            return self._part(places[0], payee)
+        payments = [payment for place in places for payment in self._part(place, payee)]
+        payments.sort(key=attrgetter("arrival"))
+        return payments
+
+    def of_group(self, watch: Watch, near: Sequence[int], payments: list[PackedPayment]) -> list[PackedPayment]:
+        """Those of the payments in these parts that the rule counts in the same windows as the last, if in time."""
+        key = *watch.kind, *near
+        same = self._of_group.get(key)
+        if same is None:
+            same = self._of_group[key] = watch.of_group(payments)
+        return same
+
+    def _part(self, place: int, payee: int | None) -> list[PackedPayment]:
+        part = self.parts[place][1]
+        key = place, payee if isinstance(part, Volume) else None
+        payments = self._unpacked.get(key)
+        if payments is None:
+            payments = self._unpacked[key] = payments_of(part, payee)
+            if key[1] is None and isinstance(part, Volume):
+                payments.sort(key=attrgetter("arrival"))
+        return payments
+
+
+def judge(watch: Watch, payment: Payment, at_ms: int, packed: bytes, history: History) -> list[Judgement]:
+    """Outcomes of a payment in a rule's windows: those that fire, or had closed. The history has it already."""
+    windows = watch.windows
+    groups = watch.running.get(history.account)
+    if groups and windows.group_of(payment) in groups:
+        return _telling(windows, windows.add(payment, at_ms, packed))
+    near = _within_reach(watch, payment, at_ms, history.parts)
+    if not near:
+        return late(windows, payment, at_ms)
+    payee = payment.payee_account_no if watch.of_one_payee else None
+    payments = history.payments(near, payee)
+    if len(payments) > RUNNING_PAYMENTS:
+        everything = all_payments(history.parts, payee)
+        return _telling(windows, run(watch, history.account, windows.group_of(payment), everything))
+    return [(windows, *outcome) for outcome in windows.made_of(history.of_group(watch, near, payments), at_ms)]
+
+
+def _telling(windows: RuleWindows, outcomes: Sequence[Outcome]) -> list[Judgement]:
+    return [
+        (windows, start, group, window) for start, group, window in outcomes if window is None or windows.fires(window)
+    ]
+
+
+def _within_reach(watch: Watch, payment: Payment, at_ms: int, parts: list[tuple[Shelf, Part]]) -> list[int]:
+    """The parts with which a window that holds this payment could fire, by their places; none if that cannot be."""
+    size_ms = watch.size_ms
+    signature = watch.signature(payment) if watch.of_one_payee else None
+    count = cents = 0
+    near = []
+    for place, (shelf, part) in enumerate(parts):
+        if shelf.last_ms > at_ms - size_ms and shelf.first_ms < at_ms + size_ms:
+            its_count, its_cents = (
+                bounds_of(part) if signature is None else bounds_of_payee(part, payment.payee_account_no, signature)
+            )
+            count += its_count
+            cents += its_cents
+            near.append(place)
+    return near if count >= watch.least_payments and cents > watch.total_above else []
+
+
+def all_payments(parts: list[tuple[Shelf, Part]], payee: int | None = None) -> list[PackedPayment]:
+    """An account's payments in order of arrival; see `payments_of`."""
+    payments = [payment for _, part in parts for payment in payments_of(part, payee)]
+    payments.sort(key=attrgetter("arrival"))
+    return payments
+
+
+def run(watch: Watch, account: Account, group: Group, payments: Iterable[PackedPayment]) -> Sequence[Outcome]:
+    """Make the windows of a group from its account's payments; what became of the last one."""
+    windows = watch.windows
+    outcomes: Sequence[Outcome] = ()
+    for payment in payments:
+        if windows.group_of(payment) == group:
+            outcomes = windows.add(payment, payment.at_ms, encode(payment))
+    if group in windows:
+        watch.running.setdefault(account, set()).add(group)
+    return outcomes
+
+
+def judge_account(
+    watch: Watch, account: Account, parts: list[tuple[Shelf, Part]]
+) -> Iterator[tuple[RuleWindows, int, Group, Window]]:
+    """The windows of an account that fire by a rule that is new to it."""
+    windows = watch.windows
+    by_group: dict[Group, list[PackedPayment]] = {}
+    for payment in all_payments(parts):
+        if windows.takes(payment.payment_amount):
+            by_group.setdefault(windows.group_of(payment), []).append(payment)
+    for group, payments in by_group.items():
+        if len(payments) >= watch.least_payments and sum(payment.cents for payment in payments) > watch.total_above:
+            run(watch, account, group, payments)
+            for start, window in windows.of(group).items():
+                if windows.fires(window):
+                    yield windows, start, group, window
