@@ -19,6 +19,7 @@ from schemas.errors import PaymentError, UndecodableError
 from schemas.wire_format import BYTE_ORDER_MARKS
 
 INT32_MAX = 2**31 - 1
+INT64_MAX = 2**63 - 1
 AMOUNT_MAX = 1e12
 
 LATEST = 253_402_300_799_999
@@ -101,8 +102,8 @@ class NormalisedPayment(Payment, frozen=True, gc=False):
     """
 
     source: str
-    partition: int = -1
-    offset: int = -1
+    partition: Annotated[int, Meta(ge=-1, le=INT32_MAX)] = -1
+    offset: Annotated[int, Meta(ge=-1, le=INT64_MAX)] = -1
 
     @classmethod
     def of(cls, payment: Payment, source: str, partition: int, offset: int) -> "NormalisedPayment":

@@ -421,6 +421,7 @@ def test_any_record_is_taken_into_the_view_or_counted_as_bad(topic: str, tmp_pat
 
 @fuzzed
 @given(any_bytes | like({**PAYMENT, "source": "payment_json", "partition": 0, "offset": 0}), st.integers(-1, 2**62))
+@example(json.dumps({**PAYMENT, "source": "payment_json", "partition": 0, "offset": 2**64}).encode(), 0)
 def test_any_normalised_record_is_judged_or_rejected(value: bytes, timestamp: int) -> None:
     both = stages(load(), None, 0)  # type: ignore[arg-type]
     for stage, topic in ((BY_PAYOR, PAYMENTS), (BY_PAYEE, PAYMENTS_BY_PAYEE)):
