@@ -42,7 +42,7 @@ BATCH_CONNECTIONS = 2
 SENT = 30_000
 """Payments that the producer is fed in a round."""
 SENT_SINGLY = 100_000
-SENT_IN_BATCHES = 900_000
+SENT_IN_BATCHES = 1_500_000
 """Payments that are there to be posted in a round, more than can be: each is posted once, or the service would answer
 from its receipts."""
 SINGLE = "single POSTs {}, {}, " + f"{CONNECTIONS} connections"
