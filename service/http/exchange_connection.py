@@ -2,14 +2,14 @@
 
 aiohttp (3.14) wakes a connection's task for a request, has that start another for the handler, and comes back through
 both. A request that is whole as it arrives, while nothing else is under way on its connection, needs neither: it is
-taken where its bytes arrive, and answered from wherever its outcome is known. Nor is its head parsed where the same
-bytes came before.
+taken where its bytes arrive, and answered from wherever its outcome is known. Where the same head came before, it is
+not parsed again, and its body may come in a segment of its own.
 
 Parsing, limits, keep-alive, pipelining and shutdown stay aiohttp's. During an exchange the connection's state is that
 in which aiohttp's own handler runs: no `_waiter`, and `_request_in_progress`. So requests that come meanwhile queue up
 within aiohttp's bounds, timers let the connection be, and a shutdown waits for the response. Whatever is not plain goes
-aiohttp's way: a body in parts, compressed or chunked, `Expect`, HTTP/1.0, `Connection: close`, an upgrade, requests
-that came together, and a client that does not read its responses.
+aiohttp's way: any other body in parts, a compressed or chunked one, `Expect`, HTTP/1.0, `Connection: close`, an
+upgrade, requests that came together, and a client that does not read its responses.
 """
 
 import asyncio
