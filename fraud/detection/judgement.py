@@ -67,8 +67,8 @@ class History:
         payments = self._unpacked.get(key)
         if payments is None:
             payments = self._unpacked[key] = payments_of(part, payee)
-            if key[1] is None and isinstance(part, Volume):
-                payments.sort(key=attrgetter("arrival"))
+            # A restore, and a rule that lags, may put payments on a shelf behind later ones.
+            payments.sort(key=attrgetter("arrival"))
         return payments
 
 

@@ -308,3 +308,22 @@ def test_rules_that_change_judge_what_the_ledger_has_and_leave_alone_what_it_may
     }
     assert {window: version for window, version in of_ledger.items() if window in open_then} == open_then
     assert all(of_windows.get(window) == version for window, version in of_ledger.items())
+
+
+@pytest.mark.parametrize("volume", [2, 64])
+def test_payments_that_came_onto_a_shelf_out_of_order_are_judged_as_they_arrived(
+    volume: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelves, "VOLUME_PAYMENTS", volume)
+    rules = parse(toml({"name": '"r"', "group_by": BY_PAYEE_GROUPS[0], "window": '"10m"', "total_above": "5"}), "rules")
+    ledger, at = Ledger(rules), 20_000 * DAY_MS
+    payments = [Payment(str(UUID(int=number)), "First", 1, 1.0 + number, "ACH", 1) for number in range(4)]
+    origin = Origin("payment_json", 0, 0)
+    packed = unpack([pack(payment, at + number, number, origin) for number, payment in enumerate(payments)])
+    account = account_of(BY_PAYEE)(payments[0])
+    day = (at + ledger.filter(100).span_ms) // DAY_MS
+    ledger.put(day, [(account, packed[row]) for row in (0, 2, 1)])
+    [(_, _, _, window)] = ledger.add(account, payments[3], at + 3, origin)  # type: ignore[misc]
+    assert window is not None
+    assert [payment.id for payment in listed(window.payments)] == [payment.id for payment in payments]
+    assert window.fired_at == at + 2
