@@ -60,12 +60,10 @@ class PaymentReader:
 
     async def learn(self, records: Iterable[EncodedRecord]) -> None:
         """Make `read` ready for these records; raises RegistryUnavailable."""
-        by_frame = self._by_frame
         references = {
             reference
             for record in records
-            if ((record.topic, (record.value or b"")[:HEADER_BYTES]) not in by_frame or names_schema(record.headers))
-            and (reference := _reference(record)) is not None
+            if self._framed(record) is None and (reference := _reference(record)) is not None
         }
         self._unreadable = {}
         await asyncio.gather(*(self._learn(reference) for reference in references - self._decoders.keys()))
@@ -90,13 +88,7 @@ class PaymentReader:
 
         Most are ordinary payments in JSON, of which many cost half of what they cost one by one.
         """
-        by_frame = self._by_frame
-        rows = [
-            row
-            for row, record in enumerate(records)
-            if by_frame.get((record.topic, (record.value or b"")[:HEADER_BYTES])) is _read_json
-            and not names_schema(record.headers)
-        ]
+        rows = [row for row, record in enumerate(records) if self._framed(record) is _read_json]
         payments: list[Payment | None] = [None] * len(records)
         for start in range(0, len(rows), MAX_TOGETHER):
             together = rows[start : start + MAX_TOGETHER]
@@ -115,8 +107,7 @@ class PaymentReader:
         value = record.value
         if value is None:
             raise UndecodableError("null value")
-        decode = self._by_frame.get((record.topic, value[:HEADER_BYTES]))
-        if decode is not None and not names_schema(record.headers):
+        if (decode := self._framed(record)) is not None:
             return decode(value[HEADER_BYTES:])
         if record.topic == PAYMENT_JSON and is_bare_json(value):
             return _read_json(value)
@@ -127,6 +118,11 @@ class PaymentReader:
         if kind != SCHEMAS[record.topic].schema_type:
             raise UndecodableError(f"schema {reference} is {kind}, not {SCHEMAS[record.topic].schema_type}")
         return decode(behind_id)
+
+    def _framed(self, record: EncodedRecord) -> Callable[[bytes], Payment] | None:
+        """The decoder that a record's first bytes lead to, unless its headers name a schema."""
+        decode = self._by_frame.get((record.topic, (record.value or b"")[:HEADER_BYTES]))
+        return None if decode is None or names_schema(record.headers) else decode
 
 
 def _reference(record: EncodedRecord) -> SchemaReference | None:

@@ -61,11 +61,9 @@ class ExchangeConnection(web.RequestHandler):
         if was_held:
             data, self._held = self._held + data, b""
         head = exchanges.heads.find(data) if self._missing == 0 else None
-        if head is None:
-            self._begin(data, waiter, exchanges)
-        elif len(data) == head.whole_size:
+        if head is not None and len(data) == head.whole_size:
             self._take(head, data, waiter, exchanges)
-        elif was_held:
+        elif head is None or was_held:
             self._begin(data, waiter, exchanges)
         else:
             self._hold(data)
@@ -113,9 +111,7 @@ class ExchangeConnection(web.RequestHandler):
         """Have aiohttp wait for the rest of what is held."""
         self._flushing = None
         if self._held:
-            data, self._held = self._held, b""
-            if self._waiter is not None and not self._waiter.done() and self._exchanges is not None:
-                self._begin(data, self._waiter, self._exchanges)
+            self.data_received(b"")
 
     def _take(self, head: Head, data: bytes, waiter: asyncio.Future[None], exchanges: Exchanges) -> None:
         """Take a whole request whose head is kept."""

@@ -222,9 +222,14 @@ async def keep_head(service: Service, reader: asyncio.StreamReader, writer: asyn
         assert await response(reader) == (201, body)
 
 
-async def test_a_body_that_follows_its_head_makes_an_exchange(service: Service) -> None:
+async def connect_with_kept_head(service: Service) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await service.connect()
     await keep_head(service, reader, writer)
+    return reader, writer
+
+
+async def test_a_body_that_follows_its_head_makes_an_exchange(service: Service) -> None:
+    reader, writer = await connect_with_kept_head(service)
     writer.write(post(b"body")[:-4])
     await until(lambda: is_holding(service), SOON)
     writer.write(b"body")
@@ -235,8 +240,7 @@ async def test_a_body_that_follows_its_head_makes_an_exchange(service: Service) 
 
 
 async def test_a_body_that_does_not_come_soon_is_awaited_by_its_ordinary_handler(service: Service) -> None:
-    reader, writer = await service.connect()
-    await keep_head(service, reader, writer)
+    reader, writer = await connect_with_kept_head(service)
     writer.write(post(b"body")[:-4])
     await until(lambda: is_busy(service), SOON)
     writer.write(b"body")
@@ -252,8 +256,7 @@ async def is_holding(service: Service) -> bool:
 
 @pytest.mark.parametrize("busy", [True, False])
 async def test_the_bytes_of_a_kept_head_within_another_are_that_ones(service: Service, *, busy: bool) -> None:
-    reader, writer = await service.connect()
-    await keep_head(service, reader, writer)
+    reader, writer = await connect_with_kept_head(service)
     if busy:
         writer.write(post(b"first"))
         first = await service.take_next()
@@ -276,8 +279,7 @@ async def has_lost_its_place(service: Service) -> bool:
 
 
 async def test_a_first_request_whose_head_is_kept_is_no_silence(service: Service) -> None:
-    reader, writer = await service.connect()
-    await keep_head(service, reader, writer)
+    reader, writer = await connect_with_kept_head(service)
     writer.close()
     await until(lambda: are_open(service, 0), SOON)
     reader, writer = await service.connect()
