@@ -23,8 +23,10 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from fraud.streams import metrics
 from fraud.streams.stage import Output, Processor, Stage
 from schemas.errors import BrokerError
+from schemas.kafka.connect import start_client, started
 from schemas.kafka.reconnect import back_off
-from schemas.kafka.stop import stop_consumer, stop_producer
+from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.stop import stop_producer
 
 BATCH_BYTES = 256 * 1024
 LARGEST_REQUEST_BYTES = 4 * 1024 * 1024
@@ -119,14 +121,14 @@ def positions_after(records: Sequence[ConsumerRecord]) -> dict[TopicPartition, i
 
 
 async def open_task(
-    stage: Stage, number: int, *, app: str, group: str, client_options: dict[str, Any], consumer: AIOKafkaConsumer
+    stage: Stage, number: int, *, app: str, group: str, kafka: KafkaSettings, consumer: AIOKafkaConsumer
 ) -> Task:
     """Fence the previous owner, restore the task's state, and find where it goes on; raises KafkaError.
 
     `consumer` is the group's, for the committed offsets; partitions that have none begin at their beginning.
     """
     producer = AIOKafkaProducer(
-        **client_options,
+        **kafka.client_options(),
         client_id=f"{app}-{stage.name}-{number}",
         transactional_id=f"{app}-{stage.name}-{number}",
         max_batch_size=BATCH_BYTES,
@@ -138,14 +140,14 @@ async def open_task(
     )
     back_off(producer.client)
     try:
-        await producer.start()
+        await start_client(producer, kafka)
         topics = {*stage.inputs, *stage.outputs}
         partitions = {topic: len(await producer.partitions_for(topic)) for topic in topics}
         task = Task(stage.name, number, group, producer, stage.processor(number, partitions))
         with metrics.RESTORE_SECONDS.labels(stage.name).time():
             restored = 0
             if stage.changelog is not None and number < partitions[stage.changelog]:
-                restored = await _restore(task.processor, TopicPartition(stage.changelog, number), client_options)
+                restored = await _restore(task.processor, TopicPartition(stage.changelog, number), kafka)
             await task.processor.restored()
         # Before any record: a batch with one would call what is still to be deleted today's state.
         while task.processor.pending:
@@ -162,19 +164,21 @@ async def open_task(
     return task
 
 
-async def _restore(processor: Processor, partition: TopicPartition, client_options: dict[str, Any]) -> int:
+async def _restore(processor: Processor, partition: TopicPartition, kafka: KafkaSettings) -> int:
     """Read a changelog partition to its end into the processor; how many records it had. Raises Stalled.
 
     Another stage may have a transaction open in the same partition. What this task has committed since lies behind it,
     and is shown once that one ends: so it is read up to what has been written at all, not to what is committed now.
     """
     reader = AIOKafkaConsumer(
-        **client_options, isolation_level="read_committed", auto_offset_reset="earliest", enable_auto_commit=False
+        **kafka.client_options(),
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
     )
-    try:
-        await reader.start()
+    async with started(reader, kafka):
         reader.assign([partition])
-        end = await written_end(client_options, partition)
+        end = await written_end(kafka, partition)
         position = await reader.position(partition)
         count, moved_at = 0, time.monotonic()
         while position < end:
@@ -189,12 +193,11 @@ async def _restore(processor: Processor, partition: TopicPartition, client_optio
                     f"nothing received of {partition} for {STALLED_AFTER_SECONDS:.0f} s: at {position} of {end}"
                 )
         return count
-    finally:
-        await stop_consumer(reader)
 
 
-async def written_end(client_options: dict[str, Any], partition: TopicPartition) -> int:
+async def written_end(kafka: KafkaSettings, partition: TopicPartition) -> int:
     """The end of a partition, transactions that are open included."""
-    async with AIOKafkaConsumer(**client_options, isolation_level="read_uncommitted") as reader:
+    reader = AIOKafkaConsumer(**kafka.client_options(), isolation_level="read_uncommitted")
+    async with started(reader, kafka):
         end: int = (await reader.end_offsets([partition]))[partition]
         return end

@@ -129,7 +129,7 @@ class Worker:
             number,
             app=self.settings.fraud_app,
             group=self._group,
-            client_options=self._client_options,
+            kafka=self._kafka,
             consumer=consumer,
         )
 

@@ -6,6 +6,7 @@ aiokafka logs why a broker could not be reached, but raises only that it could n
 import asyncio
 import socket
 import ssl
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -69,6 +70,16 @@ async def start_client(client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdm
         await client.start()
     except KafkaConnectionError:
         raise Unreachable(f"Kafka cannot be reached: {await why_unreachable(kafka)}") from None
+    except asyncio.CancelledError as cancellation:
+        _close_first_connection(cancellation)
+        raise
+
+
+def _close_first_connection(cancellation: asyncio.CancelledError) -> None:
+    """Close what aiokafka (0.14) leaves open where it is cancelled in bootstrap(): only that frame knows it."""
+    for frame, _ in traceback.walk_tb(cancellation.__traceback__):
+        if isinstance(connection := frame.f_locals.get("bootstrap_conn"), AIOKafkaConnection):
+            connection.close()
 
 
 async def why_unreachable(kafka: KafkaSettings) -> str:

@@ -38,9 +38,9 @@ def by_payor(servers: Servers) -> Stage:
 
 
 async def opened(servers: Servers, stage: Stage) -> Task:
-    options = servers.link_settings.client_options()
-    async with AIOKafkaConsumer(**options, group_id=uuid4().hex, enable_auto_commit=False) as consumer:
-        return await open_task(stage, 0, app=uuid4().hex, group="g", client_options=options, consumer=consumer)
+    kafka = servers.link_settings
+    async with AIOKafkaConsumer(**kafka.client_options(), group_id=uuid4().hex, enable_auto_commit=False) as consumer:
+        return await open_task(stage, 0, app=uuid4().hex, group="g", kafka=kafka, consumer=consumer)
 
 
 async def test_a_task_is_given_up_though_kafka_has_gone_within_its_transaction(servers: Servers, link: Link) -> None:

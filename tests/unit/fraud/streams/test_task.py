@@ -11,6 +11,7 @@ from compose.addresses import free_port
 from fraud.detection.detect import stages
 from fraud.rules import load
 from fraud.streams.task import open_task, positions_after
+from schemas.kafka.settings import KafkaSettings
 from schemas.registry import Registry, RegistrySettings
 
 
@@ -28,9 +29,9 @@ def test_a_batch_without_records_moves_nothing() -> None:
 
 
 async def test_where_kafka_is_away_no_task_opens_and_nothing_is_left_behind() -> None:
-    options = {"bootstrap_servers": f"127.0.0.1:{free_port()}"}
+    kafka = KafkaSettings(kafka_bootstrap_servers=f"127.0.0.1:{free_port()}")
     stage = next(iter(stages(load(), Registry(RegistrySettings()), 1000).values()))
-    consumer = AIOKafkaConsumer(**options)
+    consumer = AIOKafkaConsumer(**kafka.client_options())
     with pytest.raises(KafkaConnectionError):
-        await open_task(stage, 0, app="app", group="app-group", client_options=options, consumer=consumer)
+        await open_task(stage, 0, app="app", group="app-group", kafka=kafka, consumer=consumer)
     await consumer.stop()

@@ -1,6 +1,7 @@
 """Starting a client that reaches nobody: the reason is said, with the setting to look at."""
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -10,8 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from compose.addresses import free_port
 from schemas.kafka import connect
-from schemas.kafka.connect import Unreachable, started, why_unreachable
+from schemas.kafka.connect import Unreachable, start_client, started, why_unreachable
 from schemas.kafka.settings import KafkaSettings
+from schemas.kafka.stop import stop_client
 
 Visit = Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]
 
@@ -58,3 +60,30 @@ async def test_whoever_does_not_answer_is_asked_for_so_long_and_no_longer(monkey
     monkeypatch.setattr(connect, "PROBE_SECONDS", 0.2)
     async with listening(say_nothing) as kafka:
         assert "does not answer within" in await why_unreachable(kafka)
+
+
+async def test_a_client_that_is_cancelled_while_it_asks_for_topics_leaves_no_connection_open() -> None:
+    asked, closed = asyncio.Event(), asyncio.Event()
+
+    async def answer_versions_only(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readexactly(int.from_bytes(await reader.readexactly(4)))
+        correlation_id, metadata, api_versions = request[4:8], (3, 0, 1), (18, 0, 0)
+        answer = correlation_id + struct.pack(">hi3h3h", 0, 2, *metadata, *api_versions)
+        writer.write(len(answer).to_bytes(4) + answer)
+        await reader.readexactly(4)
+        asked.set()
+        await reader.read(-1)
+        closed.set()
+        writer.close()
+
+    async with listening(answer_versions_only) as kafka:
+        producer = AIOKafkaProducer(**kafka.client_options())
+        start = asyncio.create_task(start_client(producer, kafka))
+        await asked.wait()
+        start.cancel()
+        with pytest.raises(asyncio.CancelledError) as cancellation:
+            await start
+        # Its frames hold the connection: without them Python closes it, with a warning.
+        assert cancellation.tb
+        await closed.wait()
+        await stop_client(producer)
