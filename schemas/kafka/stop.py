@@ -77,6 +77,10 @@ async def _abandon_consumer(consumer: AIOKafkaConsumer) -> None:
 async def _close(client: AIOKafkaClient) -> None:
     if client._sync_task is not None and client._sync_task.done():
         client._sync_task = None  # it would raise the error that it ended with, and close no connection
+    for connection in client._conns.values():
+        if connection.connected():
+            # Closed, it would stay open until the broker has read what was written.
+            connection._writer.transport.abort()
     await _ended(client.close(), PART_SECONDS)
 
 

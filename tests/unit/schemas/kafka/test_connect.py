@@ -1,7 +1,6 @@
 """Starting a client that reaches nobody: the reason is said, with the setting to look at."""
 
 import asyncio
-import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -14,6 +13,7 @@ from schemas.kafka import connect
 from schemas.kafka.connect import Unreachable, start_client, started, why_unreachable
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.stop import stop_client
+from tests.unit.schemas.kafka.mute_broker import mute_broker
 
 Visit = Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]
 
@@ -63,27 +63,15 @@ async def test_whoever_does_not_answer_is_asked_for_so_long_and_no_longer(monkey
 
 
 async def test_a_client_that_is_cancelled_while_it_asks_for_topics_leaves_no_connection_open() -> None:
-    asked, closed = asyncio.Event(), asyncio.Event()
-
-    async def answer_versions_only(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = await reader.readexactly(int.from_bytes(await reader.readexactly(4)))
-        correlation_id, metadata, api_versions = request[4:8], (3, 0, 1), (18, 0, 0)
-        answer = correlation_id + struct.pack(">hi3h3h", 0, 2, *metadata, *api_versions)
-        writer.write(len(answer).to_bytes(4) + answer)
-        await reader.readexactly(4)
-        asked.set()
-        await reader.read(-1)
-        closed.set()
-        writer.close()
-
-    async with listening(answer_versions_only) as kafka:
-        producer = AIOKafkaProducer(**kafka.client_options())
-        start = asyncio.create_task(start_client(producer, kafka))
-        await asked.wait()
+    async with mute_broker() as broker:
+        producer = AIOKafkaProducer(**broker.kafka.client_options())
+        start = asyncio.create_task(start_client(producer, broker.kafka))
+        await broker.introduced.wait()
+        await broker.reader.readexactly(4)
         start.cancel()
         with pytest.raises(asyncio.CancelledError) as cancellation:
             await start
         # Its frames hold the connection: without them Python closes it, with a warning.
         assert cancellation.tb
-        await closed.wait()
+        await broker.reader.read()
         await stop_client(producer)
