@@ -148,6 +148,14 @@ def dollars(amount_in_cents: int) -> str:
 T = TypeVar("T", bound=Payment)
 
 
+def _exact(number: str) -> Decimal | str:
+    """A number in JSON that is no integer; one whose exponent is beyond any decimal's stays text, which none takes."""
+    try:
+        return Decimal(number)
+    except ArithmeticError:
+        return number
+
+
 def json_reader(kind: type[T]) -> Callable[[bytes], T]:
     """A decoder of such payments from JSON; it raises PaymentError (of a field), UndecodableError (no JSON)."""
     decode = msgspec.json.Decoder(kind).decode
@@ -200,7 +208,7 @@ class _Pairs(list[tuple[str, Any]]):
 
 def _members(text: bytes) -> dict[str, Any]:
     """The members of a JSON object, numbers exactly; raises PaymentError where one stands there twice, ValueError."""
-    pairs = json.loads(text.decode(), object_pairs_hook=_Pairs, parse_float=Decimal)
+    pairs = json.loads(text.decode(), object_pairs_hook=_Pairs, parse_float=_exact)
     fields: dict[str, Any] = {}
     if not isinstance(pairs, _Pairs):
         return fields

@@ -43,7 +43,7 @@ from tests.integration.serving import case as case_of
 RECORDS = int(os.environ.get("GARBAGE_RECORDS", "5000"))
 PAYORS = 100
 LARGEST_VALUE = 1_048_400
-HUGE = ["1e400", "9" * 40 + ".5", "1E-999999999"]
+HUGE = ["1e400", "9" * 40 + ".5", "1E-999999999", "1E-9999999999999999999"]
 FOR_EVER = {"retention.ms": "-1"}
 """Some of the records are of 1970: whatever is the first in its partition would be deleted before it is read."""
 AT_ONCE = 2_000

@@ -96,7 +96,9 @@ def broken(whole: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
         whole,
         st.integers(0, 10_000),
         st.binary(max_size=12)
-        | st.sampled_from([b"\xff" * 9 + b"\x01", b"\x80" * 9 + b"\x7f", b"\xfe\xff\xff\xff\x0f"]),
+        | st.sampled_from(
+            [b"\xff" * 9 + b"\x01", b"\x80" * 9 + b"\x7f", b"\xfe\xff\xff\xff\x0f", b"e-9999999999999999999"]
+        ),
         st.integers(0, 4),
     )
 

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from schemas.codecs import decode_posted, schema_text
 from schemas.errors import PaymentError, UndecodableError
-from schemas.payment import AMOUNT_MAX, FIELDS, INT32_MAX, ForeignPayment, Payment, cents, dollars, to_payment
+from schemas.payment import (
+    AMOUNT_MAX,
+    FIELDS,
+    INT32_MAX,
+    ForeignPayment,
+    Payment,
+    cents,
+    dollars,
+    json_reader,
+    to_payment,
+)
 
 GOOD = {
     "id": "6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b",
@@ -91,6 +101,20 @@ def test_what_is_no_number_is_an_error_of_its_field(number: str) -> None:
     with pytest.raises(PaymentError) as caught:
         decode_posted(posted().replace(b"4000.01", number.encode()))
     assert caught.value.field == "payment_amount"
+
+
+@pytest.mark.parametrize("number", ["0e9999999999999999999", "1e-9999999999999999999", "-1E+9999999999999999999"])
+@pytest.mark.parametrize("field", ["payment_amount", "payee_account_no"])
+def test_a_number_beyond_any_decimal_is_an_error_of_its_field_and_ignored_where_nobody_asks_for_it(
+    number: str, field: str
+) -> None:
+    huge = posted(**{field: "huge"}).replace(b'"huge"', number.encode())
+    for read in (decode_posted, json_reader(ForeignPayment)):
+        with pytest.raises(PaymentError) as caught:
+            read(huge)
+        assert caught.value.field == field
+    spare = posted()[:-1] + b', "spare": ' + number.replace("E+", "E-").encode() + b"}"
+    assert json_reader(ForeignPayment)(spare).payment_amount == 4000.01
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b'"x"', b"\xff\xfe", b"{}extra", posted()[:-1]])
