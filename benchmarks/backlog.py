@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import RecordMetadata
 
 from fraud.detection.partition_keys import payor_key
+from fraud.rules import DAY_MS
 from schemas.codecs import PaymentCodec, payment_codecs
 from schemas.kafka.partitioning import partition_of
 from schemas.kafka.settings import KafkaSettings
@@ -22,7 +23,6 @@ BATCH_BYTES = 1_000_000
 TOPIC_SECONDS = 60
 AMOUNT = 2000.01
 """Dollars of each payment: the fifth of a pair crosses the line, the sixth and last leaves it at $12,000.06."""
-DAY_MS = 86_400_000
 FIRST_AT = 6 * 3_600_000
 EVERY_MS = 4
 """Time between two payments: three million make 3 hours and 20 minutes."""

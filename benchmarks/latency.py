@@ -14,6 +14,7 @@ from benchmarks.results import Result, at_most
 from benchmarks.servers import servers
 from benchmarks.workers import FraudWorker, await_read
 from fraud.detection.topology import BY_PAYOR
+from fraud.rules import DAY_MS
 from fraud.settings import FraudSettings
 from schemas.case import case_id
 from schemas.payment import Payment, encode_json
@@ -30,7 +31,6 @@ IDLE_TICKS = 5
 """Without load, probes come in every fifth tick."""
 LOOK_SECONDS = 0.02
 PATIENCE_SECONDS = 30.0
-DAY_MS = 86_400_000
 FIRST_PROBED = {False: 1_000_000_000, True: 1_500_000_000}
 JSON = {"Content-Type": "application/json"}
 LINES = {"Content-Type": "application/x-ndjson"}

@@ -19,8 +19,8 @@ from fraud.detection.partition_keys import account_of
 from fraud.detection.topology import BY_PAYOR
 from fraud.payment_files import RecordedPayment, decode_line
 from fraud.rules import Rule, load
-from fraud.windows import exact_cents
 from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE
+from schemas.payment import exact_cents
 
 DAY = 400_000
 """Payments of the simulated day."""

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from benchmarks.results import Result, at_least, at_most
 from fraud.comparison.compare import Row
+from fraud.rules import DAY_MS
 from schemas.case import Case, Group, ListedPayment, case_id, encode_case
 from service.queue import subject_reads
 from service.queue.agreement import KsqldbRow
@@ -29,7 +30,6 @@ PER_CPU_SECOND = 16_000
 READ_PAYORS = 25_000
 PAGE_MS = 50.0
 ROUNDS = 40
-DAY_MS = 86_400_000
 NOW = 20_000 * DAY_MS
 QUERIES: tuple[dict[str, str], ...] = (
     {},

@@ -30,9 +30,10 @@ Time = Annotated[int, Meta(ge=0, le=LATEST)]
 """ms since the epoch."""
 
 _CENT = Decimal("0.01")
+_MAX_NEAREST_CENTS = 10**14
 _UTF_32_MARK = b"\0\0\xfe\xff"
 """That of big endian UTF-32; on a topic these bytes begin a schema's id."""
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode's general categories: control, format, surrogate, private, unassigned, line and paragraph separators."""
 _is_uuid = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 _PATH = re.compile(r" - at `\$\.(\w+)[^`]*`$")
@@ -47,7 +48,7 @@ _ACCOUNTS = ("payee_account_no", "payor_account_no")
 class Payment(msgspec.Struct, frozen=True, gc=False):
     """A payment instruction.
 
-    `payment_amount` is in dollars, a double with at most two decimals: exact in cents, see `cents`. A payee is
+    `payment_amount` is in dollars, a double with at most two decimals: exact in cents, see `exact_cents`. A payee is
     (`payee_bank`, `payee_account_no`): an account number means something only at its bank.
 
     Decoding and converting check types and bounds, the kinds below the rest; both raise what `payment_error` turns into
@@ -92,7 +93,7 @@ class PostedPayment(ForeignPayment, frozen=True, gc=False, forbid_unknown_fields
 
 def _unseen(text: str) -> str | None:
     """The first character that is a control, a format or no character at all; blanks of any width may stand."""
-    return next((char for char in text if category(char) in _UNSEEN), None)
+    return next((char for char in text if category(char) in UNSEEN), None)
 
 
 class NormalisedPayment(Payment, frozen=True, gc=False):
@@ -132,17 +133,27 @@ def json_lines(payments: Sequence["Payment"]) -> list[bytes]:
     return _encode_lines(payments).splitlines()
 
 
-def cents(amount: float) -> int:
+def exact_cents(amount: float) -> int:
     """Exact cents of an amount in dollars: the exact binary value, rounded half up.
 
     That is what ksqlDB's CAST(amount AS DECIMAL(18,2)) does; sums of it do not depend on order.
     """
+    # The nearest double to n/100 is less than half a cent from it below 10¹² dollars, so it can round to nothing but n:
+    # for amounts with at most two decimals that is said several times faster than by a decimal.
+    nearest = round(amount * 100)
+    if nearest / 100 == amount and nearest <= _MAX_NEAREST_CENTS:
+        return nearest
     return int(Decimal(amount).quantize(_CENT, ROUND_HALF_UP).scaleb(2))
 
 
 def dollars(amount_in_cents: int) -> str:
     """Cents as decimal text with two places: 1200003 is "12000.03"."""
     return f"{amount_in_cents // 100}.{amount_in_cents % 100:02d}"
+
+
+def cents_of(dollar_text: str) -> int:
+    """Cents of decimal text with two places, as `dollars` writes it."""
+    return int(dollar_text.replace(".", ""))
 
 
 T = TypeVar("T", bound=Payment)

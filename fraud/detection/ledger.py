@@ -25,8 +25,8 @@ from fraud.detection.partition_keys import Account, account_of_group
 from fraud.detection.shelves import Part, Shelf, bounds_of, payments_with_id
 from fraud.detection.watches import Watch
 from fraud.rules import DAY_MS, Rule
-from fraud.windows import Group, RuleWindows, Window, exact_cents
-from schemas.payment import Payment
+from fraud.windows import Group, RuleWindows, Window
+from schemas.payment import Payment, exact_cents
 
 
 class AmountFilter(NamedTuple):

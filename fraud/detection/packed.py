@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from fraud.windows import exact_cents
 from schemas.case import ListedPayment, uuid_text
-from schemas.payment import Payment
+from schemas.payment import Payment, exact_cents
 
 FORMAT = 2
 """Version of what stands here; it is part of every changelog's."""

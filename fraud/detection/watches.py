@@ -6,8 +6,8 @@ from operator import attrgetter
 from fraud.detection.packed import PackedPayment, encode, payee_bytes
 from fraud.detection.partition_keys import Account, account_of_group
 from fraud.rules import Rule
-from fraud.windows import Group, RuleWindows, exact_cents
-from schemas.payment import Payment
+from fraud.windows import Group, RuleWindows
+from schemas.payment import Payment, exact_cents
 
 _ENDLESS = 2**63
 

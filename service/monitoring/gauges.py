@@ -8,6 +8,7 @@ from itertools import count
 import structlog
 from aiohttp import web
 
+from fraud.rules import DAY_MS
 from schemas.event_loop import background
 from service.http.connections import CONNECTIONS
 from service.http.problems import Problem
@@ -22,7 +23,6 @@ from service.queue.decisions import STATUSES
 from service.queue.engine_progress import ENGINE_PROGRESS
 from service.queue.viewings import VIEWING_LOG
 from service.review.comparison import compared
-from service.review.parameters import DAY_MS
 from service.review.reading import read_view
 from service.settings import RULES, SETTINGS
 

@@ -12,6 +12,7 @@ import msgspec
 
 from fraud.comparison.rows import row_of
 from schemas.case import Case, CaseError, ListedPayment, decode_case
+from schemas.payment import cents_of
 from service.queue.agreement import KsqldbRow, case_of, fingerprint, verdict
 from service.queue.batch import Batch, TopicRecord
 from service.queue.database import IN_JSON, as_json
@@ -149,7 +150,7 @@ def _figures(batch: Batch, case: Case, record: int, ksqldb_print: int | None, ro
     fired_at = case.fired_at or case.first_payment_at or case.last_payment_at
     own = fingerprint(row_of(case)) if record else None
     return (
-        *(_whole_cents(case.total_amount), case.payment_count, len(case.payments), case.max_amount),
+        *(cents_of(case.total_amount), case.payment_count, len(case.payments), case.max_amount),
         *(case.first_payment_at, case.last_payment_at, fired_at, case.fired_at is not None),
         *(record, own, verdict(ksqldb_print, own) if batch.compared else "only_python"),
         *(batch.now, batch.now, batch.next_change(), row_id),
@@ -205,8 +206,3 @@ def _ksqldb_rows(batch: Batch, case_ids: Iterable[str]) -> dict[str, KsqldbRow]:
 
 def _cents(amount: float | None) -> int | None:
     return None if amount is None else round(amount * 100)
-
-
-def _whole_cents(text: str) -> int:
-    """The cents of dollars with two decimals."""
-    return int(text.replace(".", ""))

@@ -20,6 +20,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta
 
+from fraud.rules import DAY_MS
 from schemas.case import Count, DollarText, Group
 from schemas.payment import Time
 
@@ -35,7 +36,7 @@ CLOSING = frozenset({"clear", "escalate"})
 
 MAX_DECISIONS = 9_999
 """On one case."""
-MAX_SNOOZE_MS = 366 * 86_400_000
+MAX_SNOOZE_MS = 366 * DAY_MS
 CEILING_FACTOR = 2
 """A snooze without a ceiling of its own ends where a case's total is above so many times what its reviewer saw."""
 

@@ -6,14 +6,13 @@ all rules or by some, until a date and up to a sum; it may be made before there 
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from schemas.case import DollarText, Group
-from schemas.payment import Time
+from schemas.payment import Time, cents_of
 from service.queue.decisions import MAX_SNOOZE_MS, InvalidDecision, Name, Text
 
 MAX_RULES = 100
@@ -87,7 +86,7 @@ class Exemptions:
     def __init__(self, exemptions: Iterable[Exemption]) -> None:
         self._silences: dict[Group, list[Silence]] = {}
         for exemption in exemptions:
-            silence = Silence(exemption.until, int(Decimal(exemption.max_total) * 100), frozenset(exemption.rules))
+            silence = Silence(exemption.until, cents_of(exemption.max_total), frozenset(exemption.rules))
             self._silences.setdefault(exemption.group, []).append(silence)
 
     def silenced_until(self, rule: str, group: Group, total_cents: int) -> int | None:

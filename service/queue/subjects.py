@@ -14,6 +14,7 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 
 from schemas.case import Group, name_id
+from schemas.payment import dollars
 from service.queue.decisions import DecisionKind, Growth, ReviewStatus
 
 NAMESPACE = uuid5(NAMESPACE_URL, "urn:underten:subject")
@@ -169,8 +170,8 @@ def _growth(cases: Sequence[CaseState]) -> str | None:
 def _decision_on(case: CaseState) -> Growth:
     """The decision by which a case stands as it does, with the case's figures."""
     kind = _DECIDED_BY[case.status]
-    dollars = f"{case.total_cents // 100}.{case.total_cents % 100:02d}"
-    return Growth(kind, case.reviewer or "", case.decided_at or 0, case.payment_count, dollars)
+    total = dollars(case.total_cents)
+    return Growth(kind, case.reviewer or "", case.decided_at or 0, case.payment_count, total)
 
 
 def containers(cases: Mapping[str, AbstractSet[str]], sizes: Mapping[str, int]) -> dict[str, str]:

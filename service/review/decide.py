@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from schemas.payment import cents_of
 from service.http.problems import Problem
 from service.http.request_ids import record_headers
 from service.http.responses import json_response
@@ -240,7 +241,7 @@ async def _decision(
         raise Problem(409, "not-possible", str(error), title="Not possible", case=case) from None
     now = int(time.time() * 1000)
     four_eyes = app[SETTINGS].service.four_eyes
-    cents = int(case["total_amount"].replace(".", "")) if target.total_cents is None else target.total_cents
+    cents = cents_of(case["total_amount"]) if target.total_cents is None else target.total_cents
     return Decision(
         decision_id=str(uuid.uuid4()),
         case_id=target.case_id,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from fraud.rules import DAY_MS
 from schemas.payment import INT32_MAX
 from service.http.problems import invalid_parameter
 from service.queue.agreement import AGREEMENTS
@@ -29,7 +30,6 @@ from service.settings import SETTINGS
 PAGING = ("sort", "limit", "cursor")
 """Parameters that are about a page, not about which lines there are."""
 TABLES: dict[str, QueueTable] = {"case": "cases", "subject": "subjects"}
-DAY_MS = 86_400_000
 
 _DOLLARS = re.compile(r"[0-9]{1,16}(\.[0-9]{1,2})?")
 _ID = re.compile(r"[0-9A-Fa-f-]{4,36}")

@@ -5,9 +5,9 @@ import time
 from aiohttp import web
 
 from fraud.detection.reasons import reason
+from fraud.rules import DAY_MS
 from service.queue.decisions import STATUSES
 from service.queue.items import JsonObject
-from service.review.parameters import DAY_MS
 from service.settings import RULES, SETTINGS
 
 UNSETTLED = frozenset({"open", "in_review"})

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from fraud.rules import DAY_MS
 from service.http.security_headers import POLICY
 from service.queue.items import JsonObject
 from service.review.cases import read_subject
@@ -22,7 +23,6 @@ PRINTED = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'n
 """The page has a style sheet of ours, and nothing else."""
 REVIEW_DAYS = 90
 """Continuing activity is reported again after so many days (FinCEN's answers on suspicious activity reports, 2012)."""
-DAY_MS = 86_400_000
 
 _PAGE = """<!doctype html>
 <html lang="en">

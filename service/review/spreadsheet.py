@@ -7,21 +7,21 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from schemas.payment import UNSEEN
+
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """Without it, Excel reads UTF-8 as the machine's own code page."""
 FORMULA = frozenset("=+-@\N{MINUS SIGN}")
 """Characters with which a formula begins in a spreadsheet (OWASP, CSV injection), in their plain form (NFKC).
 
 The minus sign (U+2212) looks like the hyphen, and NFKC does not make it one."""
-_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode's general categories of what nobody sees: control, format, surrogate, private, unassigned, separators."""
 
 
 def visible(text: str) -> str:
     r"""Write characters that nobody sees by their numbers: a newline as `\u000a`."""
     if text.isprintable():
         return text
-    return "".join(f"\\u{ord(char):04x}" if unicodedata.category(char) in _INVISIBLE else char for char in text)
+    return "".join(f"\\u{ord(char):04x}" if unicodedata.category(char) in UNSEEN else char for char in text)
 
 
 def cell(value: Any) -> Any:

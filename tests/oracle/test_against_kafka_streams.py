@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from fraud.detection.packed import Origin, pack, unpack
 from fraud.rules import Emit, Rule, parse
-from fraud.windows import Group, RuleWindows, Window, exact_cents, key_bytes
-from schemas.payment import Payment
+from fraud.windows import Group, RuleWindows, Window, key_bytes
+from schemas.payment import Payment, exact_cents
 from tests.oracle.kafka_streams import Aggregation, Emitted, Record, aggregate, cents
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "200"))

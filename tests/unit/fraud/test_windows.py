@@ -6,13 +6,11 @@ from itertools import count
 from uuid import UUID
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from fraud.detection.packed import Origin, pack, unpack
 from fraud.rules import Emit, Rule, parse
-from fraud.windows import LISTED_MAX, Group, Outcome, RuleWindows, Window, exact_cents
-from schemas.payment import AMOUNT_MAX, Payment, cents, dollars
+from fraud.windows import LISTED_MAX, Group, Outcome, RuleWindows, Window
+from schemas.payment import Payment, dollars
 from tests import golden
 
 HOUR = 3_600_000
@@ -197,28 +195,6 @@ def test_sums_are_exact() -> None:
     for _ in range(1000):
         add(windows, NOON, payment(0.1))
     assert only(windows).total_cents == 10_000
-
-
-@given(st.integers(1, int(AMOUNT_MAX) * 100).map(lambda in_cents: in_cents / 100))
-@example(0.01)
-@example(1.005)
-@example(9999.99)
-@example(AMOUNT_MAX)
-@example(AMOUNT_MAX - 0.01)
-def test_cents_are_those_of_the_exact_binary_value_rounded_half_up(amount: float) -> None:
-    assert exact_cents(amount) == cents(amount)
-
-
-@given(st.floats(0, 1e15))
-@example(0.005)
-@example(0.015)
-@example(1.005)
-@example(2.675)
-@example(0.125)
-@example(70368744177664.02)
-@example(float(2**52) + 0.5)
-def test_cents_of_amounts_with_more_decimals_are_too(amount: float) -> None:
-    assert exact_cents(amount) == cents(amount)
 
 
 def test_the_sum_does_not_depend_on_the_order() -> None:

@@ -10,7 +10,7 @@ from parties import FIRST_SUSPECT, Ids, respelled
 from typologies import LEAST_CENTS, LINE_CENTS, TYPOLOGIES, Crimes, Pattern, Typology, parts
 
 from fraud.bank_names import fold_bank
-from schemas.payment import cents
+from schemas.payment import exact_cents
 
 DAYS = range(20_454, 20_482)
 """Four weeks from 1 January 2026 on."""
@@ -49,7 +49,7 @@ def test_a_pattern_is_as_its_line_of_the_table_says(typology: Typology) -> None:
 @pytest.mark.parametrize("typology", TYPOLOGIES, ids=lambda typology: typology.name)
 def test_a_sum_above_the_line_is_parted_into_payments_that_owe_no_report(typology: Typology) -> None:
     for pattern in patterns()[typology.name]:
-        amounts = [cents(payment.payment_amount) for payment in pattern.payments]
+        amounts = [exact_cents(payment.payment_amount) for payment in pattern.payments]
         assert all(LEAST_CENTS <= amount <= LINE_CENTS for amount in amounts)
         assert sum(amounts) > LINE_CENTS
 

@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.codecs import decode_posted, schema_text
@@ -17,8 +17,9 @@ from schemas.payment import (
     INT32_MAX,
     ForeignPayment,
     Payment,
-    cents,
+    cents_of,
     dollars,
+    exact_cents,
     json_reader,
     to_payment,
 )
@@ -147,15 +148,27 @@ def test_malformed_is_told_apart_from_invalid() -> None:
     assert not isinstance(caught.value, UndecodableError)
 
 
-@given(st.floats(min_value=0, max_value=AMOUNT_MAX))
+@given(st.integers(1, int(AMOUNT_MAX) * 100).map(lambda in_cents: in_cents / 100) | st.floats(0, 1e15))
+@example(0.01)
+@example(9999.99)
+@example(AMOUNT_MAX)
+@example(AMOUNT_MAX - 0.01)
+@example(0.005)
+@example(0.015)
+@example(1.005)
+@example(2.675)
+@example(0.125)
+@example(70368744177664.02)
+@example(float(2**52) + 0.5)
 def test_cents_are_the_exact_binary_value_rounded_half_up(amount: float) -> None:
-    assert cents(amount) == int((Decimal(amount) * 100).quantize(Decimal(1), ROUND_HALF_UP))
+    assert exact_cents(amount) == int((Decimal(amount) * 100).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 @given(st.integers(min_value=0, max_value=10**14))
 def test_dollars_and_cents_are_the_same_sum(amount_in_cents: int) -> None:
     assert Decimal(dollars(amount_in_cents)) * 100 == amount_in_cents
-    assert cents(float(dollars(amount_in_cents))) == amount_in_cents
+    assert exact_cents(float(dollars(amount_in_cents))) == amount_in_cents
+    assert cents_of(dollars(amount_in_cents)) == amount_in_cents
 
 
 def test_the_json_schema_names_the_same_fields_and_limits_as_the_type() -> None:

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fraud.rules import load
-from service.review.parameters import DAY_MS
+from fraud.rules import DAY_MS, load
 from service.review.presentation import present_case, present_subject
 from service.settings import RULES, SETTINGS, ServiceSettings, Settings
 
