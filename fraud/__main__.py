@@ -57,9 +57,9 @@ def detect(settings: Settings | None = None) -> None:
 def _run(settings: Settings, *names: str) -> None:
     configure_logs(settings.logs)
     drift_ms = int(settings.fraud.fraud_drift_seconds * 1000)
-    both = stages(load(settings.fraud.fraud_rules), Registry(settings.registry), drift_ms)
+    by_name = stages(load(settings.fraud.fraud_rules), Registry(settings.registry), drift_ms)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(run_stages([both[name] for name in names], settings))
+        runner.run(run_stages([by_name[name] for name in names], settings))
 
 
 def main() -> int:

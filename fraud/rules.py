@@ -29,11 +29,11 @@ DURATION_PATTERN = r"\A(0|[1-9][0-9]{0,8})(ms|s|m|h|d)\Z"
 Duration = Annotated[str, Meta(pattern=DURATION_PATTERN)]
 
 PAYEE = frozenset({"payee_bank", "payee_account_no"})
-MOST_DISTINCT = 1000
+MAX_DISTINCT = 1000
 """ksqlDB's COLLECT_SET is exact up to this many values."""
-MOST_WINDOWS = 1000
+MAX_WINDOWS = 1000
 """Into how many windows one payment may fall."""
-MOST_TOTAL = 10**15
+MAX_TOTAL = 10**15
 """Dollars; ksqlDB adds up in DECIMAL(18,2), which ends at ten times as much."""
 
 DAY_MS = 86_400_000
@@ -53,13 +53,13 @@ _ALLOWED = {
     "amount_from": f"dollars, from 0 to {AMOUNT_MAX:.0f}, with at most two decimals",
     "amount_below": f"dollars, above 0 and above amount_from, to {AMOUNT_MAX:.0f}, with at most two decimals",
     "window": f"{_DURATIONS}, longer than 0",
-    "advance": f"{_DURATIONS}, longer than 0, at most the window, at least a {MOST_WINDOWS}th of it",
+    "advance": f"{_DURATIONS}, longer than 0, at most the window, at least a {MAX_WINDOWS}th of it",
     "grace": _DURATIONS,
-    "total_above": f"dollars, from 0 to {MOST_TOTAL}, with at most two decimals",
+    "total_above": f"dollars, from 0 to {MAX_TOTAL}, with at most two decimals",
     "min_payments": "a whole number, at least 1",
     "min_distinct": "{ of = [columns], count = number }",
     "min_distinct.of": f"different ones of {', '.join(COLUMNS)}; not all of them in group_by",
-    "min_distinct.count": f"a whole number from 1 to {MOST_DISTINCT}",
+    "min_distinct.count": f"a whole number from 1 to {MAX_DISTINCT}",
 }
 """Every key of a rule, and what it may hold: the second half of each error's text."""
 
@@ -82,7 +82,7 @@ class Distinct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """At least `count` different values of the columns `of`, taken together."""
 
     of: Annotated[tuple[Column, ...], Meta(min_length=1)]
-    count: Annotated[int, Meta(ge=1, le=MOST_DISTINCT)]
+    count: Annotated[int, Meta(ge=1, le=MAX_DISTINCT)]
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
@@ -180,14 +180,14 @@ def _check_amounts(rule: Rule) -> None:
     if rule.amount_below is not None and (rule.amount_from or 0) >= rule.amount_below:
         raise _wrong("amount_below", "no payment is that small")
     total = Decimal(rule.total_above or 0)
-    if not total.is_finite() or not 0 <= total <= MOST_TOTAL or total != round(total, 2):
+    if not total.is_finite() or not 0 <= total <= MAX_TOTAL or total != round(total, 2):
         raise _wrong("total_above", f"cannot be {total}")
 
 
 def _check_windows(rule: Rule) -> None:
     if rule.size_ms == 0:
         raise _wrong("window", "is 0")
-    if not rule.size_ms <= rule.advance_ms * MOST_WINDOWS:
+    if not rule.size_ms <= rule.advance_ms * MAX_WINDOWS:
         raise _wrong("advance", "too short")
     if rule.advance_ms > rule.size_ms:
         raise _wrong("advance", "longer than the window: payments in between would be lost")

@@ -24,7 +24,7 @@ from schemas.payment import exact_cents
 Group = tuple[int | str, ...]
 """The values of a rule's `group_by` columns, in its order."""
 
-LISTED_MAX = 1000
+MAX_LISTED = 1000
 """Payments that a window lists, at most (7: COLLECT_LIST stops there); all are counted."""
 
 _NEVER = 2**63
@@ -76,7 +76,7 @@ class Window(msgspec.Struct, gc=False):
     last_at: int
     """Largest event time: ksqlDB's row timestamp (7)."""
     payments: list[Any]
-    """The first `LISTED_MAX` payments, packed or as they were kept, in order of arrival (7)."""
+    """The first `MAX_LISTED` payments, packed or as they were kept, in order of arrival (7)."""
     distinct: set[int | str | Group] | None = None
     fired_at: int | None = None
     """Time of the payment with which the rule first fired, in order of arrival."""
@@ -189,7 +189,7 @@ class RuleWindows:
             return None
         cents = [payment.cents for payment in payments]
         times = [payment.at_ms for payment in payments]
-        listed = list(payments[:LISTED_MAX])
+        listed = list(payments[:MAX_LISTED])
         return Window(len(cents), sum(cents), max(cents) / 100, min(times), max(times), listed, None, fired_at)
 
     def _fired_at(self, payments: Sequence[KeptPayment]) -> int | None:
@@ -302,7 +302,7 @@ def _take(window: Window, amount: float, amount_cents: int, at_ms: int, packed: 
         window.first_at = at_ms
     elif at_ms > window.last_at:
         window.last_at = at_ms
-    if count <= LISTED_MAX:
+    if count <= MAX_LISTED:
         window.payments.append(packed)
 
 

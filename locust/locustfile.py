@@ -26,12 +26,12 @@ from locust import FastHttpUser, LoadTestShape, constant_pacing, events, task
 from schemas.codecs import AvroCodec, ProtobufCodec
 from schemas.payment import encode_json
 
-MOST_USERS = 20
-LEAST_USER_RATE = 10.0
+MAX_USERS = 20
+MIN_USER_RATE = 10.0
 """Payments a second that a user makes at least: below, there are fewer users."""
 SPAWN_RATE = 100.0
 CONFLICT = 409
-MOST_LINES = 5000
+MAX_LINES = 5000
 """Payments in a batch, at most; the service takes 10,000."""
 
 log = logging.getLogger("underten")
@@ -39,7 +39,7 @@ log = logging.getLogger("underten")
 
 SETTINGS = read_settings()
 SEED = time.time_ns() // 1_000_000 if SETTINGS.load_seed is None else SETTINGS.load_seed
-USERS = max(1, min(MOST_USERS, int(SETTINGS.load_rate / LEAST_USER_RATE)))
+USERS = max(1, min(MAX_USERS, int(SETTINGS.load_rate / MIN_USER_RATE)))
 USER_RATE = SETTINGS.load_rate / USERS
 TRUTH = Path(SETTINGS.truth)
 
@@ -207,8 +207,8 @@ class Bank(FastHttpUser):
         sent = RUNS[0].take(due)
         for one, (path, kind, encode) in zip(sent, SINGLE, strict=False):
             self.post_one(one, path, kind, encode(one.payment))
-        for at in range(len(SINGLE), len(sent), MOST_LINES):
-            self.post_batch(sent[at : at + MOST_LINES], SINGLE[self.rounds % len(SINGLE)][0])
+        for at in range(len(SINGLE), len(sent), MAX_LINES):
+            self.post_batch(sent[at : at + MAX_LINES], SINGLE[self.rounds % len(SINGLE)][0])
 
     def post_one(self, sent: Sent, path: str, kind: str, body: Any) -> None:
         """A payment."""

@@ -16,7 +16,7 @@ from schemas.payment import Payment
 
 LINE_CENTS = 10_000_00
 """Above this a report is due (31 CFR 1010.311); whoever pays at most that much at a time owes none."""
-LEAST_CENTS = 900_00
+MIN_CENTS = 900_00
 """Nobody parts a sum into less: it would take too many payments."""
 
 Dealt = TypeVar("Dealt")
@@ -146,9 +146,9 @@ class Crimes:
 
 
 def parts(rng: Random, style: Style, count: int) -> list[int]:
-    """Cents of the parts of a sum above the line, each from `LEAST_CENTS` to exactly the line, as people like them."""
+    """Cents of the parts of a sum above the line, each from `MIN_CENTS` to exactly the line, as people like them."""
     while True:
-        amounts = [min(max(amount, LEAST_CENTS), LINE_CENTS) for amount in _STYLES[style](rng, count)]
+        amounts = [min(max(amount, MIN_CENTS), LINE_CENTS) for amount in _STYLES[style](rng, count)]
         if sum(amounts) > LINE_CENTS:
             return amounts
 
@@ -175,7 +175,7 @@ def _even(rng: Random, count: int) -> list[int]:
 
 
 def _uneven(rng: Random, count: int) -> list[int]:
-    return [rng.randrange(LEAST_CENTS, LINE_CENTS + 1) for _ in range(count)]
+    return [rng.randrange(MIN_CENTS, LINE_CENTS + 1) for _ in range(count)]
 
 
 _STYLES: Mapping[Style, Callable[[Random, int], list[int]]] = {

@@ -10,7 +10,7 @@ import structlog
 from cyclopts import Parameter
 
 REPEAT_SECONDS = 10.0
-MOST_MESSAGES = 1_000
+MAX_MESSAGES = 1_000
 
 
 @Parameter(name="*")
@@ -42,7 +42,7 @@ class SeldomRepeated(logging.Filter):
         message, now = str(record.msg), time.monotonic()
         if now - self._last_times.get(message, -REPEAT_SECONDS) < REPEAT_SECONDS:
             return False
-        if len(self._last_times) >= MOST_MESSAGES:
+        if len(self._last_times) >= MAX_MESSAGES:
             self._last_times.clear()
         self._last_times[message] = now
         return True

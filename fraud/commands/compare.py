@@ -34,7 +34,7 @@ from schemas.logs import LogSettings, configure_logs
 SHOWN = 20
 DIFFERENT = 1
 COULD_NOT = 2
-MOST_WAITS = 5
+MAX_WAITS = 5
 ASK_AGAIN_SECONDS = 1.0
 
 
@@ -119,7 +119,7 @@ class Patience:
         """`now` in seconds, by any clock."""
         self._seconds = seconds
         self._until = now + seconds
-        self._at_last = now + MOST_WAITS * seconds
+        self._at_last = now + MAX_WAITS * seconds
         self._least: int | None = None
 
     def ends(self, behind: int, now: float) -> bool:

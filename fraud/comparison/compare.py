@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
-from fraud.windows import LISTED_MAX
+from fraud.windows import MAX_LISTED
 
 Kind = Literal["equal", "only_ksqldb", "only_python", "different", "late", "repeated"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -89,7 +89,7 @@ def difference(
         return None
     kind: Kind = "different" if ksqldb and python else "only_ksqldb" if ksqldb else "only_python"
     by_ksqldb, by_python = _fields(ksqldb), _fields(python)
-    if ksqldb and python and max(ksqldb.payment_count, python.payment_count) > LISTED_MAX:
+    if ksqldb and python and max(ksqldb.payment_count, python.payment_count) > MAX_LISTED:
         by_ksqldb["payment_ids"] = by_python["payment_ids"] = ()
     fields = {
         name: {"ksqldb": by_ksqldb.get(name), "python": by_python.get(name)}
@@ -124,14 +124,14 @@ class Comparison:
     not_understood: int = 0
     """Records of either engine that are no rows."""
     differences: list[Difference] = field(default_factory=list)
-    most_differences: int = 1000
+    max_differences: int = 1000
 
     def add(self, where: Place, disagreement: Difference | None, *, closed: bool) -> None:
         """Count one window; `closed`: it takes no more payments."""
         self.rules.setdefault(where.rule, Counter())[disagreement.kind if disagreement else "equal"] += 1
         self.settled += closed
         self.provisional += not closed
-        if disagreement is not None and len(self.differences) < self.most_differences:
+        if disagreement is not None and len(self.differences) < self.max_differences:
             self.differences.append(disagreement)
 
     @property

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from fraud.detection.packed import listed
+from fraud.detection.packed import list_payments
 from fraud.rules import Rule
 from fraud.windows import Group, Window
 from schemas import case as cases
@@ -13,8 +13,8 @@ MAX_CASE_BYTES = 900_000
 """Kafka takes 1,048,588 bytes as a record by default (message.max.bytes)."""
 
 
-def case(rule: Rule, start: int, group: Group, window: Window, made: dict[int, ListedPayment] | None = None) -> Case:
-    """The case of a window; `made` as `listed` has it."""
+def case(rule: Rule, start: int, group: Group, window: Window, cache: dict[int, ListedPayment] | None = None) -> Case:
+    """The case of a window; `cache` as `list_payments` has it."""
     return Case(
         case_id=case_id(rule.name, start, group),
         rule=rule.name,
@@ -26,7 +26,7 @@ def case(rule: Rule, start: int, group: Group, window: Window, made: dict[int, L
         max_amount=window.max_amount,
         first_payment_at=window.first_at,
         last_payment_at=window.last_at,
-        payments=listed(window.payments, made),
+        payments=list_payments(window.payments, cache),
         fired_at=window.fired_at,
     )
 

@@ -49,7 +49,7 @@ _REMEDY = (
 
 
 class RuleState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A rule's progress in a task. `definition` is that of the rule as it was then.
+    """A rule's state in a task. `definition` is that of the rule as it was then.
 
     All payments of `amount_from` and more, below `amount_below`, that were made at `kept_from` or later are in the
     ledger; windows that begin before `since` are left alone.
@@ -63,8 +63,8 @@ class RuleState(msgspec.Struct, frozen=True, omit_defaults=True):
     amount_below: float | None = None
 
 
-class RuleProgress(msgspec.Struct, frozen=True, omit_defaults=True):
-    """State of a stage's task besides its payments.
+class TaskProgress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Progress of a stage's task: its state besides its payments.
 
     `latest_ms` is the largest time of any payment that came, counted or not; `due` are cases to be written: rule,
     group, window start.
@@ -79,7 +79,7 @@ class RuleProgress(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _encode_json = msgspec.json.Encoder().encode
-_decode_progress = msgspec.json.Decoder(RuleProgress).decode
+_decode_progress = msgspec.json.Decoder(TaskProgress).decode
 _decode_key = msgspec.json.Decoder(list[str | int | list[str | int]]).decode
 
 
@@ -91,7 +91,7 @@ class SegmentKey(NamedTuple):
     number: int
 
 
-def decode_progress(value: bytes) -> RuleProgress:
+def decode_progress(value: bytes) -> TaskProgress:
     """Raises ChangelogError."""
     try:
         return _decode_progress(value)
@@ -127,9 +127,9 @@ def rule_state(watch: Watch) -> RuleState:
 
 
 def progress(stage: str, ledger: Ledger, partitions: int, due: Iterable[tuple[str, Group, int]]) -> tuple[bytes, bytes]:
-    """The record of how far a stage's task has come, see `Progress`."""
+    """The record of how far a stage's task has come, see `TaskProgress`."""
     rules = {watch.windows.rule.name: rule_state(watch) for watch in ledger.watches}
-    return _encode_json((stage,)), _encode_json(RuleProgress(FORMAT, partitions, ledger.latest_ms, rules, list(due)))
+    return _encode_json((stage,)), _encode_json(TaskProgress(FORMAT, partitions, ledger.latest_ms, rules, list(due)))
 
 
 class Segments:
@@ -213,7 +213,7 @@ class Restore:
     account_of: Callable[[Counted], Account]
     partitions: int
     unseen_until_ms: int = -1
-    _progress: RuleProgress | None = None
+    _progress: TaskProgress | None = None
     _segments: dict[SegmentKey, bytes] = field(default_factory=dict)
     _format_1: set[bytes] = field(default_factory=set)
     _unreadable: dict[bytes | None, str] = field(default_factory=dict)
@@ -306,7 +306,7 @@ class Restore:
         return changed
 
     def _stream_time(self, watch: Watch, states: Iterable[RuleState]) -> int:
-        """That of a rule that is new: of what it would have counted."""
+        """Stream time of a rule that is new: of what it would have counted."""
         rule = watch.windows.rule
         amounts = rule.amount_from or 0.0, rule.amount_below
         same = [state.stream_time for state in states if (state.amount_from, state.amount_below) == amounts]
@@ -323,7 +323,7 @@ class Restore:
 
 
 def covered_since(rule: Rule, states: Iterable[RuleState], otherwise: int) -> int:
-    """From when on a ledger has all payments that a rule counts: those of its amounts that other rules had kept."""
+    """Time since which a ledger has all payments that a rule counts: those of its amounts that other rules had kept."""
     states = list(states)
     for since in sorted({state.kept_from for state in states}):
         covered = rule.amount_from or 0.0

@@ -22,7 +22,7 @@ from fraud.detection import changelog, metrics
 from fraud.detection.cases import case, case_json
 from fraud.detection.ledger import Ledger
 from fraud.detection.partition_keys import account_of
-from fraud.detection.rejected import carried, rejected
+from fraud.detection.rejected import carry_headers, rejection
 from fraud.detection.sources import Arrival, PayeeSource, PayorSource, Source
 from fraud.detection.topology import BY_PAYEE, BY_PAYOR, GROUPS, HOT_CASES_EVERY_SECONDS, INPUTS, OUTPUTS
 from fraud.detection.uncounted import late_payment, repeated_payment
@@ -90,7 +90,7 @@ class Detect:
         self._changed: dict[Place, Change] = {}
         self._hot: dict[Place, Change] = {}
         self._hot_at = 0.0
-        self._listed: dict[int, ListedPayment] = {}
+        self._listed_payments: dict[int, ListedPayment] = {}
         """Payments of this batch's cases, by arrival: where there are several rules, most are listed by several."""
         self._counts: Counter[tuple[str, str]] = Counter()
         self._written: dict[str, list[int]] = {}
@@ -141,8 +141,8 @@ class Detect:
         if watches:
             self._overdue = self._ledger.judge(watches)
         for name, group, start in restored.due:
-            if place := self._ledger.window(name, group, start):
-                windows, window = place
+            if firing := self._ledger.window(name, group, start):
+                windows, window = firing
                 self._hot[windows, start, group] = Change(window, ())
 
     def process(self, records: Sequence[ConsumerRecord], now: float) -> list[Output]:
@@ -152,7 +152,7 @@ class Detect:
         for record, arrival in zip(records, self._source.read(records), strict=True):
             if isinstance(arrival, PaymentError):
                 self._counts["rejected", record.topic] += 1
-                outputs.append(rejected(record, str(arrival), self._partitions[PAYMENT_REJECTED]))
+                outputs.append(rejection(record, str(arrival), self._partitions[PAYMENT_REJECTED]))
             else:
                 if arrival.outputs:
                     outputs += arrival.outputs
@@ -230,15 +230,15 @@ class Detect:
         (windows, start, group), window = place, change.window
         self._counts["case", windows.rule.name] += 1
         self._written.setdefault(windows.rule.name, []).append(window.last_at)
-        several = len(self._ledger.watches) > 1
-        written = case(windows.rule, start, group, window, self._listed if several else None)
+        several_rules = len(self._ledger.watches) > 1
+        written = case(windows.rule, start, group, window, self._listed_payments if several_rules else None)
         return self._keyed(REVIEW_QUEUE, written.case_id, self._case_header + case_json(written), change.headers)
 
     def _keyed(self, topic: str, key: str, value: bytes, headers: Headers) -> Output:
         """A record about a payment; of that one's headers it has the request's id."""
         encoded = key.encode()
         partition = partition_of(encoded, self._partitions[topic])
-        request_id = [header for header in carried(headers) if header[0] == REQUEST_ID] if headers else ()
+        request_id = [header for header in carry_headers(headers) if header[0] == REQUEST_ID] if headers else ()
         return Output(topic, partition, encoded, value, headers=request_id)
 
     def _to_changelog(self, key: bytes, value: bytes | None) -> Output:
@@ -259,7 +259,7 @@ class Detect:
             for last_at in times:
                 observe(now - last_at / 1000)
         self._written.clear()
-        self._listed.clear()
+        self._listed_payments.clear()
         metrics.LEDGER.labels(self._stage, self._number).set(len(self._ledger))
         for watch in self._ledger.watches:
             labels = watch.windows.rule.name, self._number

@@ -77,7 +77,7 @@ def judge(watch: Watch, payment: Payment, at_ms: int, packed: bytes, history: Hi
     windows = watch.windows
     groups = watch.running.get(history.account)
     if groups and windows.group_of(payment) in groups:
-        return _telling(windows, windows.add(payment, at_ms, packed))
+        return _judgements(windows, windows.add(payment, at_ms, packed))
     near = _within_reach(watch, payment, at_ms, history.parts)
     if not near:
         return late(windows, payment, at_ms)
@@ -85,11 +85,11 @@ def judge(watch: Watch, payment: Payment, at_ms: int, packed: bytes, history: Hi
     payments = history.payments(near, payee)
     if len(payments) > RUNNING_PAYMENTS:
         everything = all_payments(history.parts, payee)
-        return _telling(windows, run(watch, history.account, windows.group_of(payment), everything))
+        return _judgements(windows, run(watch, history.account, windows.group_of(payment), everything))
     return [(windows, *outcome) for outcome in windows.made_of(history.of_group(watch, near, payments), at_ms)]
 
 
-def _telling(windows: RuleWindows, outcomes: Sequence[Outcome]) -> list[Judgement]:
+def _judgements(windows: RuleWindows, outcomes: Sequence[Outcome]) -> list[Judgement]:
     return [
         (windows, start, group, window) for start, group, window in outcomes if window is None or windows.fires(window)
     ]

@@ -72,12 +72,12 @@ class Ledger:
         """
         cents = exact_cents(payment.payment_amount)
         watches, mask, span_ms = self.filter(cents)
-        held = self._advance(watches, at_ms)
+        is_in_time = self._advance(watches, at_ms)
         packed_id = pack_id(payment.id)
         parts = self._parts(account)
         if parts and (first := self._first(packed_id, parts)):
             return find_repetition(encode(first), [watch.windows for watch in watches], payment, at_ms)
-        if not held:
+        if not is_in_time:
             return [judgement for watch in watches for judgement in late(watch.windows, payment, at_ms)]
         packed = pack_as(packed_id, cents, payment, at_ms, self.arrivals, origin)
         self.arrivals += 1

@@ -129,22 +129,25 @@ def unpack(packed: Sequence[bytes]) -> list[PackedPayment]:
     return _decode(array_of(len(packed), packed))
 
 
-def listed(
-    kept: Sequence[bytes] | Sequence[PackedPayment], made: dict[int, ListedPayment] | None = None
+def list_payments(
+    packed: Sequence[bytes] | Sequence[PackedPayment], cache: dict[int, ListedPayment] | None = None
 ) -> tuple[ListedPayment, ...]:
-    """Payments as a case lists them, from a window's; of those that 0.x put on `payments` nobody knows the record.
+    """List a window's payments as its case does; of those that 0.x put on `payments` nobody knows the record.
 
-    `made` are those of the same task, by arrival, that another case lists, too: what is missing is put there.
+    `cache` has those of the same task, by arrival, that another case lists, too: what is missing is put there.
     """
-    payments: Sequence[PackedPayment] = unpack(kept) if kept and isinstance(kept[0], bytes) else kept  # type: ignore[arg-type, assignment]
-    if made is None:
-        return tuple(map(_listed, payments))
+    payments: Sequence[PackedPayment] = unpack(packed) if packed and isinstance(packed[0], bytes) else packed  # type: ignore[arg-type, assignment]
+    if cache is None:
+        return tuple(map(_list_payment, payments))
     return tuple(
-        [made.get(payment.arrival) or made.setdefault(payment.arrival, _listed(payment)) for payment in payments]
+        [
+            cache.get(payment.arrival) or cache.setdefault(payment.arrival, _list_payment(payment))
+            for payment in payments
+        ]
     )
 
 
-def _listed(payment: PackedPayment) -> ListedPayment:
+def _list_payment(payment: PackedPayment) -> ListedPayment:
     source, packed_id = payment.source, payment.packed_id
     return ListedPayment(
         packed_id if isinstance(packed_id, str) else uuid_text(packed_id),

@@ -40,8 +40,8 @@ def _amounts(rule: Rule) -> str:
 
 def _at_most(below: Decimal) -> str:
     """Below $10,000.01 is at most $10,000: amounts are whole cents."""
-    most = below - Decimal("0.01")
-    return f"at most {_dollars(most)}" if most == int(most) else f"below {_dollars(below)}"
+    greatest = below - Decimal("0.01")
+    return f"at most {_dollars(greatest)}" if greatest == int(greatest) else f"below {_dollars(below)}"
 
 
 def _dollars(amount: Decimal) -> str:

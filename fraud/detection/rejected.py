@@ -10,10 +10,10 @@ from schemas.errors import PaymentError
 from schemas.kafka.topics import PAYMENT_REJECTED
 from schemas.payment import LATEST
 
-LARGEST_BYTES = 1_000_000
+MAX_BYTES = 1_000_000
 """Limit of key, value and headers: that of Kafka's default (message.max.bytes), less what is added here."""
-LARGEST_HEADERS = 16_384
-LONGEST_REASON = 1_000
+MAX_HEADER_BYTES = 16_384
+MAX_REASON_CHARACTERS = 1_000
 
 
 def check_time(record: ConsumerRecord) -> None:
@@ -22,29 +22,29 @@ def check_time(record: ConsumerRecord) -> None:
         raise PaymentError(f"the record's timestamp, {record.timestamp}, is no time in ms")
 
 
-def carried(headers: Sequence[tuple[str, bytes | None]]) -> Headers:
-    """A record's headers, for what follows from it: none if they are so long that they might get in its way."""
-    return [(name, value or b"") for name, value in headers] if _size(headers) <= LARGEST_HEADERS else ()
+def carry_headers(headers: Sequence[tuple[str, bytes | None]]) -> Headers:
+    """Take a record's headers over to what follows from it: none if they are so long that they might get in its way."""
+    return [(name, value or b"") for name, value in headers] if _size(headers) <= MAX_HEADER_BYTES else ()
 
 
-def rejected(record: ConsumerRecord, reason: str, partitions: int) -> Output:
+def rejection(record: ConsumerRecord, reason: str, partitions: int) -> Output:
     """The record as it came, with the reason and its origin in headers.
 
     Its timestamp is that of the rejection: by its own, the topic's retention might delete it at once. Of a record so
     large that Kafka might not take it again, the value's beginning is kept, and `size` says how long it was.
     """
     origin = {
-        "reason": reason[:LONGEST_REASON],
+        "reason": reason[:MAX_REASON_CHARACTERS],
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
         "timestamp": record.timestamp,
     }
-    headers, key, value = carried(record.headers), record.key, record.value
-    if len(key or b"") + len(value or b"") > LARGEST_BYTES:
+    headers, key, value = carry_headers(record.headers), record.key, record.value
+    if len(key or b"") + len(value or b"") > MAX_BYTES:
         origin["size"] = len(value or b"")
-        key = (key or b"")[:LARGEST_HEADERS]
-        value = (value or b"")[: LARGEST_BYTES - len(key)]
+        key = (key or b"")[:MAX_HEADER_BYTES]
+        value = (value or b"")[: MAX_BYTES - len(key)]
     added = [(name, str(value).encode(errors="backslashreplace")) for name, value in origin.items()]
     partition = record.partition % partitions
     return Output(PAYMENT_REJECTED, partition, key, value, int(time.time() * 1000), [*headers, *added])

@@ -13,7 +13,7 @@ from aiokafka.structs import ConsumerRecord
 
 from fraud.detection.packed import Origin
 from fraud.detection.partition_keys import payee_key, payor_key
-from fraud.detection.rejected import carried, check_time
+from fraud.detection.rejected import carry_headers, check_time
 from fraud.rules import Rule
 from fraud.streams.stage import Headers, Output, Partitions
 from fraud.windows import RuleWindows
@@ -131,7 +131,7 @@ def _normalised(record: ConsumerRecord) -> Arrival:
 
 
 def _headers(record: ConsumerRecord) -> Headers:
-    return carried(record.headers) if record.headers else ()
+    return carry_headers(record.headers) if record.headers else ()
 
 
 def normalised_json(payment: Payment, origin: Origin) -> bytes:

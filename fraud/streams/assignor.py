@@ -31,9 +31,9 @@ class TaskAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
             member: ConsumerProtocolMemberAssignment(
                 cls.version,
                 [
-                    (topic, mine)
+                    (topic, share)
                     for topic in topics
-                    if (mine := sorted(number for number in partitions[topic] if owner[number] == member))
+                    if (share := sorted(number for number in partitions[topic] if owner[number] == member))
                 ],
                 b"",
             )

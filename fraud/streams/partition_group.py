@@ -21,8 +21,8 @@ from collections.abc import Container, Iterable
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 
-class Alignment:
-    """Fetched records of the assigned partitions that have not been taken yet."""
+class PartitionGroup:
+    """The assigned partitions, with their fetched records that have not been taken yet."""
 
     def __init__(self, drift_ms: int | None) -> None:
         """`drift_ms` is None where partitions have nothing to do with each other: none waits for another then."""
@@ -37,34 +37,34 @@ class Alignment:
         """Buffer what was fetched."""
         self._buffers[partition].extend(records)
 
-    def wanting(self, enough: int) -> list[TopicPartition]:
-        """The partitions to fetch from: those with fewer than `enough` records buffered."""
-        return [partition for partition, buffer in self._buffers.items() if len(buffer) < enough]
+    def short_of(self, records: int) -> list[TopicPartition]:
+        """The partitions to fetch from: those with fewer records buffered than so many."""
+        return [partition for partition, buffer in self._buffers.items() if len(buffer) < records]
 
     def empty(self) -> list[TopicPartition]:
         """The partitions with nothing buffered: the others wait for them, unless they are at their end."""
-        return self.wanting(1)
+        return self.short_of(1)
 
     def buffered(self) -> int:
         """Number of records that wait to be taken."""
         return sum(map(len, self._buffers.values()))
 
-    def take(self, at_end: Container[TopicPartition], most: int) -> list[ConsumerRecord]:
-        """Up to `most` records, the partition with the oldest next record first.
+    def take(self, at_end: Container[TopicPartition], limit: int) -> list[ConsumerRecord]:
+        """Take records, at most `limit`, of the partition with the oldest next record first.
 
         `at_end` are the partitions of which all there is has been added. Stops where another one runs empty, and
         `drift_ms` after the first record's time.
         """
         buffers = self._buffers
         if self._drift_ms is None:
-            return self._take_of_each(most)
+            return self._take_shares(limit)
         if any(partition not in at_end for partition in self.empty()):
             return []
         heads = [(buffer[0].timestamp, partition) for partition, buffer in buffers.items() if buffer]
         heapq.heapify(heads)
         until = heads[0][0] + self._drift_ms if heads else 0
         batch: list[ConsumerRecord] = []
-        while heads and len(batch) < most and heads[0][0] <= until:
+        while heads and len(batch) < limit and heads[0][0] <= until:
             partition = heads[0][1]
             buffer = buffers[partition]
             batch.append(buffer.popleft())
@@ -76,9 +76,9 @@ class Alignment:
                 break
         return batch
 
-    def _take_of_each(self, most: int) -> list[ConsumerRecord]:
-        """Up to an equal share of `most` of each partition, in its own order."""
-        share = most // max(1, len(self._buffers))
+    def _take_shares(self, limit: int) -> list[ConsumerRecord]:
+        """Take an equal share of `limit` records of each partition, in its own order."""
+        share = limit // max(1, len(self._buffers))
         batch: list[ConsumerRecord] = []
         for buffer in self._buffers.values():
             if len(buffer) <= share:

@@ -29,7 +29,7 @@ from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.stop import stop_producer
 
 BATCH_BYTES = 256 * 1024
-LARGEST_REQUEST_BYTES = 4 * 1024 * 1024
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
 STALLED_AFTER_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
@@ -132,7 +132,7 @@ async def open_task(
         client_id=f"{app}-{stage.name}-{number}",
         transactional_id=f"{app}-{stage.name}-{number}",
         max_batch_size=BATCH_BYTES,
-        max_request_size=LARGEST_REQUEST_BYTES,
+        max_request_size=MAX_REQUEST_BYTES,
         # Cases repeat the names of their payments' fields: a third is left of them, for 1 µs each.
         compression_type="snappy",
         transaction_timeout_ms=60_000,

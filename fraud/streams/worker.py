@@ -21,7 +21,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from fraud.settings import FraudSettings
 from fraud.streams import metrics
 from fraud.streams.assignor import TaskAssignor
-from fraud.streams.partition_group import Alignment
+from fraud.streams.partition_group import PartitionGroup
 from fraud.streams.stage import Stage
 from fraud.streams.task import STALLED_AFTER_SECONDS, Stalled, Task, open_task
 from schemas.errors import BrokerError, RegistryUnavailable
@@ -31,9 +31,9 @@ from schemas.kafka.reconnect import back_off
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.stop import stop_consumer
 
-MOST_RECORDS = 20_000
+MAX_RECORDS = 20_000
 FETCH_WAIT_MS = 50
-LONGEST_WAIT_SECONDS = 5.0
+MAX_WAIT_SECONDS = 5.0
 COMMIT_SECONDS = 60.0
 LAST_COMMIT_SECONDS = 3.0
 """Time for the commit under way, and for the last one, once the worker is to stop."""
@@ -151,7 +151,7 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         self._stage = worker.stage
         self._tasks = worker.tasks
         self._consumer = consumer
-        self._alignment = Alignment(worker.stage.drift_ms)
+        self._partition_group = PartitionGroup(worker.stage.drift_ms)
         self._state = _State.JOINING
         self._assigned: set[TopicPartition] = set()
         self._committing = asyncio.Lock()
@@ -213,7 +213,7 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
         await _all(self._open(number) for number in numbers - self._tasks.keys())
         if self._state is not _State.ASSIGNED or assigned != self._assigned:
             return  # the next rebalance has begun, or ended, meanwhile
-        self._alignment.assign(assigned)
+        self._partition_group.assign(assigned)
         for partition in assigned:
             self._consumer.seek(partition, self._tasks[partition.partition].positions[partition])
         self._consumer.resume(*assigned)
@@ -228,17 +228,17 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _collect(self, until: float) -> list[ConsumerRecord]:
         """Records in order of time: what comes until the interval is over, or at once what is there already."""
-        alignment = self._alignment
+        group = self._partition_group
         while self._state is _State.RUNNING:
-            if hungry := alignment.wanting(MOST_RECORDS):
+            if hungry := group.short_of(MAX_RECORDS):
                 wait_ms = 0 if self._catching_up else max(0, math.ceil(1000 * (until - time.monotonic())))
                 for partition, records in (await self._consumer.getmany(*hungry, timeout_ms=wait_ms)).items():
-                    alignment.add(partition, records)
+                    group.add(partition, records)
                     self._received_at = time.monotonic()
-            if self._catching_up or time.monotonic() >= until or alignment.buffered() >= MOST_RECORDS:
+            if self._catching_up or time.monotonic() >= until or group.buffered() >= MAX_RECORDS:
                 at_end = {partition for partition in self._assigned if await self._at_end(partition)}
-                batch = alignment.take(at_end, MOST_RECORDS)
-                self._catching_up = bool(batch) and alignment.buffered() > 0
+                batch = group.take(at_end, MAX_RECORDS)
+                self._catching_up = bool(batch) and group.buffered() > 0
                 return batch
         return []
 
@@ -254,7 +254,7 @@ class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
             metrics.LAG.labels(self._stage.name, partition.topic, partition.partition).set(behind)
             if not behind and position > self._written(partition):
                 return True
-        return time.monotonic() - self._received_at > LONGEST_WAIT_SECONDS
+        return time.monotonic() - self._received_at > MAX_WAIT_SECONDS
 
     def _written(self, partition: TopicPartition) -> int:
         """The last offset in a partition that is known to have been written; -1 if none is."""

@@ -13,7 +13,7 @@ from schemas.kafka.settings import KafkaSettings
 
 ASK_SECONDS = 1.0
 MEAN_SECONDS = 6.0
-LONGEST_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 
 
 class Figures(NamedTuple):
@@ -46,7 +46,7 @@ class Traffic:
 
     async def _ask(self) -> None:
         try:
-            async with asyncio.timeout(LONGEST_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 total, self._unread = await unread_payments(self._kafka, self._app)
         except (KafkaError, OSError, TimeoutError):
             self._unread = None

@@ -13,7 +13,7 @@ import msgspec
 from fraud.comparison.compare import GroupColumns, Place, Row, difference, place
 from fraud.comparison.rows import of_ksqldb
 from fraud.rules import Rule
-from fraud.windows import LISTED_MAX
+from fraud.windows import MAX_LISTED
 from schemas import case
 from schemas.case import Case, ListedPayment, case_id
 
@@ -53,7 +53,7 @@ def fingerprint(row: Row) -> int:
 
     Amounts have two decimals in both. Ids of a window with more payments than are listed are not compared.
     """
-    ids = row.payment_ids if row.payment_count <= LISTED_MAX else ()
+    ids = row.payment_ids if row.payment_count <= MAX_LISTED else ()
     figures = (row.window_end, row.payment_count, row.total_amount, row.max_amount, ids)
     return int.from_bytes(blake2b(_encode(figures), digest_size=8).digest(), "big", signed=True)
 

@@ -91,14 +91,14 @@ def related(view: QueueView, case_id: str) -> list[JsonObject]:
     return [case_item(row) for row in view.read(sql, {"id": case_id})]
 
 
-def changes(view: QueueView, since: int, query: QueueQuery, most: int) -> Changes:
+def changes(view: QueueView, since: int, query: QueueQuery, limit: int) -> Changes:
     """Return the cases that changed after the change `since`, in its order, without their payments."""
     where, values = query.where(view.agreement_now())
     sql = (
         f"SELECT {case_columns(view)}, c.change, c.id IN (SELECT id FROM cases WHERE id = c.id AND {where}) "
         f"{FROM_CASES} WHERE c.id IN (SELECT id FROM cases WHERE change > ? ORDER BY change LIMIT ?) ORDER BY c.change"
     )
-    rows = view.read(sql, [*values, since, most])
+    rows = view.read(sql, [*values, since, limit])
     return Changes(
-        [(row[-2], bool(row[-1]), case_item(row)) for row in rows], removals(view, since, most, subjects=False)
+        [(row[-2], bool(row[-1]), case_item(row)) for row in rows], removals(view, since, limit, subjects=False)
     )

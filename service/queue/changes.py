@@ -23,10 +23,10 @@ class Changes(NamedTuple):
     removals: list[tuple[int, str]]
 
 
-def removals(view: QueueView, since: int, most: int, *, subjects: bool) -> list[tuple[int, str]]:
+def removals(view: QueueView, since: int, limit: int, *, subjects: bool) -> list[tuple[int, str]]:
     """Return the changes after `since` with which cases, or subjects, went, and their ids."""
     sql = "SELECT change, id FROM gone WHERE change > ? AND is_subject = ? ORDER BY change LIMIT ?"
-    return view.read(sql, [since, subjects, most])
+    return view.read(sql, [since, subjects, limit])
 
 
 def last_change(view: QueueView) -> ChangeMark:

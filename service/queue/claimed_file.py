@@ -11,14 +11,14 @@ from pathlib import Path
 
 from schemas.errors import SettingsError
 
-MOST_FILES = 100
+MAX_FILES = 100
 
 
 @contextmanager
 def own_file(first: Path) -> Iterator[Path]:
     """The first of `first` and those with a number before the suffix that nobody uses; raises SettingsError."""
     first.parent.mkdir(parents=True, exist_ok=True)
-    for number in range(1, MOST_FILES + 1):
+    for number in range(1, MAX_FILES + 1):
         file = first if number == 1 else first.with_name(f"{first.stem}.{number}{first.suffix}")
         with file.with_name(f"{file.name}.lock").open("w") as lock:
             try:
@@ -27,4 +27,4 @@ def own_file(first: Path) -> Iterator[Path]:
                 continue
             yield file
             return
-    raise SettingsError(f"queue_view {first}: it and {MOST_FILES - 1} more files beside it are in use")
+    raise SettingsError(f"queue_view {first}: it and {MAX_FILES - 1} more files beside it are in use")

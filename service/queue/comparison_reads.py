@@ -23,7 +23,7 @@ def judged(view: QueueView, rule: str, open_after: int) -> dict[str, tuple[int, 
     return {kind: (count, settled) for kind, count, settled in view.read(sql, [open_after, rule])}
 
 
-def differences(view: QueueView, most: int) -> list[JsonObject]:
+def differences(view: QueueView, limit: int) -> list[JsonObject]:
     """Return the first windows on which the engines do not agree, in order of rule and window."""
     sql = f"""
         SELECT {case_columns(view)}, b.payments, k.body, c.record,
@@ -31,7 +31,7 @@ def differences(view: QueueView, most: int) -> list[JsonObject]:
         {FROM_CASES} JOIN bodies b ON b.id = c.id
         LEFT JOIN ksqldb k ON k.case_id = c.case_id
         WHERE {view.agreement_now("c")} {DISAGREES} AND NOT {_expired(view, "c.")}
-        ORDER BY c.rule, c.window_start, c.case_id LIMIT {most:d}
+        ORDER BY c.rule, c.window_start, c.case_id LIMIT {limit:d}
     """
     verdicts = []
     for *columns, listed, body, record, repeated in view.read(sql):

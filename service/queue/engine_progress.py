@@ -21,7 +21,7 @@ from service.queue.consumer import QueueReader
 from service.queue.view import QueueView
 
 ASK_AGAIN_SECONDS = 2.0
-LONGEST_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 NO_ENGINE = "there is no second engine: set KSQLDB_URL, or ENGINE=streams beside the local stack"
 
 log = structlog.get_logger(__name__)
@@ -51,10 +51,10 @@ class EngineProgress:
         """Ask again and again, until cancelled."""
         while True:
             try:
-                async with asyncio.timeout(LONGEST_SECONDS):
+                async with asyncio.timeout(TIMEOUT_SECONDS):
                     reason = await self._ask()
             except TimeoutError:
-                reason = f"the engines were not done within {LONGEST_SECONDS:g} seconds"
+                reason = f"the engines were not done within {TIMEOUT_SECONDS:g} seconds"
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it raises what ends the work
                 reason = reason_to_retry(error)
             if reason != self.reason:

@@ -111,17 +111,17 @@ def totals(view: QueueView, subject_ids: Iterable[str]) -> dict[str, int]:
     return dict(view.read(sql, [as_json(list(subject_ids))]))
 
 
-def changes(view: QueueView, since: int, query: QueueQuery, most: int) -> Changes:
+def changes(view: QueueView, since: int, query: QueueQuery, limit: int) -> Changes:
     """Return the subjects that changed after the change `since`, in its order."""
     where, values = query.where(view.agreement_now())
     sql = (
         f"SELECT id, change, id IN (SELECT id FROM subjects WHERE id = t.id AND {where}) FROM subjects t "
         "WHERE change > ? ORDER BY change LIMIT ?"
     )
-    rows = view.read(sql, [*values, since, most])
+    rows = view.read(sql, [*values, since, limit])
     items = _subjects(view, [row_id for row_id, _, _ in rows])
     lines = [(change, bool(matches), items[row_id]) for row_id, change, matches in rows if row_id in items]
-    return Changes(lines, removals(view, since, most, subjects=True))
+    return Changes(lines, removals(view, since, limit, subjects=True))
 
 
 def overdue(view: QueueView, fired_before: int) -> int:

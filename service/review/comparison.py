@@ -16,7 +16,7 @@ from service.queue.view import QueueView
 from service.review.reading import read_view
 from service.settings import RULES
 
-MOST_DIFFERENCES = 1000
+MAX_DIFFERENCES = 1000
 _KINDS = {"agree": "equal", "differ": "different"}
 """Kinds of `fraud.comparison.compare`, where they have another name than a case's agreement."""
 
@@ -59,7 +59,7 @@ def compared(view: QueueView, rules: tuple[Rule, ...]) -> dict[str, Any]:
         "expired": total["expired"],
         "differences": [
             {**difference, "case_id": _case_id(rules, difference)}
-            for difference in comparison_reads.differences(view, MOST_DIFFERENCES)
+            for difference in comparison_reads.differences(view, MAX_DIFFERENCES)
         ],
     }
 

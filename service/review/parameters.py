@@ -44,12 +44,12 @@ def _text(name: str, text: str) -> tuple[str]:
     return (text,)
 
 
-def _whole(name: str, text: str, most: int) -> int:
+def _whole(name: str, text: str, greatest: int) -> int:
     # int() would take "+1", "1_000", blanks and other scripts' digits as well.
     if not (text.isascii() and text.isdigit()):
         raise invalid_parameter(name, "is not a whole number")
-    if len(text) > len(str(most)) or int(text) > most:
-        raise invalid_parameter(name, f"is above {most}")
+    if len(text) > len(str(greatest)) or int(text) > greatest:
+        raise invalid_parameter(name, f"is above {greatest}")
     return int(text)
 
 

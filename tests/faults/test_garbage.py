@@ -42,7 +42,7 @@ from tests.integration.serving import case as case_of
 
 RECORDS = int(os.environ.get("GARBAGE_RECORDS", "5000"))
 PAYORS = 100
-LARGEST_VALUE = 1_048_400
+MAX_VALUE_BYTES = 1_048_400
 HUGE = ["1e400", "9" * 40 + ".5", "1E-999999999", "1E-9999999999999999999"]
 FOR_EVER = {"retention.ms": "-1"}
 """Some of the records are of 1970: whatever is the first in its partition would be deleted before it is read."""
@@ -112,9 +112,9 @@ def bad_value(codecs: dict[str, PaymentCodec], topic: str, some: random.Random) 
 
 
 def bad(codecs: dict[str, PaymentCodec], some: random.Random) -> Iterator[Record]:
-    yield Record(RAW_TOPICS[0], b"{" * LARGEST_VALUE)
-    yield Record(RAW_TOPICS[1], bytes(LARGEST_VALUE), headers=[("h", b"v" * 20)])
-    yield Record(PAYMENTS, b"x" * LARGEST_VALUE, b"k" * 50)
+    yield Record(RAW_TOPICS[0], b"{" * MAX_VALUE_BYTES)
+    yield Record(RAW_TOPICS[1], bytes(MAX_VALUE_BYTES), headers=[("h", b"v" * 20)])
+    yield Record(PAYMENTS, b"x" * MAX_VALUE_BYTES, b"k" * 50)
     yield Record(RAW_TOPICS[2], b"x", b"k" * 500_000, [("h", b"v" * 500_000)])
     for number in range(RECORDS - 4):
         topic = some.choice([*RAW_TOPICS * 5, PAYMENTS, PAYMENTS_BY_PAYEE])

@@ -19,7 +19,7 @@ from tests.oracle.kafka_streams import Aggregation, Emitted, Record, aggregate, 
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "200"))
 PAYMENTS = 40
-MOST_WINDOWS = 12
+MAX_WINDOWS = 12
 """Into how many windows a payment may fall here."""
 NOON = 1_795_392_000_000
 COLUMNS = ("payor_account_no", "payee_bank", "payee_account_no")
@@ -48,7 +48,7 @@ def rules(draw: st.DrawFn) -> Rule:
     size = unit * draw(st.integers(1, 24))
     keys = {"window": f'"{size}ms"'}
     if draw(st.booleans()):
-        keys["advance"] = f'"{draw(st.integers(-(-size // MOST_WINDOWS), size))}ms"'
+        keys["advance"] = f'"{draw(st.integers(-(-size // MAX_WINDOWS), size))}ms"'
     if draw(st.booleans()):
         keys["grace"] = f'"{draw(st.one_of(st.just(0), st.integers(0, 2 * size)))}ms"'
     group_by = draw(st.sampled_from([COLUMNS, COLUMNS[:1], COLUMNS[1:]]))

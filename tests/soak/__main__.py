@@ -24,7 +24,7 @@ from tests.soak.verdict import Verdict, judge
 
 REPORT_SECONDS = 10.0
 SETTLE_SECONDS = 120.0
-MOST_SAID = 20
+MAX_SAID = 20
 
 cli = command_line(
     "soak", "Sends payments while one thing after another breaks, and counts what was lost, doubled or wrong."
@@ -64,7 +64,7 @@ def run(settings: SoakSettings | None = None) -> int:
     verdict = asyncio.run(soak(settings or SoakSettings(), folder))
     if verdict.good:
         shutil.rmtree(folder)
-    for text in [*verdict.lost, *verdict.doubled, *verdict.wrong][:MOST_SAID]:
+    for text in [*verdict.lost, *verdict.doubled, *verdict.wrong][:MAX_SAID]:
         say(text)
     print(verdict)
     return 0 if verdict.good else 1

@@ -13,10 +13,10 @@ from schemas.payment import Payment
 from tests.soak.traffic import Request
 
 ANSWER_SECONDS = 15.0
-MOST_REQUESTS = 1_000
+MAX_REQUESTS = 1_000
 """That may wait for their answers; then nothing new is sent."""
 CONNECTIONS = 100
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 3.0
+FIRST_PAUSE, MAX_PAUSE = 0.2, 3.0
 TICK_SECONDS = 0.05
 PASSING = {408, 429}
 
@@ -49,7 +49,7 @@ class Client:
         due = 0.0
         while time.monotonic() < end:
             due = min(due + rate * TICK_SECONDS, rate)
-            while due > 0 and len(self._requests) < MOST_REQUESTS:
+            while due > 0 and len(self._requests) < MAX_REQUESTS:
                 request = next(traffic)
                 due -= len(request.payments)
                 self.sent |= {payment.id: (request.topic, payment) for payment in request.payments}
@@ -81,7 +81,7 @@ class Client:
                 self.again[type(error).__name__] += len(unanswered)
             if unanswered:
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, MAX_PAUSE)
 
     async def _post(self, topic: str, payments: tuple[Payment, ...], *, batch: bool) -> tuple[Payment, ...]:
         """Make an attempt; returns the payments that have no definite answer."""

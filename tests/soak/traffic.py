@@ -15,7 +15,7 @@ BUSY = 0.1
 BATCHES = 0.4
 """Share of payments that go in batches."""
 BUSY_PAIRS = 200
-LARGEST_BATCH = 25
+MAX_BATCH = 25
 SPLIT_ACCOUNTS_FROM = 1_000_000
 
 
@@ -35,8 +35,8 @@ def requests(seed: int) -> Iterator[Request]:
     while True:
         topic = chance.choice(RAW_TOPICS)
         # One request in so many is a batch that their payments make up the share.
-        batch = chance.random() < BATCHES / (BATCHES + (1 - BATCHES) * LARGEST_BATCH / 2)
-        size = chance.randint(1, LARGEST_BATCH) if batch else 1
+        batch = chance.random() < BATCHES / (BATCHES + (1 - BATCHES) * MAX_BATCH / 2)
+        size = chance.randint(1, MAX_BATCH) if batch else 1
         yield Request(topic, tuple(next(payments) for _ in range(size)), batch)
 
 

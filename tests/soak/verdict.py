@@ -11,7 +11,7 @@ from schemas.payment import Payment
 
 DAY_MS = 86_400_000
 LINE = 10_000
-MOST_LISTED = 1_000
+MAX_LISTED = 1_000
 FIGURES = ("payment_count", "total_amount", "max_amount", "first_payment_at", "last_payment_at", "payments")
 
 Case = dict[str, Any]
@@ -121,7 +121,7 @@ def _differences(payments: list[Payment], case: Case) -> str | None:
     if wrong := {name: case[name] for name, value in due.items() if case[name] != value}:
         return f"{wrong}, not {due}"
     listed = Counter(listed_payment["id"] for listed_payment in case["payments"])
-    if listed.total() != min(len(payments), MOST_LISTED) or not listed <= Counter(payment.id for payment in payments):
+    if listed.total() != min(len(payments), MAX_LISTED) or not listed <= Counter(payment.id for payment in payments):
         return "it lists other payments"
     return None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fraud.detection.rejected import LARGEST_BYTES, rejected
+from fraud.detection.rejected import MAX_BYTES, rejection
 from fraud.redrive import RejectedRecord, Selection, place_of_mark, rejected_record
 
 
@@ -25,7 +25,7 @@ class Consumed:
 
 def on_rejected(record: Consumed, reason: str = "no payment") -> Any:
     """The record as it stands on payment_rejected, at offset 9."""
-    output = rejected(record, reason, 6)  # type: ignore[arg-type]
+    output = rejection(record, reason, 6)  # type: ignore[arg-type]
     return SimpleNamespace(
         topic=output.topic,
         partition=output.partition,
@@ -37,7 +37,7 @@ def on_rejected(record: Consumed, reason: str = "no payment") -> Any:
     )
 
 
-def rejection(record: Consumed, reason: str = "no payment") -> RejectedRecord:
+def parsed_rejection(record: Consumed, reason: str = "no payment") -> RejectedRecord:
     parsed = rejected_record(on_rejected(record, reason))
     assert parsed is not None
     return parsed
@@ -48,7 +48,7 @@ def rejection(record: Consumed, reason: str = "no payment") -> RejectedRecord:
 )
 def test_a_rejected_record_is_known_again_as_it_came(headers: list[tuple[str, bytes]]) -> None:
     record = Consumed(headers=headers)
-    again = rejection(record, "schema id 7 is unknown")
+    again = parsed_rejection(record, "schema id 7 is unknown")
     assert again.place == (4, 9)
     assert again.reason == "schema id 7 is unknown"
     assert (again.topic, again.partition, again.offset, again.timestamp) == ("payment_avro", 4, 77, 1_000)
@@ -57,17 +57,17 @@ def test_a_rejected_record_is_known_again_as_it_came(headers: list[tuple[str, by
 
 
 def test_a_record_of_which_only_the_beginning_was_kept_says_so() -> None:
-    assert not rejection(Consumed(value=bytes(LARGEST_BYTES + 1))).is_whole
+    assert not parsed_rejection(Consumed(value=bytes(MAX_BYTES + 1))).is_whole
 
 
 def test_a_record_without_a_value_was_one() -> None:
-    assert rejection(Consumed(value=None)).value is None
+    assert parsed_rejection(Consumed(value=None)).value is None
 
 
 def test_a_mark_is_that_of_its_record_and_no_rejected_record() -> None:
-    partition, offset = rejection(Consumed()).place
+    partition, offset = parsed_rejection(Consumed()).place
     mark: Any = SimpleNamespace(
-        partition=4, offset=10, timestamp=0, key=b"", value=None, headers=(rejection(Consumed()).mark,)
+        partition=4, offset=10, timestamp=0, key=b"", value=None, headers=(parsed_rejection(Consumed()).mark,)
     )
     assert place_of_mark(mark) == (partition, offset)
     assert rejected_record(mark) is None
@@ -92,4 +92,4 @@ def test_what_was_rejected_of_another_topic_is_left_alone(topic: str) -> None:
     ],
 )
 def test_records_are_selected_by_reason_topic_and_time(selection: Selection, *, is_taken: bool) -> None:
-    assert selection.takes(rejection(Consumed(), "schema id 7 is unknown to the registry")) is is_taken
+    assert selection.takes(parsed_rejection(Consumed(), "schema id 7 is unknown to the registry")) is is_taken

@@ -9,7 +9,7 @@ import pytest
 
 from fraud.detection.packed import Origin, pack, unpack
 from fraud.rules import Emit, Rule, parse
-from fraud.windows import LISTED_MAX, Group, Outcome, RuleWindows, Window
+from fraud.windows import MAX_LISTED, Group, Outcome, RuleWindows, Window
 from schemas.payment import Payment, dollars
 from tests import golden
 
@@ -287,7 +287,7 @@ def test_first_and_last_are_by_event_time_and_the_list_is_by_arrival() -> None:
 
 def test_a_thousand_payments_are_listed_and_all_are_counted() -> None:
     windows = RuleWindows(rule())
-    for number in range(1, LISTED_MAX + 51):
+    for number in range(1, MAX_LISTED + 51):
         add(windows, NOON, payment(number))
     window = only(windows)
     assert (window.payment_count, len(window.payments)) == (1050, 1000)

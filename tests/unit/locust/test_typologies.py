@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from local_time import DAY_MS, HOUR_MS, is_weekend, some_days, utc_ms
 from parties import FIRST_SUSPECT, Ids, respelled
-from typologies import LEAST_CENTS, LINE_CENTS, TYPOLOGIES, Crimes, Pattern, Typology, parts
+from typologies import LINE_CENTS, MIN_CENTS, TYPOLOGIES, Crimes, Pattern, Typology, parts
 
 from fraud.bank_names import fold_bank
 from schemas.payment import exact_cents
@@ -50,7 +50,7 @@ def test_a_pattern_is_as_its_line_of_the_table_says(typology: Typology) -> None:
 def test_a_sum_above_the_line_is_parted_into_payments_that_owe_no_report(typology: Typology) -> None:
     for pattern in patterns()[typology.name]:
         amounts = [exact_cents(payment.payment_amount) for payment in pattern.payments]
-        assert all(LEAST_CENTS <= amount <= LINE_CENTS for amount in amounts)
+        assert all(MIN_CENTS <= amount <= LINE_CENTS for amount in amounts)
         assert sum(amounts) > LINE_CENTS
 
 

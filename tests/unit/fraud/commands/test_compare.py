@@ -1,6 +1,6 @@
 """The wait of `fraud compare`."""
 
-from fraud.commands.compare import MOST_WAITS, Patience
+from fraud.commands.compare import MAX_WAITS, Patience
 
 
 def test_without_a_wait_it_is_over_at_once() -> None:
@@ -18,7 +18,7 @@ def test_it_is_counted_anew_while_there_is_less_left() -> None:
 def test_it_has_an_end_whatever_happens() -> None:
     patience = Patience(10, now=0.0)
     times = [second for second in range(1000) if patience.ends(1000 - second, now=float(second))]
-    assert times[0] == MOST_WAITS * 10 + 1
+    assert times[0] == MAX_WAITS * 10 + 1
 
 
 def test_more_to_read_is_no_progress() -> None:

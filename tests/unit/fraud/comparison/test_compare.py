@@ -82,7 +82,7 @@ def test_every_window_of_either_engine_is_there_once(ksqldb: set[int], python: s
 
 
 def test_the_counts_of_a_comparison_add_up() -> None:
-    comparison = Comparison(most_differences=1)
+    comparison = Comparison(max_differences=1)
     comparison.add(HERE, None, closed=True)
     comparison.add(HERE, difference(HERE, ROW, None), closed=False)
     comparison.add(HERE, difference(HERE, None, ROW), closed=False)

@@ -14,7 +14,7 @@ from fraud.deduplication import Repeated, TaskWindows
 from fraud.detection import judgement, partition_keys, shelves
 from fraud.detection.changelog import Restore, Restored, Segments, progress
 from fraud.detection.ledger import Ledger
-from fraud.detection.packed import Origin, listed, pack, unpack
+from fraud.detection.packed import Origin, list_payments, pack, unpack
 from fraud.detection.topology import BY_PAYEE, BY_PAYOR
 from fraud.rules import DAY_MS, Rule, parse
 from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE
@@ -115,7 +115,7 @@ def window_version(windows: Any, start: int, group: Any, window: Any) -> WindowV
     if window is None:
         return windows.rule.name, start, group, None
     what = (window.payment_count, window.total_cents, window.max_amount, window.first_at, window.last_at)
-    return windows.rule.name, start, group, (*what, window.fired_at, listed(window.payments))
+    return windows.rule.name, start, group, (*what, window.fired_at, list_payments(window.payments))
 
 
 def by_windows(
@@ -325,5 +325,5 @@ def test_payments_that_came_onto_a_shelf_out_of_order_are_judged_as_they_arrived
     ledger.put(day, [(account, packed[row]) for row in (0, 2, 1)])
     [(_, _, _, window)] = ledger.add(account, payments[3], at + 3, origin)  # type: ignore[misc]
     assert window is not None
-    assert [payment.id for payment in listed(window.payments)] == [payment.id for payment in payments]
+    assert [payment.id for payment in list_payments(window.payments)] == [payment.id for payment in payments]
     assert window.fired_at == at + 2

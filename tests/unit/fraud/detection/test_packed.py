@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraud.detection.packed import Origin, listed, pack, payee_bytes, unpack
+from fraud.detection.packed import Origin, list_payments, pack, payee_bytes, unpack
 from schemas.case import ListedPayment
 from schemas.kafka.topics import RAW_TOPICS
 from schemas.payment import Payment, encode_json
@@ -43,7 +43,7 @@ def test_what_only_looks_like_a_uuid_comes_back_the_same(payment_id: str) -> Non
 def test_a_packed_payment_comes_back_the_same(payment_id: str, amount: float, topic: str, at_ms: int) -> None:
     packed = pack(Payment(payment_id, "Bank", 1, amount, "Überweisung", 2), at_ms, 0, Origin(topic, 3, 4))
     back = ListedPayment(payment_id, amount, "Überweisung", at_ms, topic, 2, "Bank", 1, 3, 4)
-    assert listed([packed, packed]) == (back, back)
+    assert list_payments([packed, packed]) == (back, back)
     assert [payment.origin for payment in unpack([packed])] == [Origin(topic, 3, 4)]
     assert packed.endswith(payee_bytes("Bank", 1))
     assert unpack([]) == []
@@ -57,6 +57,6 @@ def test_a_usual_payment_packs_into_74_bytes_whichever_raw_topic_it_came_from() 
 
 def test_a_payment_of_before_its_record_was_known_is_listed_without_it_and_can_be_read() -> None:
     packed = pack(Payment(str(UUID(int=1)), "Bank", 1, 1.0, "ACH", 2), NOON, 0, Origin("payment_json", -1, -1))
-    payments = listed([packed])
+    payments = list_payments([packed])
     assert (payments[0].topic, payments[0].partition, payments[0].offset) == ("payment_json", None, None)
     assert msgspec.json.decode(encode_json(payments), type=tuple[ListedPayment, ...]) == payments

@@ -6,7 +6,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraud.streams.partition_group import Alignment
+from fraud.streams.partition_group import PartitionGroup
 
 A, B = TopicPartition("payment_json", 0), TopicPartition("payment_avro", 1)
 FOREVER = 2**62
@@ -16,41 +16,41 @@ def record(partition: TopicPartition, timestamp: int) -> ConsumerRecord:
     return ConsumerRecord(*partition, 0, timestamp, 0, None, b"", 0, 0, 0, ())
 
 
-def aligned(times: dict[TopicPartition, list[int]], drift_ms: int = FOREVER) -> Alignment:
-    alignment = Alignment(drift_ms)
-    alignment.assign(times)
+def partition_group(times: dict[TopicPartition, list[int]], drift_ms: int = FOREVER) -> PartitionGroup:
+    group = PartitionGroup(drift_ms)
+    group.assign(times)
     for partition, stamps in times.items():
-        alignment.add(partition, [record(partition, stamp) for stamp in stamps])
-    return alignment
+        group.add(partition, [record(partition, stamp) for stamp in stamps])
+    return group
 
 
 def test_the_partition_whose_next_record_is_oldest_goes_first() -> None:
-    batch = aligned({A: [10, 40, 20], B: [30, 35]}).take({A, B}, most=99)
+    batch = partition_group({A: [10, 40, 20], B: [30, 35]}).take({A, B}, limit=99)
     assert [record.timestamp for record in batch] == [10, 30, 35, 40, 20]
 
 
 def test_a_partition_that_may_have_more_holds_the_others_up() -> None:
-    alignment = aligned({A: [10], B: []})
-    assert alignment.take({A}, most=99) == []
-    assert [record.timestamp for record in alignment.take({A, B}, most=99)] == [10]
+    group = partition_group({A: [10], B: []})
+    assert group.take({A}, limit=99) == []
+    assert [record.timestamp for record in group.take({A, B}, limit=99)] == [10]
 
 
 def test_taking_stops_where_a_partition_that_may_have_more_runs_empty() -> None:
-    alignment = aligned({A: [10], B: [5, 20]})
-    assert [record.timestamp for record in alignment.take({B}, most=99)] == [5, 10]
-    assert alignment.empty() == [A]
+    group = partition_group({A: [10], B: [5, 20]})
+    assert [record.timestamp for record in group.take({B}, limit=99)] == [5, 10]
+    assert group.empty() == [A]
 
 
 def test_a_batch_spans_no_more_time_than_the_drift() -> None:
-    alignment = aligned({A: [0, 50, 101], B: [100, 160]}, drift_ms=100)
-    assert [record.timestamp for record in alignment.take({A, B}, most=99)] == [0, 50, 100]
-    assert [record.timestamp for record in alignment.take({A, B}, most=99)] == [101, 160]
+    group = partition_group({A: [0, 50, 101], B: [100, 160]}, drift_ms=100)
+    assert [record.timestamp for record in group.take({A, B}, limit=99)] == [0, 50, 100]
+    assert [record.timestamp for record in group.take({A, B}, limit=99)] == [101, 160]
 
 
 def test_a_batch_has_no_more_records_than_asked_for() -> None:
-    alignment = aligned({A: [1, 2, 3], B: [1, 2, 3]})
-    assert len(alignment.take({A, B}, most=4)) == 4
-    assert alignment.buffered() == 2
+    group = partition_group({A: [1, 2, 3], B: [1, 2, 3]})
+    assert len(group.take({A, B}, limit=4)) == 4
+    assert group.buffered() == 2
 
 
 @given(
@@ -62,10 +62,10 @@ def test_no_record_is_later_in_the_merged_order_than_in_its_own_partition(
     streams: list[list[int]], drift_ms: int, most: int
 ) -> None:
     times = {TopicPartition("t", number): stamps for number, stamps in enumerate(streams)}
-    alignment = aligned(times, drift_ms)
+    group = partition_group(times, drift_ms)
     merged_time, own_time = 0, defaultdict[int, int](int)
     count = 0
-    while batch := alignment.take(times, most):
+    while batch := group.take(times, most):
         for record in batch:
             own_time[record.partition] = max(own_time[record.partition], record.timestamp)
             merged_time = max(merged_time, record.timestamp)
@@ -75,9 +75,9 @@ def test_no_record_is_later_in_the_merged_order_than_in_its_own_partition(
 
 
 def test_partitions_that_have_nothing_to_do_with_each_other_do_not_wait() -> None:
-    alignment = Alignment(None)
-    alignment.assign([A, B])
-    alignment.add(A, [record(A, stamp) for stamp in (50, 10, 20)])
-    assert [record.timestamp for record in alignment.take(set(), most=4)] == [50, 10]
-    alignment.add(B, [record(B, 5)])
-    assert [record.timestamp for record in alignment.take(set(), most=4)] == [20, 5]
+    group = PartitionGroup(None)
+    group.assign([A, B])
+    group.add(A, [record(A, stamp) for stamp in (50, 10, 20)])
+    assert [record.timestamp for record in group.take(set(), limit=4)] == [50, 10]
+    group.add(B, [record(B, 5)])
+    assert [record.timestamp for record in group.take(set(), limit=4)] == [20, 5]
