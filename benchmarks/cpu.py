@@ -1,4 +1,4 @@
-"""CPU time of processes: what they have used, and a share of a core that they are held to."""
+"""CPU time of processes: what they have used, and a limit on what they get."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ import psutil
 
 LOOK_SECONDS = 0.01
 MAX_CREDIT_SECONDS = 0.03
-"""Of CPU, that a process held to a share may use at once."""
+"""Of CPU, that a process may use at once."""
 
 
 def cpu_seconds(process: psutil.Process) -> float:
@@ -19,14 +19,14 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 @contextmanager
-def held(processes: Sequence[psutil.Process], share: float) -> Iterator[None]:
-    """Hold each to a share of a core until the end of the block, so that nothing else of the machine is its limit.
+def cpu_limit(processes: Sequence[psutil.Process], share: float) -> Iterator[None]:
+    """Limit each process to a share of a core until the end of the block, so that nothing else of the machine does.
 
     It is stopped (SIGSTOP) whenever it has had its share, and goes on once that has grown. What it does not use while
     it waits is not kept for later.
     """
     ended = Event()
-    threads = [Thread(target=_hold, args=(process, share, ended), daemon=True) for process in processes]
+    threads = [Thread(target=_limit, args=(process, share, ended), daemon=True) for process in processes]
     for thread in threads:
         thread.start()
     try:
@@ -37,7 +37,7 @@ def held(processes: Sequence[psutil.Process], share: float) -> Iterator[None]:
             thread.join()
 
 
-def _hold(process: psutil.Process, share: float, ended: Event) -> None:
+def _limit(process: psutil.Process, share: float, ended: Event) -> None:
     with suppress(psutil.NoSuchProcess):
         at, used, credit, stopped = time.monotonic(), cpu_seconds(process), 0.0, False
         while not ended.wait(LOOK_SECONDS):

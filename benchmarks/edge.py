@@ -21,7 +21,7 @@ import uvloop
 from aiokafka import AIOKafkaProducer
 
 from benchmarks import peers
-from benchmarks.cpu import cpu_seconds, held
+from benchmarks.cpu import cpu_limit, cpu_seconds
 from benchmarks.generator import answered, request
 from benchmarks.peers.environments import environment
 from benchmarks.peers.running import PeerMissing
@@ -46,8 +46,8 @@ SENT_IN_BATCHES = 1_500_000
 """Payments that are there to be posted in a round, more than can be: each is posted once, or the service would answer
 from its receipts."""
 SINGLE = "single POSTs {}, {}, " + f"{CONNECTIONS} connections"
-HELD_SHARE = 0.3
-HELD_CONNECTIONS = 2 * CONNECTIONS
+LIMIT_SHARE = 0.3
+LIMIT_CONNECTIONS = 2 * CONNECTIONS
 RATE, BY_CPU = "a second", "per CPU second"
 BATCHES = f"payments {{}} in batches of {BATCH:,}, {{}}"
 BARE = "aiohttp that only decodes and answers"
@@ -246,15 +246,15 @@ def two_service_workers() -> list[Result]:
 
     async def measure(edge: Edge) -> Round:
         posts = [request(f"/{topic}", media_type, encode(payment)) for payment in payments(SENT_SINGLY)]
-        with held(edge.processes(), HELD_SHARE):
-            return await _posted(edge, posts, HELD_CONNECTIONS)
+        with cpu_limit(edge.processes(), LIMIT_SHARE):
+            return await _posted(edge, posts, LIMIT_CONNECTIONS)
 
     with servers() as running:
         two, one = service(running, WORKERS="2"), service(running)
         rounds = uvloop.run(_taking_turns(partial(measure, two), partial(measure, one)))
-    name = f"single POSTs a second, WORKERS=2, {HELD_CONNECTIONS} connections, {HELD_SHARE:.0%} of a core each"
+    name = f"single POSTs a second, WORKERS=2, {LIMIT_CONNECTIONS} connections, {LIMIT_SHARE:.0%} of a core each"
     two_rates, one_rates = ([turn.rate for turn in turns] for turns in rounds)
-    return [at_least_times(name, two_rates, f"one process, {HELD_SHARE:.0%} of a core", one_rates, 1.6)]
+    return [at_least_times(name, two_rates, f"one process, {LIMIT_SHARE:.0%} of a core", one_rates, 1.6)]
 
 
 def _format(topic: str) -> str:

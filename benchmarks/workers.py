@@ -15,7 +15,7 @@ import psutil
 import stamina
 from aiokafka import TopicPartition
 
-from benchmarks.cpu import cpu_seconds, held
+from benchmarks.cpu import cpu_limit, cpu_seconds
 from benchmarks.servers import Servers
 from compose.addresses import free_port
 from fraud.settings import FraudSettings
@@ -55,7 +55,7 @@ class FraudWorker:
     drift_seconds: float = FraudSettings().fraud_drift_seconds
     port: int = field(default_factory=free_port)
     share: float = 0.0
-    """Of a core, which is all that the process gets; 0: as much as there is."""
+    """Share of a core, which is all that the process gets; 0: as much as there is."""
 
     def __post_init__(self) -> None:
         name = f"{self.app}-{self.command}-{self.port}"
@@ -66,9 +66,9 @@ class FraudWorker:
             Path(settings["FRAUD_RULES"]).write_text(self.rules, encoding="utf-8")
         self._child = self.servers.start(name, [sys.executable, "-m", "fraud", self.command], **settings)
         self._process = psutil.Process(self._child.process.pid)
-        self._holding = ExitStack()
+        self._limits = ExitStack()
         if self.share:
-            self._holding.enter_context(held([self._process], self.share))
+            self._limits.enter_context(cpu_limit([self._process], self.share))
         self._await_ready()
 
     def cpu_seconds(self) -> float:
@@ -101,7 +101,7 @@ class FraudWorker:
 
     def stop(self) -> None:
         """End it."""
-        self._holding.close()
+        self._limits.close()
         self._child.stop()
 
     @stamina.retry(on=httpx.HTTPError, timeout=120, wait_max=0.2, attempts=None)
@@ -111,7 +111,7 @@ class FraudWorker:
 
 
 def await_read(workers: list[FraudWorker], stage: str, records: int, seconds: float) -> float:
-    """When they have read so many records together, in monotonic seconds; raises NotThrough."""
+    """Wait until they have read so many records together; return when, in monotonic seconds. Raises NotThrough."""
     until = time.monotonic() + seconds
     while sum(worker.read(stage) for worker in workers) < records:
         if time.monotonic() > until:
@@ -128,16 +128,18 @@ async def committed_rate(kafka: KafkaSettings, group: str, topic: str, records: 
     """
     commits: defaultdict[TopicPartition, list[tuple[float, int]]] = defaultdict(list)
     until = time.monotonic() + seconds
-    while sum(seen[-1][1] for seen in commits.values()) < records:
+    while sum(history[-1][1] for history in commits.values()) < records:
         if time.monotonic() > until:
             raise NotThrough(f"{group} has not committed {records:,} records within {seconds:.0f} s")
         await asyncio.sleep(COMMITS_SECONDS)
         offsets = (await consumer_groups(kafka, [group]))[group].offsets
         now = time.monotonic()
         for partition, offset in offsets.items():
-            if partition.topic == topic and (not (seen := commits[partition]) or offset != seen[-1][1]):
-                seen.append((now, offset))
-    return sum(_rate(seen[1:]) for seen in commits.values())
+            if partition.topic == topic:
+                history = commits[partition]
+                if not history or offset != history[-1][1]:
+                    history.append((now, offset))
+    return sum(_rate(history[1:]) for history in commits.values())
 
 
 def _rate(commits: Sequence[tuple[float, int]]) -> float:

@@ -152,14 +152,14 @@ async def compare_engines(kafka: KafkaSettings, rules: Sequence[Rule]) -> Compar
         await times.read(kafka)
         await read_rows(kafka, rules, rows)
         comparison.not_understood = rows.not_understood
-        for where, ksqldb, python in align(rows.in_order("ksqldb"), rows.in_order("python")):
+        for window, ksqldb, python in align(rows.in_order("ksqldb"), rows.in_order("python")):
             # A row is as old as its last payment, which may be the window's first.
-            if ksqldb is None and where.window_start + retention.get(SINK + where.rule, math.inf) <= now:
+            if ksqldb is None and window.window_start + retention.get(SINK + window.rule, math.inf) <= now:
                 comparison.expired += 1
                 continue
-            late, repeated = rows.count_uncounted("late", where), rows.count_uncounted("repeated", where)
-            disagreement = difference(where, ksqldb, python, late, repeated)
-            comparison.add(where, disagreement, closed=times.is_closed(where))
+            late, repeated = rows.count_uncounted("late", window), rows.count_uncounted("repeated", window)
+            disagreement = difference(window, ksqldb, python, late, repeated)
+            comparison.add(window, disagreement, closed=times.is_closed(window))
     return comparison
 
 

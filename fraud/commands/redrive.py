@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from cyclopts import Parameter
 
-from fraud.comparison.compare import place
+from fraud.comparison.compare import window_key
 from fraud.comparison.stream_times import StreamTimes
 from fraud.detection.sources import PayorSource
 from fraud.redrive import RejectedPlace, RejectedRecord, Selection, place_of_mark, rejected_record
@@ -169,7 +169,7 @@ def _is_late(times: StreamTimes, windows: RuleWindows, payment: Payment, at_ms: 
     if not windows.takes(payment.payment_amount):
         return False
     group: dict[str, int | str] = dict(zip(windows.rule.group_by, windows.group_of(payment), strict=True))
-    return any(times.is_closed(place(windows.rule.name, start, group)) for start in windows.starts(at_ms))
+    return any(times.is_closed(window_key(windows.rule.name, start, group)) for start in windows.starts(at_ms))
 
 
 async def _send(producer: AIOKafkaProducer, outputs: Iterable[Output]) -> None:

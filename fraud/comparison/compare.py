@@ -25,8 +25,8 @@ GroupColumns = dict[str, int | str]
 """The values of a group, by column."""
 
 
-class Place(NamedTuple):
-    """A window's place: its rule, its start, and its group as JSON with its columns in order of their names."""
+class WindowKey(NamedTuple):
+    """A window's key: its rule, its start, and its group as JSON with its columns in order of their names."""
 
     rule: str
     window_start: int
@@ -57,15 +57,15 @@ class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
     """Payments that came again with an id that Python had counted already."""
 
 
-def place(rule: str, window_start: int, group: Mapping[str, int | str]) -> Place:
-    """Place of a window, however its engine orders its columns."""
-    return Place(rule, window_start, msgspec.json.encode(dict(group), order="sorted").decode())
+def window_key(rule: str, window_start: int, group: Mapping[str, int | str]) -> WindowKey:
+    """Key of a window, however its engine orders its columns."""
+    return WindowKey(rule, window_start, msgspec.json.encode(dict(group), order="sorted").decode())
 
 
 def align(
-    ksqldb: Iterable[tuple[Place, Row]], python: Iterable[tuple[Place, Row]]
-) -> Iterator[tuple[Place, Row | None, Row | None]]:
-    """Both engines' rows side by side; each has its own in order of place."""
+    ksqldb: Iterable[tuple[WindowKey, Row]], python: Iterable[tuple[WindowKey, Row]]
+) -> Iterator[tuple[WindowKey, Row | None, Row | None]]:
+    """Both engines' rows side by side; each has its own in order of key."""
     rows_of_ksqldb, rows_of_python = iter(ksqldb), iter(python)
     first, second = next(rows_of_ksqldb, None), next(rows_of_python, None)
     while first or second:
@@ -82,7 +82,7 @@ def align(
 
 
 def difference(
-    where: Place, ksqldb: Row | None, python: Row | None, late: int = 0, repeated: int = 0
+    window: WindowKey, ksqldb: Row | None, python: Row | None, late: int = 0, repeated: int = 0
 ) -> Difference | None:
     """Fields of a window on which the engines do not agree; None if they do."""
     if ksqldb == python:
@@ -101,9 +101,9 @@ def difference(
     if "payment_ids" in fields and by_ksqldb and by_python:
         counted, mirrored = set(by_ksqldb["payment_ids"]), set(by_python["payment_ids"])
         fields["payment_ids"] = {"ksqldb": sorted(counted - mirrored), "python": sorted(mirrored - counted)}
-    group = msgspec.json.decode(where.group)
+    group = msgspec.json.decode(window.group)
     kind = "repeated" if repeated else "late" if late else kind
-    return Difference(where.rule, group, where.window_start, kind, fields, late, repeated)
+    return Difference(window.rule, group, window.window_start, kind, fields, late, repeated)
 
 
 def _fields(row: Row | None) -> dict[str, Any]:
@@ -126,9 +126,9 @@ class Comparison:
     differences: list[Difference] = field(default_factory=list)
     max_differences: int = 1000
 
-    def add(self, where: Place, disagreement: Difference | None, *, closed: bool) -> None:
+    def add(self, window: WindowKey, disagreement: Difference | None, *, closed: bool) -> None:
         """Count one window; `closed`: it takes no more payments."""
-        self.rules.setdefault(where.rule, Counter())[disagreement.kind if disagreement else "equal"] += 1
+        self.rules.setdefault(window.rule, Counter())[disagreement.kind if disagreement else "equal"] += 1
         self.settled += closed
         self.provisional += not closed
         if disagreement is not None and len(self.differences) < self.max_differences:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 from msgspec import to_builtins
 
-from fraud.comparison.compare import Place, Row, place
+from fraud.comparison.compare import Row, WindowKey, window_key
 from fraud.rules import Rule
 from schemas.case import Case, CaseError, Count, decode_case
 from schemas.errors import UndertenError
@@ -55,25 +55,25 @@ _decode_repeated = msgspec.json.Decoder(_Repeated).decode
 _NO_ROW = (msgspec.MsgspecError, ValueError, KeyError, ArithmeticError, RecursionError)
 
 
-def of_ksqldb(rule: Rule, key: bytes | None, value: bytes | None) -> tuple[Place, Row | None]:
+def of_ksqldb(rule: Rule, key: bytes | None, value: bytes | None) -> tuple[WindowKey, Row | None]:
     """A record of a sink topic; raises RowError.
 
     Its key: columns named `K_...`, or one bare value; then the window's start, 8 bytes.
     """
     try:
-        where = _place(rule, key or b"")
-        return where, None if value is None else _row(_decode_ksqldb(value))
+        window = _window_key(rule, key or b"")
+        return window, None if value is None else _row(_decode_ksqldb(value))
     except _NO_ROW as error:
         raise RowError(f"not a row of ksqlDB's: {error!r}") from None
 
 
-def of_python(value: bytes) -> tuple[Place, Row]:
+def of_python(value: bytes) -> tuple[WindowKey, Row]:
     """A record of `review_queue`; raises RowError."""
     try:
         case = decode_case(value)
     except CaseError as error:
         raise RowError(str(error)) from None
-    return place(case.rule, case.window_start, to_builtins(case.group)), row_of(case)
+    return window_key(case.rule, case.window_start, to_builtins(case.group)), row_of(case)
 
 
 def row_of(case: Case) -> Row:
@@ -87,36 +87,37 @@ def row_of(case: Case) -> Row:
     )
 
 
-def place_of_late(value: bytes | None) -> Place:
+def window_of_late(value: bytes | None) -> WindowKey:
     """The window that a record of `payment_late` came too late for; raises RowError."""
     try:
         late = _decode_late(value or b"")
     except _NO_ROW as error:
         raise RowError(f"not a late payment: {error!r}") from None
-    return place(late.rule, late.window_start, late.group)
+    return window_key(late.rule, late.window_start, late.group)
 
 
-def places_of_repeated(value: bytes | None) -> list[Place]:
+def windows_of_repeated(value: bytes | None) -> list[WindowKey]:
     """The windows that a record of `payment_repeated` was not counted in again; raises RowError."""
-    return [place(window.rule, window.window_start, window.group) for window in _windows_of_repeated(value)]
+    return [window_key(window.rule, window.window_start, window.group) for window in _repeated_windows(value)]
 
 
 def cases_of_repeated(value: bytes | None) -> list[str]:
     """The case ids of these windows; raises RowError."""
-    return [window.case_id for window in _windows_of_repeated(value)]
+    return [window.case_id for window in _repeated_windows(value)]
 
 
-def _windows_of_repeated(value: bytes | None) -> list[_RepeatedWindow]:
+def _repeated_windows(value: bytes | None) -> list[_RepeatedWindow]:
     try:
         return _decode_repeated(value or b"").windows
     except _NO_ROW as error:
         raise RowError(f"not a repeated payment: {error!r}") from None
 
 
-def _place(rule: Rule, key: bytes) -> Place:
+def _window_key(rule: Rule, key: bytes) -> WindowKey:
     columns = _decode_key(key[:-8])
     values = [columns[f"K_{name.upper()}"] for name in rule.group_by] if isinstance(columns, Mapping) else [columns]
-    return place(rule.name, int.from_bytes(key[-8:], "big", signed=True), dict(zip(rule.group_by, values, strict=True)))
+    start = int.from_bytes(key[-8:], "big", signed=True)
+    return window_key(rule.name, start, dict(zip(rule.group_by, values, strict=True)))
 
 
 def _row(value: _KsqldbValue) -> Row:

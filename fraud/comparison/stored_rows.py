@@ -11,8 +11,8 @@ import msgspec
 import structlog
 from aiokafka.structs import ConsumerRecord
 
-from fraud.comparison.compare import Place, Row, Uncounted
-from fraud.comparison.rows import SINK, RowError, of_ksqldb, of_python, place_of_late, places_of_repeated
+from fraud.comparison.compare import Row, Uncounted, WindowKey
+from fraud.comparison.rows import SINK, RowError, of_ksqldb, of_python, window_of_late, windows_of_repeated
 from fraud.rules import Rule
 from schemas.kafka.reading import read_to_end
 from schemas.kafka.settings import KafkaSettings
@@ -53,58 +53,58 @@ class Rows:
         self._database.close()
         self._folder.cleanup()
 
-    def read_understood(self, read: Callable[[ConsumerRecord], T], records: Iterable[ConsumerRecord]) -> list[T]:
-        """Rows of the records; those that are no rows are counted, and said in the log."""
-        rows_read = []
+    def decode_records(self, decode: Callable[[ConsumerRecord], T], records: Iterable[ConsumerRecord]) -> list[T]:
+        """Decode records; those that make no sense are counted, and named in the log."""
+        decoded = []
         for record in records:
             try:
-                rows_read.append(read(record))
+                decoded.append(decode(record))
             except RowError as error:
                 self.not_understood += 1
                 log.warning("not understood", topic=record.topic, partition=record.partition, reason=str(error))
-        return rows_read
+        return decoded
 
-    def put(self, engine: Engine, rows: Sequence[tuple[Place, Row | None]]) -> None:
+    def put(self, engine: Engine, rows: Sequence[tuple[WindowKey, Row | None]]) -> None:
         """Later rows of a window replace earlier ones; None takes it away."""
         self._database.executemany(
             f"REPLACE INTO {engine} VALUES (?, ?, ?, ?)",
-            [(*where, row and _encode(row)) for where, row in rows],
+            [(*window, row and _encode(row)) for window, row in rows],
         )
 
-    def put_uncounted(self, reason: Uncounted, places: Iterable[Place]) -> None:
+    def put_uncounted(self, reason: Uncounted, windows: Iterable[WindowKey]) -> None:
         """Payments, a record each, that came too late for its window, or that the window had counted already."""
         self._database.executemany(
-            f"INSERT INTO {reason} VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET payments = payments + 1", places
+            f"INSERT INTO {reason} VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET payments = payments + 1", windows
         )
 
-    def count_uncounted(self, reason: Uncounted, where: Place) -> int:
+    def count_uncounted(self, reason: Uncounted, window: WindowKey) -> int:
         """Number of such payments of a window."""
         row = self._database.execute(
-            f"SELECT payments FROM {reason} WHERE rule = ? AND window_start = ? AND grp = ?", where
+            f"SELECT payments FROM {reason} WHERE rule = ? AND window_start = ? AND grp = ?", window
         ).fetchone()
         return row[0] if row else 0
 
-    def in_order(self, engine: Engine) -> Iterator[tuple[Place, Row]]:
-        """An engine's rows in order of place."""
+    def in_order(self, engine: Engine) -> Iterator[tuple[WindowKey, Row]]:
+        """An engine's rows in order of key."""
         query = f"SELECT * FROM {engine} WHERE row IS NOT NULL ORDER BY rule, window_start, grp"
         for rule, start, group, row in self._database.execute(query):
-            yield Place(rule, start, group), _decode(row)
+            yield WindowKey(rule, start, group), _decode(row)
 
 
 async def read_rows(kafka: KafkaSettings, rules: Sequence[Rule], rows: Rows) -> None:
     """Read what both engines have written of these rules, and count what is no row; raises KafkaError."""
     names = {rule.name: rule for rule in rules}
     async for records in read_to_end(kafka, [SINK + name for name in names]):
-        ksqldb = rows.read_understood(
+        ksqldb = rows.decode_records(
             lambda at: of_ksqldb(names[at.topic.removeprefix(SINK)], at.key, at.value), records
         )
         rows.put("ksqldb", ksqldb)
     async for records in read_to_end(kafka, [REVIEW_QUEUE]):
         cases = [record for record in records if record.value is not None]
-        python = rows.read_understood(lambda at: of_python(at.value), cases)
-        rows.put("python", [(where, row) for where, row in python if where.rule in names])
+        python = rows.decode_records(lambda at: of_python(at.value), cases)
+        rows.put("python", [(window, row) for window, row in python if window.rule in names])
     async for records in read_to_end(kafka, [PAYMENT_LATE]):
-        rows.put_uncounted("late", rows.read_understood(lambda at: place_of_late(at.value), records))
+        rows.put_uncounted("late", rows.decode_records(lambda at: window_of_late(at.value), records))
     async for records in read_to_end(kafka, [PAYMENT_REPEATED]):
-        places = rows.read_understood(lambda at: places_of_repeated(at.value), records)
-        rows.put_uncounted("repeated", chain.from_iterable(places))
+        windows = rows.decode_records(lambda at: windows_of_repeated(at.value), records)
+        rows.put_uncounted("repeated", chain.from_iterable(windows))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from fraud.comparison.compare import Place
+from fraud.comparison.compare import WindowKey
 from fraud.detection.changelog import decode_key, decode_progress
 from fraud.detection.partition_keys import group_key
 from fraud.detection.topology import INPUTS
@@ -33,10 +33,10 @@ class StreamTimes:
                     for rule, state in decode_progress(record.value).rules.items():
                         self._times[rule, record.partition] = state.stream_time
 
-    def is_closed(self, where: Place) -> bool:
+    def is_closed(self, window: WindowKey) -> bool:
         """True if a window takes no more payments."""
-        rule = self._rules[where.rule]
-        key = group_key(msgspec.json.decode(where.group))
+        rule = self._rules[window.rule]
+        key = group_key(msgspec.json.decode(window.group))
         partition = partition_of(key, self._partitions)
         stream_time = self._times.get((rule.name, partition), -1)
-        return where.window_start + rule.size_ms + rule.grace_ms("changes") <= stream_time
+        return window.window_start + rule.size_ms + rule.grace_ms("changes") <= stream_time

@@ -25,7 +25,7 @@ import msgspec
 
 from fraud.detection.ledger import Ledger
 from fraud.detection.packed import FORMAT, array_of, unpack_array
-from fraud.detection.partition_keys import Account
+from fraud.detection.partition_keys import AccountKey
 from fraud.detection.topology import BY_PAYOR, INPUTS
 from fraud.detection.watches import Watch
 from fraud.rules import DAY_MS, Rule
@@ -210,7 +210,7 @@ class Restore:
 
     stage: str
     ledger: Ledger
-    account_of: Callable[[Counted], Account]
+    account_of: Callable[[Counted], AccountKey]
     partitions: int
     unseen_until_ms: int = -1
     _progress: TaskProgress | None = None

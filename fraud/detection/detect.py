@@ -20,6 +20,7 @@ from aiokafka.structs import ConsumerRecord
 from fraud.deduplication import Repeated
 from fraud.detection import changelog, metrics
 from fraud.detection.cases import case, case_json
+from fraud.detection.judgement import PlacedWindow
 from fraud.detection.ledger import Ledger
 from fraud.detection.partition_keys import account_of
 from fraud.detection.rejected import carry_headers, rejection
@@ -85,7 +86,7 @@ class Detect:
             stage, self._ledger, self._account_of, partitions[FRAUD_STATE], unseen_until_ms
         )
         self._stale: tuple[bytes, ...] = ()
-        self._overdue: Iterator[tuple[RuleWindows, int, Group, Window]] | None = None
+        self._overdue: Iterator[PlacedWindow] | None = None
         self._begun_anew = False
         self._changed: dict[Place, Change] = {}
         self._hot: dict[Place, Change] = {}

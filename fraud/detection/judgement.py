@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 
 from fraud.detection.packed import PackedPayment, encode
-from fraud.detection.partition_keys import Account
-from fraud.detection.shelves import Part, Shelf, Volume, bounds_of, bounds_of_payee, payments_of
+from fraud.detection.partition_keys import AccountKey
+from fraud.detection.shelves import Parts, Volume, bounds_of, bounds_of_payee, payments_of
 from fraud.detection.watches import Watch
 from fraud.windows import Group, Outcome, RuleWindows, Window
 from schemas.payment import Payment
@@ -17,6 +17,8 @@ from schemas.payment import Payment
 RUNNING_PAYMENTS = 16
 """Where more than these had to be looked at for one payment, they are not for the next: the group's windows run."""
 
+PlacedWindow = tuple[RuleWindows, int, Group, Window]
+"""A window by its rule, start and group."""
 Judgement = tuple[RuleWindows, int, Group, Window | None]
 """A window by its rule, start and group, that fires, or (None) that a payment came too late for."""
 
@@ -39,7 +41,7 @@ class History:
 
     __slots__ = ("_of_group", "_unpacked", "account", "parts")
 
-    def __init__(self, account: Account, parts: list[tuple[Shelf, Part]]) -> None:
+    def __init__(self, account: AccountKey, parts: Parts) -> None:
         self.account = account
         self.parts = parts
         self._of_group: dict[tuple[object, ...], list[PackedPayment]] = {}
@@ -95,7 +97,7 @@ def _judgements(windows: RuleWindows, outcomes: Sequence[Outcome]) -> list[Judge
     ]
 
 
-def _within_reach(watch: Watch, payment: Payment, at_ms: int, parts: list[tuple[Shelf, Part]]) -> list[int]:
+def _within_reach(watch: Watch, payment: Payment, at_ms: int, parts: Parts) -> list[int]:
     """The parts with which a window that holds this payment could fire, by their places; none if that cannot be."""
     size_ms = watch.size_ms
     signature = watch.signature(payment) if watch.of_one_payee else None
@@ -112,14 +114,14 @@ def _within_reach(watch: Watch, payment: Payment, at_ms: int, parts: list[tuple[
     return near if count >= watch.least_payments and cents > watch.total_above else []
 
 
-def all_payments(parts: list[tuple[Shelf, Part]], payee: int | None = None) -> list[PackedPayment]:
+def all_payments(parts: Parts, payee: int | None = None) -> list[PackedPayment]:
     """An account's payments in order of arrival; see `payments_of`."""
     payments = [payment for _, part in parts for payment in payments_of(part, payee)]
     payments.sort(key=attrgetter("arrival"))
     return payments
 
 
-def run(watch: Watch, account: Account, group: Group, payments: Iterable[PackedPayment]) -> Sequence[Outcome]:
+def run(watch: Watch, account: AccountKey, group: Group, payments: Iterable[PackedPayment]) -> Sequence[Outcome]:
     """Make the windows of a group from its account's payments; what became of the last one."""
     windows = watch.windows
     outcomes: Sequence[Outcome] = ()
@@ -131,9 +133,7 @@ def run(watch: Watch, account: Account, group: Group, payments: Iterable[PackedP
     return outcomes
 
 
-def judge_account(
-    watch: Watch, account: Account, parts: list[tuple[Shelf, Part]]
-) -> Iterator[tuple[RuleWindows, int, Group, Window]]:
+def judge_account(watch: Watch, account: AccountKey, parts: Parts) -> Iterator[PlacedWindow]:
     """The windows of an account that fire by a rule that is new to it."""
     windows = watch.windows
     by_group: dict[Group, list[PackedPayment]] = {}

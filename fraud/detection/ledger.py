@@ -19,10 +19,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from fraud.deduplication import Repeated, find_repetition
-from fraud.detection.judgement import History, Judgement, all_payments, judge, judge_account, late, run
+from fraud.detection.judgement import History, Judgement, PlacedWindow, all_payments, judge, judge_account, late, run
 from fraud.detection.packed import Origin, PackedPayment, encode, pack_as, pack_id
-from fraud.detection.partition_keys import Account, account_of_group
-from fraud.detection.shelves import Part, Shelf, bounds_of, payments_with_id
+from fraud.detection.partition_keys import AccountKey, account_of_group
+from fraud.detection.shelves import Parts, Shelf, bounds_of, payments_with_id
 from fraud.detection.watches import Watch
 from fraud.rules import DAY_MS, Rule
 from fraud.windows import Group, RuleWindows, Window
@@ -65,7 +65,7 @@ class Ledger:
         """The rules that count a payment of so many cents."""
         return self._filters[bisect_right(self._bounds, cents)]
 
-    def add(self, account: Account, payment: Payment, at_ms: int, origin: Origin) -> Repeated | list[Judgement]:
+    def add(self, account: AccountKey, payment: Payment, at_ms: int, origin: Origin) -> Repeated | list[Judgement]:
         """Count one more payment of an account: windows that fire with it, and those that it came too late for.
 
         Stream times move, whatever else becomes of it.
@@ -106,11 +106,11 @@ class Ledger:
     def _judge(
         self,
         watches: Sequence[Watch],
-        account: Account,
+        account: AccountKey,
         payment: Payment,
         at_ms: int,
         packed: bytes,
-        parts: list[tuple[Shelf, Part]],
+        parts: Parts,
     ) -> list[Judgement]:
         """Outcomes of a payment in the windows of the rules that count it. The parts have it already."""
         count = cents = 0
@@ -128,7 +128,7 @@ class Ledger:
                 judgements += late(watch.windows, payment, at_ms)
         return judgements
 
-    def _first(self, packed_id: bytes | str, parts: list[tuple[Shelf, Part]]) -> PackedPayment | None:
+    def _first(self, packed_id: bytes | str, parts: Parts) -> PackedPayment | None:
         """The payment with this id that still counts, if there is one."""
         for _, part in parts:
             for payment in payments_with_id(part, packed_id):
@@ -149,7 +149,7 @@ class Ledger:
         shelf.mask |= mask
         return shelf
 
-    def put(self, day: int, payments: Iterable[tuple[Account, PackedPayment]]) -> None:
+    def put(self, day: int, payments: Iterable[tuple[AccountKey, PackedPayment]]) -> None:
         """Have accounts' payments on a shelf that were kept elsewhere; those that no rule counts are left out."""
         shelf = self.shelf(day, 0, day * DAY_MS)
         bounds, filters, put = self._bounds, self._filters, shelf.put
@@ -162,7 +162,7 @@ class Ledger:
             if arrival >= self.arrivals:
                 self.arrivals = arrival + 1
 
-    def close(self) -> Iterator[tuple[RuleWindows, int, Group, Window]]:
+    def close(self) -> Iterator[PlacedWindow]:
         """The running windows that stream time has closed; each is removed as it is taken."""
         for watch in self.watches:
             windows = watch.windows
@@ -201,7 +201,7 @@ class Ledger:
         self.put(day, counting)
         self.added += [(day, encode(payment)) for _, payment in counting]
 
-    def judge(self, watches: Sequence[Watch]) -> Iterator[tuple[RuleWindows, int, Group, Window]]:
+    def judge(self, watches: Sequence[Watch]) -> Iterator[PlacedWindow]:
         """The windows of some rules that fire by all that the ledger has of them: for rules that are new to it."""
         accounts = {account for shelf in self.shelves.values() for account in shelf.parts}
         for account in accounts:
@@ -222,7 +222,7 @@ class Ledger:
                     return windows, window
         return None
 
-    def _parts(self, account: Account) -> list[tuple[Shelf, Part]]:
+    def _parts(self, account: AccountKey) -> Parts:
         return [(shelf, part) for shelf in self.shelves.values() if (part := shelf.parts.get(account)) is not None]
 
     def __len__(self) -> int:

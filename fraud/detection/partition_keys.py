@@ -22,18 +22,18 @@ def payee_key(payee_bank: str, payee_account_no: int) -> bytes:
     return f"{payee_account_no}/{fold_bank(payee_bank)}".encode()
 
 
-Account = int | bytes
+AccountKey = int | bytes
 """The key of a stage's ledger: a payor's number, or a payee's key."""
 
 
-def account_of(topic: str) -> Callable[[Counted], Account]:
+def account_of(topic: str) -> Callable[[Counted], AccountKey]:
     """Filing of payments by the accounts that a topic is keyed by: the payor, or the payee however it is spelled."""
     if topic == PAYMENTS:
         return attrgetter("payor_account_no")
     return lambda payment: payee_key(payment.payee_bank, payment.payee_account_no)
 
 
-def account_of_group(group: Mapping[str, Any]) -> Account:
+def account_of_group(group: Mapping[str, Any]) -> AccountKey:
     """The account that a rule's group lies within."""
     return group["payor_account_no"] if "payor_account_no" in group else group_key(group)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from struct import Struct
 
 from fraud.detection.packed import PackedPayment, encode, unpack_array
-from fraud.detection.partition_keys import Account
+from fraud.detection.partition_keys import AccountKey
 
 VOLUME_PAYMENTS = 64
 
@@ -46,6 +46,8 @@ class Volume:
 
 Part = bytes | Volume
 """An account's payments on one shelf."""
+Parts = list[tuple["Shelf", Part]]
+"""An account's payments on all shelves."""
 
 
 class Shelf:
@@ -54,14 +56,16 @@ class Shelf:
     __slots__ = ("count", "first_ms", "last_ms", "mask", "parts")
 
     def __init__(self, at_ms: int) -> None:
-        self.parts: dict[Account, Part] = {}
+        self.parts: dict[AccountKey, Part] = {}
         self.count = 0
         self.mask = 0
         """The rules that count any of the payments, as bits."""
         self.first_ms = self.last_ms = at_ms
         """Bounds of the payments' times."""
 
-    def put(self, account: Account, payee: int, packed_id: bytes | str, cents: int, at_ms: int, packed: bytes) -> Part:
+    def put(
+        self, account: AccountKey, payee: int, packed_id: bytes | str, cents: int, at_ms: int, packed: bytes
+    ) -> Part:
         """Add a payment of an account; return what the account has now."""
         self.count += 1
         if at_ms < self.first_ms:
@@ -82,7 +86,7 @@ class Shelf:
         part.put(payee, packed_id, cents, packed)
         return part
 
-    def __iter__(self) -> Iterator[tuple[Account, PackedPayment]]:
+    def __iter__(self) -> Iterator[tuple[AccountKey, PackedPayment]]:
         """All payments, those of an account together."""
         for account, part in self.parts.items():
             for payment in payments_of(part):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from fraud.detection.packed import PackedPayment, encode, payee_bytes
-from fraud.detection.partition_keys import Account, account_of_group
+from fraud.detection.partition_keys import AccountKey, account_of_group
 from fraud.rules import Rule
 from fraud.windows import Group, RuleWindows
 from schemas.payment import Payment, exact_cents
@@ -17,7 +17,7 @@ class Watch:
 
     def __init__(self, rule: Rule) -> None:
         self.windows = RuleWindows(rule)
-        self.running: dict[Account, set[Group]] = {}
+        self.running: dict[AccountKey, set[Group]] = {}
         """The groups whose windows run, by the account that they lie within."""
         self.size_ms = rule.size_ms
         self.span_ms = rule.size_ms + rule.grace_ms("changes")

@@ -36,7 +36,7 @@ HOLD_SECONDS = 0.1
 class ExchangeConnection(web.RequestHandler):
     """A connection that takes plain requests without a task."""
 
-    __slots__ = ("_exchanges", "_flushing", "_held", "_last_head", "_missing")
+    __slots__ = ("_beginning", "_bytes_to_come", "_exchanges", "_hold_timer", "_last_head")
 
     def __init__(
         self, exchanges: Exchanges | None, server: web.Server, loop: asyncio.AbstractEventLoop, **options: object
@@ -44,12 +44,12 @@ class ExchangeConnection(web.RequestHandler):
         """Take aiohttp's `server` and `options`."""
         super().__init__(server, loop=loop, **options)  # type: ignore[arg-type]
         self._exchanges = exchanges
-        self._missing: int | None = 0
-        """Bytes to come of the latest request; 0 where the next begins, None where that is not sure."""
+        self._bytes_to_come: int | None = 0
+        """Of the latest request; 0 where the next begins, None where that is not sure."""
         self._last_head: bytes | None = None
-        self._held = b""
+        self._beginning = b""
         """The beginning of a request whose head is kept, for the moment until its body comes."""
-        self._flushing: asyncio.TimerHandle | None = None
+        self._hold_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         """Begin an exchange, or have what has come parsed."""
@@ -57,20 +57,20 @@ class ExchangeConnection(web.RequestHandler):
         if waiter is None or waiter.done() or exchanges is None:
             self._parse(data)
             return
-        was_held = bool(self._held)
-        if was_held:
-            data, self._held = self._held + data, b""
-        head = exchanges.heads.find(data) if self._missing == 0 else None
+        beginning = self._beginning
+        if beginning:
+            data, self._beginning = beginning + data, b""
+        head = exchanges.heads.find(data) if self._bytes_to_come == 0 else None
         if head is not None and len(data) == head.whole_size:
             self._take(head, data, waiter, exchanges)
-        elif head is None or was_held:
+        elif head is None or beginning:
             self._begin(data, waiter, exchanges)
         else:
             self._hold(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Drop what was held."""
-        self._held = b""
+        """Drop the beginning of a request."""
+        self._beginning = b""
         super().connection_lost(exc)
 
     def send_response(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
@@ -103,14 +103,14 @@ class ExchangeConnection(web.RequestHandler):
 
     def _hold(self, data: bytes) -> None:
         """Hold the beginning of a request: many clients send its body in a segment of its own."""
-        self._held = data
-        if self._flushing is None:
-            self._flushing = self._loop.call_later(HOLD_SECONDS, self._flush)
+        self._beginning = data
+        if self._hold_timer is None:
+            self._hold_timer = self._loop.call_later(HOLD_SECONDS, self._stop_holding)
 
-    def _flush(self) -> None:
-        """Have aiohttp wait for the rest of what is held."""
-        self._flushing = None
-        if self._held:
+    def _stop_holding(self) -> None:
+        """Have aiohttp wait for the rest of a request that has begun."""
+        self._hold_timer = None
+        if self._beginning:
             self.data_received(b"")
 
     def _take(self, head: Head, data: bytes, waiter: asyncio.Future[None], exchanges: Exchanges) -> None:
@@ -127,25 +127,25 @@ class ExchangeConnection(web.RequestHandler):
         self._waiter = None  # so that nobody is woken yet
         try:
             self._parse(data)
-            begun = len(self._messages) == 1 and self._first_begins_exchange(waiter, exchanges)
+            if len(self._messages) == 1 and self._first_begins_exchange(waiter, exchanges):
+                return
         except BaseException:
             self._waiter = waiter
             raise
-        if not begun:
-            self._waiter = waiter
-            if self._messages:
-                waiter.set_result(None)
+        self._waiter = waiter
+        if self._messages:
+            waiter.set_result(None)
 
     def _parse(self, data: bytes) -> None:
         """Have aiohttp parse what has come, and note where in a request it ends."""
-        missing, queued = self._missing, len(self._messages)
+        to_come, messages_before = self._bytes_to_come, len(self._messages)
         super().data_received(data)
-        if missing is None or not data:  # aiohttp itself comes with none, to have its parser go on
+        if to_come is None or not data:  # aiohttp itself comes with none, to have its parser go on
             return
-        if missing == 0:
-            self._missing = self._note_head(data) if len(self._messages) == queued + 1 else None
+        if to_come == 0:
+            self._bytes_to_come = self._note_head(data) if len(self._messages) == messages_before + 1 else None
         else:
-            self._missing = missing - len(data) if len(data) <= missing else None
+            self._bytes_to_come = to_come - len(data) if len(data) <= to_come else None
 
     def _note_head(self, data: bytes) -> int | None:
         """Keep the head of the one request in data if it came twice in a row; return how much of it is to come."""
@@ -194,14 +194,14 @@ class ExchangeConnection(web.RequestHandler):
         try:
             identify(request)
             exchange = Exchange(self, message.path, request, waiter, body)
-            taken = exchanges.passes(request) and exchanges.takers[message.path](exchange)
+            is_exchange = exchanges.passes(request) and exchanges.takers[message.path](exchange)
         except Exception:  # noqa: BLE001 - whatever it is, the ordinary handler says it
-            taken = False
-        if taken:
+            is_exchange = False
+        if is_exchange:
             manager.requests_count += 1
         else:
             self._request_in_progress = False
-        return taken
+        return is_exchange
 
 
 def _is_plain(message: RawRequestMessage) -> bool:

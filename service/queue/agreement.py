@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
-from fraud.comparison.compare import GroupColumns, Place, Row, difference, place
+from fraud.comparison.compare import GroupColumns, Row, WindowKey, difference
 from fraud.comparison.rows import of_ksqldb
 from fraud.rules import Rule
 from fraud.windows import MAX_LISTED
@@ -33,11 +33,6 @@ class KsqldbRow(NamedTuple):
     window_start: int
     timestamp: int
     row: Row | None
-
-    @property
-    def place(self) -> Place:
-        """The window."""
-        return place(self.rule, self.window_start, self.group)
 
 
 def read_ksqldb(rule: Rule, key: bytes | None, value: bytes | None, timestamp: int) -> KsqldbRow:
@@ -86,14 +81,14 @@ def case_of(ksqldb: KsqldbRow) -> Case:
 
 
 def difference_of(
-    window: Place, ksqldb: Row | None, python: Row | None, late: int, repeated: int
+    window: WindowKey, ksqldb: Row | None, python: Row | None, late: int, repeated: int
 ) -> dict[str, Any] | None:
     """The difference as GET /comparison has it; None where there is none."""
     unequal = difference(window, ksqldb, python, late, repeated)
     return msgspec.to_builtins(unequal) if unequal else None
 
 
-def engines_of(window: Place, ksqldb: Row | None, python: Row | None) -> dict[str, Any]:
+def engines_of(window: WindowKey, ksqldb: Row | None, python: Row | None) -> dict[str, Any]:
     """Both engines' figures side by side, and those that differ."""
     unequal = difference(window, ksqldb, python) if ksqldb and python else None
     return {"python": python, "ksqldb": ksqldb, "differences": unequal.fields if unequal else {}}

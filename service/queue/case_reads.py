@@ -14,8 +14,8 @@ from service.queue.items import (
     case_columns,
     case_item,
     decode_payments,
-    place_of,
     row_of_item,
+    window_key_of,
 )
 from service.queue.paging import page_rows
 from service.queue.query import Cursor, QueueQuery
@@ -70,7 +70,7 @@ def case_detail(view: QueueView, case_id: str) -> JsonObject | None:
     item = case_item(row, payments=listed)
     ksqldb = _decode_ksqldb(body) if body else None
     python = row_of_item(item, listed) if record else None
-    engines = engines_of(place_of(item), ksqldb and ksqldb.row, python)
+    engines = engines_of(window_key_of(item), ksqldb and ksqldb.row, python)
     more = {"history": history(view, [case_id]), "engines": engines, "snooze": snooze(view, case_id)}
     return {**item, **more, "related": related(view, case_id)}
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from service.queue.agreement import KsqldbRow, difference_of
-from service.queue.items import FROM_CASES, JsonObject, case_columns, case_item, place_of, row_of_item
+from service.queue.items import FROM_CASES, JsonObject, case_columns, case_item, row_of_item, window_key_of
 from service.queue.view import QueueView
 
 DISAGREES = "NOT IN ('agree', 'pending', 'off')"
@@ -38,7 +38,7 @@ def differences(view: QueueView, limit: int) -> list[JsonObject]:
         item = case_item(columns)
         ksqldb = _decode_ksqldb(body).row if body else None
         python = row_of_item(item, listed) if record else None
-        verdicts.append(difference_of(place_of(item), ksqldb, python, item["late_payments"], repeated))
+        verdicts.append(difference_of(window_key_of(item), ksqldb, python, item["late_payments"], repeated))
     return [unequal for unequal in verdicts if unequal]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from fraud.comparison.compare import Place, Row, place
+from fraud.comparison.compare import Row, WindowKey, window_key
 from schemas.payment import dollars
 from service.queue.view import QueueView
 
@@ -51,9 +51,9 @@ def case_item(row: Sequence[Any], payments: bytes | None = None) -> JsonObject:
     return item if payments is None else {**item, "payments": msgspec.Raw(payments)}
 
 
-def place_of(item: JsonObject) -> Place:
+def window_key_of(item: JsonObject) -> WindowKey:
     """Return the window of a case."""
-    return place(item["rule"], item["window_start"], item["group"])
+    return window_key(item["rule"], item["window_start"], item["group"])
 
 
 def row_of_item(item: JsonObject, listed: bytes) -> Row:

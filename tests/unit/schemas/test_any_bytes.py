@@ -15,7 +15,7 @@ from aiokafka.structs import ConsumerRecord
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from fraud.comparison.rows import RowError, of_ksqldb, of_python, place_of_late
+from fraud.comparison.rows import RowError, of_ksqldb, of_python, window_of_late
 from fraud.detection.changelog import ChangelogError, Restore, Segments, progress
 from fraud.detection.detect import stages
 from fraud.detection.ledger import Ledger
@@ -367,7 +367,7 @@ def test_any_record_is_a_row_or_a_row_error(value: bytes, key: bytes) -> None:
     for reading in (
         lambda: of_ksqldb(RULES["structuring"], key, value),
         lambda: of_python(value),
-        lambda: place_of_late(value),
+        lambda: window_of_late(value),
     ):
         with soon(RowError):
             reading()  # type: ignore[no-untyped-call]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraud.comparison.compare import KINDS, Comparison, Place, Row, align, difference, place
+from fraud.comparison.compare import KINDS, Comparison, Row, WindowKey, align, difference, window_key
 
-HERE = place("structuring", 0, {"payor_account_no": 1, "payee_bank": "B", "payee_account_no": 2})
+HERE = window_key("structuring", 0, {"payor_account_no": 1, "payee_bank": "B", "payee_account_no": 2})
 ROW = Row(86_400_000, 2, Decimal("10000.01"), 9999.99, ("a", "b"))
 
 
@@ -18,7 +18,7 @@ def test_the_same_rows_do_not_differ() -> None:
 
 
 def test_columns_in_another_order_are_the_same_window() -> None:
-    assert place("structuring", 0, {"payee_account_no": 2, "payee_bank": "B", "payor_account_no": 1}) == HERE
+    assert window_key("structuring", 0, {"payee_account_no": 2, "payee_bank": "B", "payor_account_no": 1}) == HERE
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_of_such_a_window_everything_else_is() -> None:
 
 @given(st.sets(st.integers(0, 50)), st.sets(st.integers(0, 50)))
 def test_every_window_of_either_engine_is_there_once(ksqldb: set[int], python: set[int]) -> None:
-    def rows(starts: set[int]) -> list[tuple[Place, Row]]:
-        return [(Place("r", start, "{}"), ROW) for start in sorted(starts)]
+    def rows(starts: set[int]) -> list[tuple[WindowKey, Row]]:
+        return [(WindowKey("r", start, "{}"), ROW) for start in sorted(starts)]
 
     pairs = [
         (where.window_start, ksqldb_row is not None, python_row is not None)

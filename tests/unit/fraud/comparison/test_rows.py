@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from fraud.comparison.compare import Row, place
+from fraud.comparison.compare import Row, window_key
 from fraud.comparison.rows import (
     RowError,
     cases_of_repeated,
     of_ksqldb,
     of_python,
-    place_of_late,
-    places_of_repeated,
     row_of,
+    window_of_late,
+    windows_of_repeated,
 )
 from fraud.rules import Rule, load
 from schemas import wire_format
@@ -58,17 +58,21 @@ def sunk(**changes: Any) -> bytes:
 def test_a_case_and_ksqldbs_row_of_it_are_equal() -> None:
     columns = {"K_PAYEE_ACCOUNT_NO": 2, "K_PAYEE_BANK": "B", "K_PAYOR_ACCOUNT_NO": 1}
     of_case = of_python(wire_format.header(7) + json.dumps(CASE).encode())
-    assert of_case == of_ksqldb(RULES["structuring"], key(columns), sunk()) == (place("structuring", START, GROUP), ROW)
+    assert (
+        of_case
+        == of_ksqldb(RULES["structuring"], key(columns), sunk())
+        == (window_key("structuring", START, GROUP), ROW)
+    )
     assert row_of(decode_case(json.dumps(CASE).encode())) == ROW
 
 
 def test_a_key_of_one_column_is_its_bare_value() -> None:
     where, _ = of_ksqldb(RULES["velocity"], key(7), sunk())
-    assert where == place("velocity", START, {"payor_account_no": 7})
+    assert where == window_key("velocity", START, {"payor_account_no": 7})
 
 
 def test_a_window_that_ksqldb_takes_away_has_no_row() -> None:
-    assert of_ksqldb(RULES["velocity"], key(7), None) == (place("velocity", START, {"payor_account_no": 7}), None)
+    assert of_ksqldb(RULES["velocity"], key(7), None) == (window_key("velocity", START, {"payor_account_no": 7}), None)
 
 
 @pytest.mark.parametrize(
@@ -97,14 +101,14 @@ def test_what_is_no_case_is_an_error() -> None:
 
 def test_late_and_repeated_payments_name_the_windows_that_did_not_count_them() -> None:
     window = {"rule": "structuring", "group": GROUP, "window_start": START}
-    assert place_of_late(msgspec.json.encode(window)) == place("structuring", START, GROUP)
+    assert window_of_late(msgspec.json.encode(window)) == window_key("structuring", START, GROUP)
     repeated = msgspec.json.encode({"windows": [{**window, "case_id": "c"}, {**window, "case_id": "d"}]})
-    assert places_of_repeated(repeated) == [place("structuring", START, GROUP)] * 2
+    assert windows_of_repeated(repeated) == [window_key("structuring", START, GROUP)] * 2
     assert cases_of_repeated(repeated) == ["c", "d"]
 
 
 @pytest.mark.parametrize("value", [None, b"", b"{}", b"[]", b'{"windows": [{}]}', b"\xff"])
 def test_what_is_neither_is_an_error(value: bytes | None) -> None:
-    for read in (place_of_late, places_of_repeated, cases_of_repeated):
+    for read in (window_of_late, windows_of_repeated, cases_of_repeated):
         with pytest.raises(RowError):
             read(value)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from structlog.testing import capture_logs
 
-from fraud.comparison.compare import Place, Row, place
+from fraud.comparison.compare import Row, WindowKey, window_key
 from fraud.comparison.rows import RowError
 from fraud.comparison.stored_rows import Rows
 
@@ -16,8 +16,8 @@ ROW = Row(86_400_000, 2, Decimal("10000.01"), 9999.99, ("a", "b"))
 GROWN = msgspec.structs.replace(ROW, payment_count=3)
 
 
-def at(number: int, rule: str = "big", start: int = 0) -> Place:
-    return place(rule, start, {"payor_account_no": number})
+def at(number: int, rule: str = "big", start: int = 0) -> WindowKey:
+    return window_key(rule, start, {"payor_account_no": number})
 
 
 def test_the_last_row_of_each_window_stands_in_order_of_place() -> None:
@@ -55,7 +55,7 @@ def test_a_record_that_is_no_row_is_left_out_counted_and_said() -> None:
     values = [b"a", b"bad", b"abc"]
     records: Any = [SimpleNamespace(topic="review_queue", partition=2, value=value) for value in values]
     with Rows() as rows, capture_logs() as logs:
-        assert rows.read_understood(read, records) == [1, 3]
+        assert rows.decode_records(read, records) == [1, 3]
         assert rows.not_understood == 1
     assert [(entry["topic"], entry["partition"], entry["reason"]) for entry in logs] == [
         ("review_queue", 2, "not a row")

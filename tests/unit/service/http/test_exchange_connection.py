@@ -194,5 +194,5 @@ async def test_a_request_that_comes_before_its_connection_waits_for_one_has_its_
         await turn()
     assert len(client.responses()) == 2
     assert connection._exchanges.heads.find(request) is not None
-    assert connection._missing == 0
+    assert connection._bytes_to_come == 0
     connection.connection_lost(None)

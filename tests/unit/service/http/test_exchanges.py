@@ -251,7 +251,7 @@ async def test_a_body_that_does_not_come_soon_is_awaited_by_its_ordinary_handler
 
 
 async def is_holding(service: Service) -> bool:
-    return bool(service.connection()._held)
+    return bool(service.connection()._beginning)
 
 
 @pytest.mark.parametrize("busy", [True, False])
@@ -275,7 +275,7 @@ async def test_the_bytes_of_a_kept_head_within_another_are_that_ones(service: Se
 
 
 async def has_lost_its_place(service: Service) -> bool:
-    return service.connection()._missing is None
+    return service.connection()._bytes_to_come is None
 
 
 async def test_a_first_request_whose_head_is_kept_is_no_silence(service: Service) -> None:
