@@ -4,8 +4,9 @@ import asyncio
 import functools
 from email.message import EmailMessage
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from service.http.inflation import Inflation, inflation_of
 from service.http.problems import Problem, too_large
 
 JSON = "application/json"
@@ -26,16 +27,22 @@ def media_type(content_type: str) -> tuple[str, str]:
 
 
 async def read_body(request: web.Request, limit: int, seconds: float) -> bytes:
-    """Read the whole body. Raises Problem: 413 above `limit` bytes, 408 if it has not arrived within `seconds`."""
+    """Read the whole body, inflated.
+
+    Raises Problem: 413 above `limit` bytes, 408 if it has not arrived within `seconds`, 400 or 415 where it is
+    compressed and cannot be inflated.
+    """
     if (request.content_length or 0) > limit:
         raise too_large(limit)
-    content = request.content
-    if content.is_eof():
+    content, inflation = request.content, None
+    if hdrs.CONTENT_ENCODING in request.headers:
+        inflation = inflation_of(request)
+    if content.is_eof() and inflation is None:
         body = content.read_nowait(-1)
     else:
         try:
             async with asyncio.timeout(seconds):
-                body = await _read_at_most(request, limit)
+                body = await _read_at_most(request, limit, inflation)
         except TimeoutError:
             raise Problem(
                 408, "slow-body", f"the body did not arrive within {seconds:g} s; nothing was accepted"
@@ -45,12 +52,14 @@ async def read_body(request: web.Request, limit: int, seconds: float) -> bytes:
     return body
 
 
-async def _read_at_most(request: web.Request, limit: int) -> bytes:
+async def _read_at_most(request: web.Request, limit: int, inflation: Inflation | None) -> bytes:
     body = bytearray()
     while chunk := await request.content.readany():
-        body += chunk
+        body += inflation.inflate(chunk, limit + 1 - len(body)) if inflation else chunk
         if len(body) > limit:
-            break
+            return bytes(body)
+    if inflation is not None:
+        inflation.end()
     return bytes(body)
 
 

@@ -108,8 +108,11 @@ class Runner(web.AppRunner):
     def __init__(
         self, app: web.Application, bounds: Connections, exchanges: Exchanges | None = None, **options: object
     ) -> None:
-        """Take aiohttp's `app` and `options`; POSTs to the paths of `exchanges` pass its router by."""
-        super().__init__(app, **options)  # type: ignore[arg-type]
+        """Take aiohttp's `app` and `options`; POSTs to the paths of `exchanges` pass its router by.
+
+        Bodies stay as they come: `service.http.inflation` inflates them.
+        """
+        super().__init__(app, auto_decompress=False, **options)  # type: ignore[arg-type]
         self._bounds = bounds
         self._exchanges = exchanges
 

@@ -10,6 +10,9 @@ from collections.abc import Awaitable, Callable, Container
 
 from aiohttp import hdrs, web
 
+from service.http.problems import from_exception
+from service.http.responses import problem_response
+
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -35,7 +38,10 @@ def direct(app: web.Application, paths: Container[str], handle: Handle) -> Handl
     async def handle_request(request: web.Request) -> web.StreamResponse:
         route = routes.get(request.raw_path) if request.method == hdrs.METH_POST else None
         if route is None or hdrs.EXPECT in request.headers:
-            return await handle(request)
+            try:
+                return await handle(request)
+            except web.HTTPException as error:  # an expectation, which aiohttp looks at before any middleware
+                return problem_response(from_exception(error))
         request._match_info, handler = route  # noqa: SLF001 - see above
         return await handler(request)
 

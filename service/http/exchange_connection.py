@@ -208,7 +208,8 @@ def _is_plain(message: RawRequestMessage) -> bool:
     return (
         message.method == hdrs.METH_POST
         and message.version == HttpVersion11
-        and not (message.should_close or message.upgrade or message.chunked or message.compression)
+        and not (message.should_close or message.upgrade or message.chunked)
+        and hdrs.CONTENT_ENCODING not in message.headers
         and hdrs.EXPECT not in message.headers
     )
 

@@ -383,11 +383,34 @@ async def test_every_error_is_a_problem(client: Client, method: str, path: str, 
             assert response.headers["Allow"]
 
 
-async def test_a_body_that_is_not_what_its_encoding_says_is_refused(client: Client) -> None:
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+@pytest.mark.parametrize(
+    ("header", "value", "status"),
+    [
+        ("Content-Encoding", "gzip", 400),
+        ("Content-Encoding", "br", 415),
+        ("Content-Encoding", "aes128gcm", 415),
+        ("Expect", "a-reply", 417),
+    ],
+)
+async def test_a_body_that_is_not_what_its_headers_say_is_refused_by_a_problem(
+    client: Client, header: str, value: str, status: int
+) -> None:
+    headers = {"Content-Type": "application/json", header: value}
     async with client.post("/payment_json", data=changed(), headers=headers) as response:
-        assert response.status == 400
+        assert response.status == status
         assert response.content_type == "application/problem+json"
+
+
+async def test_half_a_compressed_batch_is_refused_as_a_whole(kafka: KafkaSettings, client: Client) -> None:
+    since = await end_offsets(kafka, PAYMENT_JSON)
+    body = gzip.compress(b"\n".join(changed() for _ in range(100)))
+    headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
+    async with client.post("/payment_json", data=body[: len(body) // 2], headers=headers) as response:
+        assert response.status == 400
+    assert await end_offsets(kafka, PAYMENT_JSON) == since
+    async with client.post("/payment_json", data=body, headers=headers) as response:
+        assert response.status == 200
+    assert len(await records(kafka, PAYMENT_JSON, since)) == 100
 
 
 async def test_the_description_and_its_page_are_served(client: Client) -> None:
