@@ -52,9 +52,14 @@ def field_reader(text: str, imports: Iterable[str] = ()) -> Read:
     `imports` are the schemas that this one takes from other subjects, each after those that it needs itself. Raises
     UnusableSchema for a schema that makes no sense, asks too much of a reader, or is no record.
     """
-    schema, named = _parsed([*imports, text])
-    types = _field_types(schema, named)
-    columns = {name: (column, _conversion(types[column], named)) for name, column in columns_by_name(types).items()}
+    try:
+        schema, named = _parsed([*imports, text])
+        types = _field_types(schema, named)
+        columns = {name: (column, _conversion(types[column], named)) for name, column in columns_by_name(types).items()}
+    except UnusableSchema:
+        raise
+    except Exception as error:  # noqa: BLE001 - fastavro raises, or lets pass, whatever it did not expect
+        raise UnusableSchema(f"the writer's Avro schema makes no sense to a reader ({type(error).__name__})") from None
 
     def read(payload: bytes) -> dict[str, Any]:
         values = read_record(payload, schema)
@@ -68,21 +73,16 @@ def field_reader(text: str, imports: Iterable[str] = ()) -> Read:
 
 
 def _parsed(texts: list[str]) -> tuple[Any, Named]:
-    """The last schema as fastavro reads by it, and the named types of all; raises UnusableSchema."""
+    """The last schema as fastavro reads by it, and the named types of all; raises whatever fastavro does."""
     characters = sum(map(len, texts))
     if characters > MAX_CHARACTERS:
         raise UnusableSchema(f"the writer's Avro schema has {characters} characters, more than {MAX_CHARACTERS}")
     schema, named = None, Named()
     costs: dict[str, _Cost | None] = {}
-    try:
-        for text in texts:
-            raw = json.loads(text, object_hook=_with_inert_logical_type)
-            schema = fastavro.parse_schema(raw, named_schemas=named)
-            _check_cost(_cost(schema, costs))
-    except UnusableSchema:
-        raise
-    except Exception as error:  # noqa: BLE001 - fastavro raises whatever Python does with what it did not expect
-        raise UnusableSchema(f"the writer's Avro schema makes no sense to a reader ({type(error).__name__})") from None
+    for text in texts:
+        raw = json.loads(text, object_hook=_with_inert_logical_type)
+        schema = fastavro.parse_schema(raw, named_schemas=named)
+        _check_cost(_cost(schema, costs))
     return schema, named
 
 

@@ -38,6 +38,14 @@ def test_a_schema_that_asks_too_much_or_makes_no_sense_is_refused(spare: Any, re
         field_reader(json.dumps(avro_schema(spare=spare)))
 
 
+@pytest.mark.parametrize("name", [1, None, ["null", "int"], {}])
+def test_a_schema_whose_field_s_name_is_no_text_is_refused(name: object) -> None:
+    schema = avro_schema()
+    schema["fields"][0]["name"] = name
+    with pytest.raises(UnusableSchema, match="makes no sense"):
+        field_reader(json.dumps(schema))
+
+
 def test_a_schema_of_too_many_characters_is_refused_before_it_is_parsed() -> None:
     with pytest.raises(UnusableSchema, match="characters"):
         field_reader("x" * (MAX_CHARACTERS + 1))
