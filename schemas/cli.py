@@ -4,10 +4,13 @@ A setting is a field of a dataclass of settings. Every other flag or argument be
 the command line alone: NAME, SCOPE or YES in the environment is somebody else's.
 """
 
+import io
 import os
 import sys
+from pathlib import Path
 
 import cyclopts
+import msgspec
 
 from schemas.errors import UndertenError
 
@@ -47,14 +50,40 @@ def exit_status(cli: cyclopts.App, *, failed: int) -> int:
     OSError: a full disk, a folder that may not be written) it is `failed`, and standard error says why in one line.
     Whoever reads the output through a pipe and stops early has seen enough: that is 0.
     """
+    _have_outputs()
     try:
         status = int(cli(sys.argv[1:], result_action="return_value") or 0)
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is still in the buffer must not fail when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _end_of_pipe()
+    except SystemExit as end:
+        # Rich ends the process by 1 where it cannot write to a pipe.
+        if isinstance(end.__context__, BrokenPipeError):
+            return _end_of_pipe()
+        raise
     except (UndertenError, OSError) as error:
         sys.stderr.write(f"{cli.name[0]}: {error}\n")
         return failed
     return status
+
+
+def write_json(value: object) -> None:
+    """Write a value for a program: as JSON in UTF-8, whatever a terminal here could show."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+
+
+def _have_outputs() -> None:
+    """Have both outputs take any text: one that is closed, or whose encoding lacks a character, fails no command."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as the process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _end_of_pipe() -> int:
+    # What is still in the buffer must not fail when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -62,7 +62,7 @@ def token(name: str, *, scope: tuple[Scope, ...]) -> int:
     """
     text, entry = new_token(name, scope)
     sys.stderr.write(f"{text}\n")
-    sys.stdout.write(entry)
+    sys.stdout.buffer.write(entry.encode())
     return 0
 
 

@@ -30,7 +30,7 @@ from schemas.kafka.topics import (
     REVIEW_QUEUE,
 )
 from schemas.logs import LogSettings, configure_logs
-from schemas.payment import FIELDS
+from schemas.payment import FIELDS, INT32_MAX
 from schemas.payment_reader import PaymentReader
 from schemas.registry import Registry, RegistrySettings
 
@@ -100,13 +100,13 @@ def erase(
 
 def _account(payor: int | None, payee: str | None) -> Account:
     """Raises SettingsError unless there is exactly one."""
-    if payor is not None and payee is None:
+    if payor is not None and payee is None and 0 <= payor <= INT32_MAX:
         return Account.of_payor(payor)
     if payee is not None and payor is None:
         bank, _, number = payee.rpartition("/")
-        if bank and number.isdecimal():
+        if bank and number.isdecimal() and int(number) <= INT32_MAX:
             return Account.of_payee(bank, int(number))
-    raise SettingsError("name one account: --payor NUMBER, or --payee BANK/NUMBER")
+    raise SettingsError(f"name one account: --payor NUMBER, or --payee BANK/NUMBER, from 0 to {INT32_MAX}")
 
 
 async def _read_kafka(work: Coroutine[None, None, None]) -> None:

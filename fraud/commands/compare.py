@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-import msgspec
 from aiokafka.errors import KafkaError
 from cyclopts import Parameter
 from rich.console import Console
@@ -24,6 +23,7 @@ from fraud.detection.topology import HOT_CASES_EVERY_SECONDS
 from fraud.ksqldb.client import KsqldbSettings
 from fraud.rules import Rule, load
 from fraud.settings import EngineSettings, InstallationSettings, RulesSettings
+from schemas.cli import write_json
 from schemas.errors import BrokerError, UndertenError
 from schemas.kafka.provisioning import retention_ms
 from schemas.kafka.reading import end_offsets
@@ -79,7 +79,7 @@ def compare(
         return COULD_NOT
     report = {"engine": engine.as_json()} | comparison.as_json(caught_up=caught_up)
     if form == "json":
-        print(msgspec.json.format(msgspec.json.encode(report)).decode())
+        write_json(report)
     else:
         _show(report)
     if not caught_up:

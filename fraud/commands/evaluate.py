@@ -25,6 +25,7 @@ from fraud.replay import Replay, ReplayRow
 from fraud.rules import load
 from fraud.settings import InstallationSettings
 from schemas.case import CaseError, case_id, decode_case
+from schemas.cli import write_json
 from schemas.errors import SettingsError
 from schemas.kafka.reading import read_to_end
 from schemas.kafka.settings import KafkaSettings
@@ -115,7 +116,7 @@ def _read_truth(file: Path) -> Truth:
 
 def _show(answer: Evaluation | Trial, form: Literal["table", "json"]) -> None:
     if form == "json":
-        print(msgspec.json.format(msgspec.json.encode(answer)).decode())
+        write_json(answer)
     elif isinstance(answer, Trial):
         show_trial(answer)
     else:

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
 from fraud.rules import Rule, load
 from fraud.settings import RulesSettings
+from schemas.cli import write_json
 from schemas.payment import dollars
 
 
@@ -26,7 +26,7 @@ def rules(
     """
     rules = load((settings or RulesSettings()).fraud_rules)
     if form == "json":
-        print(msgspec.json.format(msgspec.json.encode([meaning(rule) for rule in rules])).decode())
+        write_json([meaning(rule) for rule in rules])
         return
     table = Table("rule", "grouped by", "amounts", "window", "grace", "fires")
     for rule in rules:

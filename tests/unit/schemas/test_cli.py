@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 
 import cyclopts
@@ -106,3 +107,38 @@ def test_no_token_is_made_of_what_stands_in_the_environment() -> None:
     assert process.returncode != 0
     assert process.stdout == ""
     assert "--name" in process.stderr
+
+
+COMMANDS = ["--help", "rules"]
+
+
+def run_fraud(words: str, redirection: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = f"{sys.executable} -m fraud {words} {redirection}"
+    return subprocess.run(
+        ["bash", "-c", command], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_whoever_closes_the_pipe_has_seen_enough(words: str) -> None:
+    process = run_fraud(words, "| true; exit ${PIPESTATUS[0]}")
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_closed_output_takes_anything(words: str) -> None:
+    process = run_fraud(words, ">&-")
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_a_terminal_that_lacks_a_character_is_shown_its_number() -> None:
+    process = run_fraud("rules", "", PYTHONIOENCODING="ascii", COLUMNS="40")
+    assert process.returncode == 0
+    assert process.stdout.isascii()
+
+
+def test_what_is_for_a_program_or_a_file_is_utf_8_in_any_locale() -> None:
+    command = [sys.executable, "-m", "service", "token", "Jürgen", "--scope", "reviews:read"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    process = subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert tomllib.loads(process.stdout.decode())["token"][0]["name"] == "Jürgen"

@@ -1,0 +1,30 @@
+"""The commands about an account: whose topics are read is said, or nothing is read."""
+
+from collections.abc import Callable
+
+import pytest
+
+from fraud.commands.account import erase, export
+from schemas.errors import SettingsError
+from schemas.payment import INT32_MAX
+
+
+@pytest.mark.parametrize("command", [export, erase])
+@pytest.mark.parametrize(
+    ("payor", "payee"),
+    [
+        (None, None),
+        (100, "First National/200"),
+        (-1, None),
+        (INT32_MAX + 1, None),
+        (None, "First National"),
+        (None, "/200"),
+        (None, "First National/-1"),
+        (None, f"First National/{INT32_MAX + 1}"),
+    ],
+)
+def test_what_is_no_account_is_refused_before_anything_is_read(
+    command: Callable[..., int], payor: int | None, payee: str | None
+) -> None:
+    with pytest.raises(SettingsError, match="name one account"):
+        command(payor=payor, payee=payee)
