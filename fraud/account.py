@@ -14,9 +14,9 @@ from fraud.bank_names import fold_bank
 from fraud.detection.partition_keys import payee_key, payor_key
 from schemas import wire_format
 from schemas.case import CaseError, decode_case
+from schemas.errors import DECODE_ERRORS
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Account(NamedTuple):
@@ -50,7 +50,7 @@ def json_of(record: ConsumerRecord) -> dict[str, Any] | None:
     """A record's JSON, with the wire format's header or without; None where it is none."""
     try:
         return _decode(wire_format.without_header(record.value or b""))
-    except _UNREADABLE:
+    except DECODE_ERRORS:
         return None
 
 

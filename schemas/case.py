@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from schemas import wire_format
-from schemas.errors import UndertenError
+from schemas.errors import DECODE_ERRORS, UndertenError
 from schemas.payment import AccountNo, Time
 
 NAMESPACE = uuid5(NAMESPACE_URL, "urn:underten:case")
@@ -108,5 +108,5 @@ def decode_case(value: bytes | None) -> Case:
     """A record's value, with the wire format's header or without; raises CaseError."""
     try:
         return _decode(wire_format.without_header(value or b""))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise CaseError(f"not a case: {error}") from None

@@ -16,8 +16,12 @@ What only one module can say stands there, in the same tree. Beside it are aioka
 the way out.
 """
 
+import msgspec
+
 MAX_REASON = 200
 """Characters of a payment's fault: it stands in a header of a record, and in a person's log."""
+DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""Errors by which msgspec refuses bytes; the last one is for what is nested deeper than the stack is."""
 
 
 class UndertenError(Exception):

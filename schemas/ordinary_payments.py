@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from schemas.errors import DECODE_ERRORS
 from schemas.payment import AMOUNT_IN_CENTS, Payment, count_quotes
 
 ID_LENGTH = 36
@@ -31,7 +32,7 @@ def read_together(texts: Sequence[bytes]) -> Sequence[Payment] | None:
     lines, count = b"\n".join(texts), len(texts)
     try:
         payments = _decode(lines)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODE_ERRORS:
         return None
     # A payment has no object in it, so one begins with each text: if there are no more, each is a text of its own.
     if len(payments) != count:

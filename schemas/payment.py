@@ -15,7 +15,7 @@ from unicodedata import category
 import msgspec
 from msgspec import Meta
 
-from schemas.errors import PaymentError, UndecodableError
+from schemas.errors import DECODE_ERRORS, PaymentError, UndecodableError
 from schemas.wire_format import BYTE_ORDER_MARKS
 
 INT32_MAX = 2**31 - 1
@@ -177,7 +177,7 @@ def json_reader(kind: type[T]) -> Callable[[bytes], T]:
             payment = decode(text)
         except msgspec.ValidationError as error:
             return _reread(text, kind, error)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except DECODE_ERRORS as error:
             raise payment_error(error, text) from None
         # As many quotes as the fields need, each once: no name stands there twice. Then the amount's text is found.
         if text.count(b'"') != quotes or find_amount(text) is None:

@@ -26,7 +26,7 @@ from fraud.rules import load
 from fraud.settings import InstallationSettings
 from schemas.case import CaseError, case_id, decode_case
 from schemas.cli import write_json
-from schemas.errors import SettingsError
+from schemas.errors import DECODE_ERRORS, SettingsError
 from schemas.kafka.reading import read_to_end
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import REVIEW_QUEUE
@@ -132,7 +132,7 @@ def read_rows(lines: Iterable[bytes], file: str) -> Cases:
             continue
         try:
             row = decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except DECODE_ERRORS as error:
             raise SettingsError(f"{file}: line {number}: {error}") from None
         _add_row(cases, row)
     return cases

@@ -30,7 +30,7 @@ from fraud.detection.topology import BY_PAYOR, INPUTS
 from fraud.detection.watches import Watch
 from fraud.rules import DAY_MS, Rule
 from fraud.windows import Counted, Group
-from schemas.errors import UndertenError
+from schemas.errors import DECODE_ERRORS, UndertenError
 
 SEGMENT_PAYMENTS = 16
 """A segment with fewer payments is written anew with the next ones of its day."""
@@ -77,7 +77,6 @@ class TaskProgress(msgspec.Struct, frozen=True, omit_defaults=True):
     due: list[tuple[str, Group, int]] = []
 
 
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _encode_json = msgspec.json.Encoder().encode
 _decode_progress = msgspec.json.Decoder(TaskProgress).decode
 _decode_key = msgspec.json.Decoder(list[str | int | list[str | int]]).decode
@@ -95,7 +94,7 @@ def decode_progress(value: bytes) -> TaskProgress:
     """Raises ChangelogError."""
     try:
         return _decode_progress(value)
-    except _UNREADABLE as error:
+    except DECODE_ERRORS as error:
         raise ChangelogError(f"it is no progress of a stage: {error}") from None
 
 
@@ -109,7 +108,7 @@ def decode_key(key: bytes | None) -> tuple[str, SegmentKey | None]:
                 return stage, None
             case _:
                 raise ChangelogError("it is no key")
-    except _UNREADABLE as error:
+    except DECODE_ERRORS as error:
         raise ChangelogError(f"it is no key: {error}") from None
 
 
@@ -281,7 +280,7 @@ class Restore:
         """Its payments onto its shelf, or by today's rules a later one; those that no rule counts, nowhere."""
         try:
             payments = unpack_array(value)
-        except _UNREADABLE as error:
+        except DECODE_ERRORS as error:
             raise ChangelogError(
                 f"the record with the key {_encode_json(key)!r} cannot be read: {error}. {_REMEDY}"
             ) from None

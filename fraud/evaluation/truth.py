@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from schemas.errors import SettingsError
+from schemas.errors import DECODE_ERRORS, SettingsError
 
 
 class PayeeAccount(msgspec.Struct, frozen=True):
@@ -66,7 +66,7 @@ def decode_truth(lines: Iterable[bytes], file: str) -> Truth:
             continue
         try:
             entry = decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except DECODE_ERRORS as error:
             raise SettingsError(f"{file}: line {number}: {error}") from None
         if isinstance(entry, LoadRun):
             runs.append(entry)

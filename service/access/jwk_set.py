@@ -13,7 +13,7 @@ from aiohttp import web
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
-from schemas.errors import SettingsError
+from schemas.errors import DECODE_ERRORS, SettingsError
 from service.access.reloaded_file import ReloadedFile
 
 FETCH_SECONDS = 5.0
@@ -39,7 +39,7 @@ def read_keys(text: bytes, algorithms: Iterable[str]) -> Keys:
     """
     try:
         content = msgspec.json.decode(text, type=_JwkSet)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DECODE_ERRORS as error:
         raise SettingsError(f"this is no JWK set: {error}") from None
     keys: dict[tuple[str | None, str], PyJWK] = {}
     for jwk in content.keys:

@@ -3,6 +3,7 @@
 import msgspec
 from aiohttp import web
 
+from schemas.errors import DECODE_ERRORS
 from service.access.authentication import ACCESS, COOKIE, IDENTITY, BadToken, unauthorized
 from service.http import pages
 from service.http.bodies import read_body
@@ -35,7 +36,7 @@ async def sign_in(request: web.Request) -> web.Response:
     body = await read_body(request, MAX_BODY_BYTES, request.app[SETTINGS].service.body_timeout)
     try:
         token = msgspec.json.decode(body, type=SignIn).token
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except DECODE_ERRORS:
         raise Problem(400, "malformed-request", 'the body is {"token": "..."}') from None
     try:
         await access.identify(token)

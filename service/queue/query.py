@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from schemas.errors import DECODE_ERRORS
 from service.queue.layout import CASE_SORTS, SUBJECT_SORTS
 
 DEFAULT_LIMIT = 50
@@ -51,7 +52,7 @@ def decode_cursor(text: str) -> Cursor:
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         cursor = msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=Cursor)
-    except (UnicodeEncodeError, binascii.Error, msgspec.MsgspecError, UnicodeDecodeError):
+    except (UnicodeEncodeError, binascii.Error, *DECODE_ERRORS):
         raise InvalidCursor("not a cursor that a page of this queue gave out") from None
     if not all(-(2**63) <= number < 2**63 for number in (cursor.value, cursor.change, cursor.began)):
         raise InvalidCursor("not a cursor that a page of this queue gave out")

@@ -6,6 +6,7 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
+from schemas.errors import DECODE_ERRORS
 from schemas.payment import payment_error
 from service.access.authentication import IDENTITY
 from service.http.bodies import JSON, media_type, read_body
@@ -28,7 +29,7 @@ async def read_body_as(request: web.Request, kind: type[S]) -> S:
     except msgspec.ValidationError as error:
         violation = payment_error(error)
         raise invalid(violation.field, violation.reason) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except DECODE_ERRORS as error:
         raise Problem(400, "malformed-decision", str(error), title="Malformed decision") from None
 
 

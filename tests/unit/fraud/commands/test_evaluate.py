@@ -76,8 +76,12 @@ def test_rows_of_one_window_are_one_case() -> None:
     lines = [ROW, {**ROW, "row_timestamp": 7, "payment_ids": ["1", "2"]}, {**ROW, "window_start": 10}]
     cases_of_rows = [case for _, case in read_rows([json.dumps(row).encode() for row in lines], "rows")]
     assert [(case.payment_ids, len(case.versions)) for case in cases_of_rows] == [(("1", "2"), 2), (("1",), 1)]
-    with pytest.raises(SettingsError, match="rows: line 1"):
-        read_rows([b"{}"], "rows")
+
+
+@pytest.mark.parametrize("line", [b"{}", b"\xff", b'{"more": ' + b"[" * 5_000])
+def test_a_line_that_is_no_row_is_named(line: bytes) -> None:
+    with pytest.raises(SettingsError, match="rows: line 2"):
+        read_rows([json.dumps(ROW).encode(), line], "rows")
 
 
 def run(*arguments: str, standard_input: bytes = b"") -> bytes:

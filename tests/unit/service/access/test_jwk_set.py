@@ -24,7 +24,10 @@ def test_a_key_for_another_purpose_is_left_out(change: dict[str, str]) -> None:
     assert [key_id for key_id, _ in read_keys(document, ALGORITHMS)] == [OTHER.id]
 
 
-@pytest.mark.parametrize("document", [b"", b"[]", b"\xff", b'{"keys": []}', b'{"keys": [{"kty": "oct"}]}'])
+@pytest.mark.parametrize(
+    "document",
+    [b"", b"[]", b"\xff", b'{"keys": []}', b'{"keys": [{"kty": "oct"}]}', b'{"keys": [{"kty": ' + b"[" * 5_000],
+)
 def test_a_set_without_a_usable_key_is_refused(document: bytes) -> None:
     with pytest.raises(SettingsError):
         read_keys(document, ALGORITHMS)

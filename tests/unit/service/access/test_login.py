@@ -52,6 +52,12 @@ async def test_a_token_signs_in_where_it_is_good_and_fits_into_a_cookie(
         assert (COOKIE in response.cookies) == (status == 204)
 
 
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"token": "good", "more": ' + b"[" * 5_000])
+async def test_bytes_that_are_no_token_are_malformed(body: bytes) -> None:
+    async with TestClient(TestServer(app())) as client, client.post("/login", data=body) as response:
+        assert response.status == 400
+
+
 async def test_no_script_and_no_other_site_gets_the_cookie_and_it_is_secure_behind_https() -> None:
     async with TestClient(TestServer(app())) as client:
         headers = {"X-Forwarded-Proto": "https"}

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from service.http.problems import Problem
-from service.queue.query import Cursor, decode_cursor
+from service.queue.query import Cursor
 from service.review.parameters import parse_query
 
 
@@ -48,12 +48,6 @@ def test_overdue_is_what_fired_before_the_last_day_for_a_report() -> None:
 def test_what_only_one_kind_of_line_has_is_refused_of_the_other(parameters: dict[str, str]) -> None:
     with pytest.raises(Problem):
         parse_query(parameters)
-
-
-def test_a_cursor_survives_being_text() -> None:
-    for value in (0, 1, 2**53, -5):
-        before = Cursor("total", value, "035c4ea0-d73b-5bde-bd6f-c806b04f2ec3")
-        assert decode_cursor(str(before)) == before
 
 
 @pytest.mark.parametrize(

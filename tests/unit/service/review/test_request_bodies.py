@@ -2,11 +2,15 @@
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from service.access.authentication import IDENTITY, Identity
+from service.http.middleware import make_middleware
 from service.http.problems import Problem
-from service.review.request_bodies import if_match, invalid, reviewer_of
+from service.metrics import Metrics
+from service.queue.exemptions import ExemptionRequest
+from service.review.request_bodies import if_match, invalid, read_body_as, reviewer_of
+from service.settings import SETTINGS, Settings
 
 
 def request(headers: dict[str, str] | None = None, token: str | None = None) -> web.Request:
@@ -48,3 +52,25 @@ def test_a_problem_points_to_the_field_at_fault() -> None:
     problem = invalid("note", "is empty")
     assert problem.members["errors"][0].pointer == "#/note"
     assert "errors" not in invalid(None, "is not an object").members
+
+
+async def anybody(_: web.Request) -> None:
+    """Let everybody in."""
+
+
+async def read_exemption(request: web.Request) -> web.Response:
+    await read_body_as(request, ExemptionRequest)
+    return web.Response()
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"{", 400), (b"\xff", 400), (b'{"group": {"more": ' + b"[" * 5_000, 400), (b'{"group": {}}', 422)],
+)
+async def test_a_body_that_is_none_is_malformed_and_one_that_lacks_a_field_invalid(body: bytes, status: int) -> None:
+    app = web.Application(middlewares=[make_middleware(Metrics(), anybody)])
+    app[SETTINGS] = Settings()
+    app.add_routes([web.post("/", read_exemption)])
+    headers = {"Content-Type": "application/json"}
+    async with TestClient(TestServer(app)) as client, client.post("/", data=body, headers=headers) as response:
+        assert response.status == status
