@@ -138,13 +138,16 @@ async def _decoder(writer: WriterSchema, registry: Registry) -> Callable[[bytes]
         case "JSON":
             return _read_json
         case "AVRO":
-            fields = avro.field_reader(writer.schema, [schema.schema for schema in await _imports(writer, registry)])
+            imports = await _imports(writer, registry)
+            fields = avro.field_reader(writer.schema, [schema.schema for schema in imports.values()])
         case "PROTOBUF":
-            fields = await protobuf.field_reader(writer, registry)
+            imports = await _imports(writer, registry)
+            files = {reference.name: schema.schema for reference, schema in imports.items()}
+            fields = await protobuf.field_reader(writer.schema, files)
     return lambda behind_id: to_payment(fields(behind_id), ForeignPayment)
 
 
-async def _imports(writer: WriterSchema, registry: Registry) -> list[WriterSchema]:
+async def _imports(writer: WriterSchema, registry: Registry) -> dict[Reference, WriterSchema]:
     """The schemas that one takes from other subjects, each after those that it needs itself."""
     schemas: dict[Reference, WriterSchema] = {}
 
@@ -158,7 +161,7 @@ async def _imports(writer: WriterSchema, registry: Registry) -> list[WriterSchem
                 schemas[reference] = schemas.pop(reference)  # behind what it needs
 
     await visit(writer.references)
-    return list(schemas.values())
+    return schemas
 
 
 def _refusing(reason: str) -> Callable[[bytes], Payment]:

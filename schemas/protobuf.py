@@ -9,7 +9,7 @@ import asyncio
 import functools
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from importlib import resources
 from operator import attrgetter
@@ -24,11 +24,9 @@ from grpc_tools import protoc
 
 from schemas.avro import MAX_SCALE, columns_by_name
 from schemas.errors import PaymentError, UndecodableError, UnusableSchema
-from schemas.registry import Registry, WriterSchema
 from schemas.wire_format import message_indexes
 
 _ROOT = "schema.proto"
-_MAX_IMPORTS = 100
 _is_decimal = re.compile(
     rf"[+-]?(?=\.?[0-9])[0-9]{{0,{MAX_SCALE}}}(\.[0-9]{{0,{MAX_SCALE}}})?([eE][+-]?[0-9]{{1,3}})?"
 ).fullmatch
@@ -38,18 +36,15 @@ _PYTHON_NAMES = frozenset({"DESCRIPTOR", "HasField", "ParseFromString"})
 Read = Callable[[bytes], dict[str, Any]]
 
 
-async def field_reader(writer: WriterSchema, registry: Registry) -> Read:
+async def field_reader(text: str, imports: Mapping[str, str]) -> Read:
     """A function from what stands behind a schema's id to the payment's fields in it, by our names.
 
-    Raises:
-        UnusableSchema: the text, or what it imports, does not compile.
-        RegistryUnavailable: an imported schema could not be asked for.
-
-    The function that it returns raises UndecodableError for what is no message of the file's, and PaymentError.
+    `imports` are the files that this one takes from other subjects, by the names that it has for them. Raises
+    UnusableSchema for what does not compile. The function that it returns raises UndecodableError for what is no
+    message of the file's, and PaymentError.
     """
-    files = await _with_imports(writer, registry)
     try:
-        file = await asyncio.to_thread(_compile, files)
+        file = await asyncio.to_thread(_compile, {**imports, _ROOT: text})
     except (OSError, ValueError, TypeError) as error:
         # Names that are no files' or get into each other's way, text that is none, a message of too many fields.
         raise UnusableSchema(f"the writer's Protobuf schema cannot be compiled ({type(error).__name__})") from None
@@ -148,19 +143,6 @@ _MESSAGES: dict[str, Callable[[Any], Any]] = {
     },
 }
 """Readers of messages of types that are widely known, by the type's name."""
-
-
-async def _with_imports(writer: WriterSchema, registry: Registry) -> dict[str, str]:
-    """The writer's file and everything that it takes from other subjects, by name."""
-    files = {_ROOT: writer.schema}
-    references = list(writer.references)
-    while references and len(files) < _MAX_IMPORTS:
-        reference = references.pop()
-        if reference.name not in files:
-            imported = await registry.resolve(reference)
-            files[reference.name] = imported.schema
-            references.extend(imported.references)
-    return files
 
 
 def _compile(files: dict[str, str]) -> FileDescriptor:

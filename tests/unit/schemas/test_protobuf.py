@@ -2,24 +2,19 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
 from schemas.errors import UndecodableError, UnusableSchema
 from schemas.protobuf import Read, field_reader
-from schemas.registry import Reference, WriterSchema
-from tests.unit.schemas.test_payment_reader import ACCOUNTS, AMOUNT, FIELDS, PROTO, TEXTS, Writers
+from tests.unit.schemas.test_payment_reader import ACCOUNTS, AMOUNT, FIELDS, PROTO, TEXTS
 
 BODY = TEXTS + ACCOUNTS + AMOUNT
 IMPORTING = PROTO.replace("message", 'import "bank/method.proto";\nmessage')
 
 
 def reader(schema: str, imports: Mapping[str, str] | None = None) -> Read:
-    subjects = {name: WriterSchema(text, "PROTOBUF") for name, text in (imports or {}).items()}
-    references = tuple(Reference(name, name, 1) for name in subjects)
-    registry: Any = Writers({}, subjects)
-    return asyncio.run(field_reader(WriterSchema(schema, "PROTOBUF", references), registry))
+    return asyncio.run(field_reader(schema, imports or {}))
 
 
 @pytest.mark.parametrize(
