@@ -66,9 +66,6 @@ class Batch:
     producer: AIOKafkaProducer
     sent_at: float
 
-    def __len__(self) -> int:
-        return sum(map(len, self.records))
-
 
 @dataclass
 class PartitionQueue:
@@ -175,7 +172,7 @@ class PartitionQueue:
         self.release(batch.records)
 
     def _fail(self, batch: Batch, error: Exception) -> None:
-        size = len(batch)
+        size = sum(records.count for records in batch.records)
         log.warning("batch failed", topic=self.topic, partition=self.partition, records=size, error=repr(error))
         # Whatever the reason: aiokafka has counted sequence numbers that the broker has not (see `connection`).
         self.connection.replace(batch.producer)

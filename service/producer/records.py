@@ -107,9 +107,6 @@ class Records(msgspec.Struct, gc=False, eq=False):
         self.count = len(self.positions)
         self.size = sum(map(len, self.keys)) + sum(map(len, self.values))
 
-    def __len__(self) -> int:
-        return self.count
-
     @property
     def has_response(self) -> bool:
         """True where the client has its response already."""

@@ -49,7 +49,7 @@ class Producer:
 
     def submit(self, records: Records) -> None:
         assert self.observer is not None
-        self.submissions += [Submission(records.select([row]), self.observer) for row in range(len(records))]
+        self.submissions += [Submission(records.select([row]), self.observer) for row in range(records.count)]
 
 
 class Process:

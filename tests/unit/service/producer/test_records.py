@@ -45,7 +45,7 @@ async def test_all_columns_are_selected_alike(*, ids: bool) -> None:
     assert (part.positions, part.keys, part.values) == ([3, 1], [b"3", b"1"], [b"33", b"11"])
     assert part.ids == ([b"id3", b"id1"] if ids else [])
     assert part.fingerprints == ([b"print3", b"print1"] if ids else [])
-    assert (len(part), part.size) == (2, 6)
+    assert (part.count, part.size) == (2, 6)
 
 
 async def test_a_split_leaves_nothing_out() -> None:
