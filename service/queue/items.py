@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from fraud.comparison.compare import Row, WindowKey, window_key
+from fraud.rules import COLUMNS
 from schemas.payment import dollars
 from service.queue.view import QueueView
 
@@ -29,7 +30,6 @@ _CASE_MEMBERS = (
     *("subject_id", "late_payments", "status", "agreement", "version", "reviewer", "outcome", "decided_at"),
     *("decisions", "reopened", "growth", "proposal", "snoozed_until", "updated_at"),
 )
-_GROUP = ("payor_account_no", "payee_bank", "payee_account_no")
 FROM_CASES = "FROM cases c JOIN subjects s ON s.id = c.subject"
 """The tables of `case_columns`."""
 
@@ -44,7 +44,7 @@ def case_columns(view: QueueView) -> str:
 def case_item(row: Sequence[Any], payments: bytes | None = None) -> JsonObject:
     """Make a case of a row that begins with its columns, and of its payments as JSON."""
     item = dict(zip(_CASE_MEMBERS, row, strict=False))
-    group = {name: value for name in _GROUP if (value := item.pop(name)) is not None}
+    group = {name: value for name in COLUMNS if (value := item.pop(name)) is not None}
     item |= {"group": group, "total_amount": dollars(item["total_amount"])}
     for name in ("reopened", "growth", "proposal"):
         item[name] = item[name] and msgspec.Raw(item[name].encode())

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from fraud.rules import COLUMNS
 from schemas.payment import dollars
 from service.queue.case_reads import cases_of
 from service.queue.changes import Changes, removals
@@ -28,7 +29,6 @@ _MEMBERS = (
     *("snoozed_until", "growth", "rules", "case_count", "open_cases", "payment_count", "total_amount", "exact"),
     *("first_payment_at", "last_payment_at", "fired_at", "agreement", "version", "updated_at"),
 )
-_ACCOUNT = ("payor_account_no", "payee_bank", "payee_account_no")
 _COLUMNS = (
     "s.subject_id, s.payor, s.payee_bank, s.payee, s.status, s.reviewer, s.decided_at, s.snoozed_until, s.growth, "
     "s.rules, s.cases, s.open_cases, s.payment_count, s.total_cents, s.exact, s.first_payment_at, s.last_payment_at, "
@@ -146,7 +146,7 @@ def _subjects(view: QueueView, row_ids: Sequence[int]) -> dict[int, JsonObject]:
 def _item(row: Sequence[Any]) -> JsonObject:
     """A subject from the columns of _MEMBERS."""
     item = dict(zip(_MEMBERS, row, strict=False))
-    item["subject"] = {name: value for name in _ACCOUNT if (value := item.pop(name)) is not None}
+    item["subject"] = {name: value for name in COLUMNS if (value := item.pop(name)) is not None}
     item["growth"] = item["growth"] and msgspec.Raw(item["growth"].encode())
     item["rules"] = item["rules"].strip(",").split(",")
     item["total_amount"] = dollars(item["total_amount"])

@@ -6,6 +6,7 @@ from service.http.problems import Problem
 from service.http.responses import json_response
 from service.queue import case_reads, counts, subject_reads
 from service.queue.items import JsonObject
+from service.queue.query import Cursor, QueueQuery
 from service.review.parameters import PAGING, query_of
 from service.review.presentation import present_case, present_subject
 from service.review.reading import read_view
@@ -16,13 +17,7 @@ MAX_ID_CHARACTERS = 64
 
 async def list_cases(request: web.Request) -> web.Response:
     """Answer GET /review-queue."""
-    app, query = request.app, query_of(request)
-    if query.table == "subjects":
-        subjects, cursor = await read_view(app, subject_reads.page, query)
-        items = [present_subject(app, subject) for subject in subjects]
-    else:
-        cases, cursor = await read_view(app, case_reads.page, query)
-        items = [present_case(app, case) for case in cases]
+    items, cursor = await read_page(request.app, query_of(request))
     return json_response({"items": items, "next_cursor": str(cursor) if cursor else None})
 
 
@@ -43,6 +38,15 @@ async def show_subject(request: web.Request) -> web.Response:
     subject = await read_subject(request.app, request.match_info["subject_id"])
     record_viewing(request, "subject", subject_id=subject["subject_id"])
     return versioned_response(subject)
+
+
+async def read_page(app: web.Application, query: QueueQuery) -> tuple[list[JsonObject], Cursor | None]:
+    """Read a page of cases, or of subjects, and where the next page begins if there is one."""
+    if query.table == "subjects":
+        subjects, cursor = await read_view(app, subject_reads.page, query)
+        return [present_subject(app, subject) for subject in subjects], cursor
+    cases, cursor = await read_view(app, case_reads.page, query)
+    return [present_case(app, case) for case in cases], cursor
 
 
 async def read_case(app: web.Application, case_id: str) -> JsonObject:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple, TypeVar
 
@@ -99,14 +99,13 @@ async def decide_many(request: web.Request) -> web.Response:
         raise invalid("cases", "names no case; or cases and subjects, of which a request has one kind")
     if decision.subjects:
         return await _decide_many_subjects(request, decision)
-    targets = [Target(target.case_id, target.version) for target in decision.cases]
-    if len({target.case_id for target in targets}) < len(targets):
+    ids = [target.case_id for target in decision.cases]
+    if len(set(ids)) < len(ids):
         raise invalid("cases", "names a case more than once")
-    problems = await _decide(request, targets, decision)
-    cases = await read_view(request.app, case_reads.cases, [target.case_id for target in targets])
+    problems = await _decide(request, [Target(target.case_id, target.version) for target in decision.cases], decision)
+    cases = await read_view(request.app, case_reads.cases, ids)
     versions = {case_id: case["version"] for case_id, case in cases.items()}
-    lines = zip((target.case_id for target in targets), problems, strict=True)
-    return json_response({"items": [_line("case_id", case_id, problem, versions) for case_id, problem in lines]})
+    return json_response({"items": _lines("case_id", ids, problems, versions)})
 
 
 async def _decide_many_subjects(request: web.Request, decision: BulkDecisionRequest) -> web.Response:
@@ -116,17 +115,22 @@ async def _decide_many_subjects(request: web.Request, decision: BulkDecisionRequ
     problems = await _decide_subjects(request, decision.subjects, decision)
     cases = await read_view(request.app, subject_reads.case_versions, ids)
     versions = {subject_id: version for subject_id, (version, _) in cases.items()}
-    lines = zip(ids, problems, strict=True)
-    return json_response({"items": [_line("subject_id", name, problem, versions) for name, problem in lines]})
+    return json_response({"items": _lines("subject_id", ids, problems, versions)})
 
 
-def _line(name: str, line_id: str, problem: Problem | None, versions: dict[str, int]) -> JsonObject:
-    line: JsonObject = {name: line_id, "status": problem.status if problem else 201}
-    if line_id in versions:
-        line["version"] = versions[line_id]
-    if problem:
-        line |= {"type": problem.members["type"], "detail": problem.members["detail"]}
-    return line
+def _lines(
+    id_member: str, ids: Sequence[str], problems: Sequence[Problem | None], versions: Mapping[str, int]
+) -> list[JsonObject]:
+    """Say line by line what became of a decision."""
+    lines: list[JsonObject] = []
+    for line_id, problem in zip(ids, problems, strict=True):
+        line: JsonObject = {id_member: line_id, "status": problem.status if problem else 201}
+        if line_id in versions:
+            line["version"] = versions[line_id]
+        if problem:
+            line |= {"type": problem.members["type"], "detail": problem.members["detail"]}
+        lines.append(line)
+    return lines
 
 
 async def _decide_subjects(

@@ -1,4 +1,4 @@
-"""Payments in time against the $10,000 line, as SVG."""
+"""Payments in time against the $10,000 line, as SVG; and the look that all our charts have."""
 
 import sys
 from collections.abc import Sequence
@@ -15,9 +15,24 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module_
 HOUR = 3600
 LINE = 10_000
 """Dollars; above that a report is due (31 CFR 1010.311)."""
-STYLE = Style(
-    background="#ffffff",
-    plot_background="#ffffff",
+STYLE: dict[str, Any] = {
+    "background": "#ffffff",
+    "plot_background": "#ffffff",
+    "font_family": "system-ui, sans-serif",
+    "opacity": 1,
+    "transition": "none",
+}
+"""The style of any chart."""
+OPTIONS: dict[str, Any] = {
+    "js": (),
+    "legend_at_bottom": True,
+    "dots_size": 4,
+    "disable_xml_declaration": True,
+    "no_prefix": True,
+}
+"""Options of any chart: SVG to stand in a page, without scripts."""
+PAYMENTS_STYLE = Style(
+    **STYLE,
     foreground="#535b69",
     foreground_strong="#14181f",
     foreground_subtle="#d9dde3",
@@ -25,13 +40,10 @@ STYLE = Style(
     major_guide_stroke_color="#e3e6eb",
     guide_stroke_dasharray="none",
     major_guide_stroke_dasharray="none",
-    opacity=1,
     colors=("#1d4ed8", "#b45309", "#a11616"),
-    font_family="system-ui, sans-serif",
     label_font_size=12,
     major_label_font_size=12,
     legend_font_size=12,
-    transition="none",
 )
 DARK = """@media (prefers-color-scheme: dark) {
 .graph > .background, .plot > .background { fill: #171a20 }
@@ -59,13 +71,12 @@ def draw(payments: Sequence[tuple[int, float]]) -> str:
     ends = (times[0], times[-1] if times[-1] > times[0] else times[0] + 1)
     precision = "%d %b %H:%M" if ends[1] - ends[0] > HOUR else "%H:%M:%S"
     chart: Any = pygal.XY(
-        style=STYLE,
+        **OPTIONS,
+        style=PAYMENTS_STYLE,
         css=(*pygal.Config.css.value, f"inline:{DARK}", f"inline:{NARROW}"),
-        js=(),
         width=600,
         height=300,
         show_dots=False,
-        legend_at_bottom=True,
         legend_at_bottom_columns=3,
         show_x_guides=False,
         x_value_formatter=lambda at: datetime.fromtimestamp(at, UTC).strftime(precision),
@@ -76,14 +87,11 @@ def draw(payments: Sequence[tuple[int, float]]) -> str:
         range=(0, max(sums[-1], LINE) * 1.05),
         margin=10,
         margin_right=44,
-        dots_size=4,
-        disable_xml_declaration=True,
-        no_prefix=True,
     )
     chart.add("together", steps, stroke_style={"width": 2.5})
     chart.add(
         "each payment", list(zip(times, (amount for _, amount in dated), strict=True)), stroke=False, show_dots=True
     )
     chart.add("$10,000", [(ends[0], LINE), (ends[1], LINE)], stroke_style={"width": 1.5, "dasharray": "6, 4"})
-    drawn: str = chart.render()
-    return drawn
+    svg: str = chart.render()
+    return svg

@@ -5,13 +5,10 @@ from typing import Any
 
 from aiohttp import web
 
-from service.queue import case_reads, subject_reads
 from service.queue.items import JsonObject
-from service.queue.query import MAX_LIMIT, QueueQuery
-from service.review.cases import read_subject
+from service.queue.query import MAX_LIMIT
+from service.review.cases import read_page, read_subject
 from service.review.parameters import query_of
-from service.review.presentation import present_case, present_subject
-from service.review.reading import read_view
 from service.review.spreadsheet import BYTE_ORDER_MARK, csv_lines, time_cell
 from service.review.viewing import record_viewing
 
@@ -43,7 +40,7 @@ async def export_queue(request: web.Request) -> web.StreamResponse:
     query = dataclasses.replace(query_of(request, "limit", "cursor"), limit=MAX_LIMIT)
     columns = SUBJECT_COLUMNS if query.table == "subjects" else CASE_COLUMNS
     # The first page before the first byte: what goes wrong with it can still be said.
-    items, after = await _page(request.app, query)
+    items, after = await read_page(request.app, query)
     record_viewing(request, "queue", filter=dict(request.query))
     response = await _begin(request, "review-queue.csv", columns)
     while True:
@@ -51,7 +48,7 @@ async def export_queue(request: web.Request) -> web.StreamResponse:
         if after is None:
             break
         query = dataclasses.replace(query, after=after)
-        items, after = await _page(request.app, query)
+        items, after = await read_page(request.app, query)
     await response.write_eof()
     return response
 
@@ -64,14 +61,6 @@ async def export_payments(request: web.Request) -> web.StreamResponse:
     await response.write(csv_lines(_row(PAYMENT_COLUMNS, payment) for payment in subject["payments"]))
     await response.write_eof()
     return response
-
-
-async def _page(app: web.Application, query: QueueQuery) -> tuple[list[JsonObject], Any]:
-    if query.table == "subjects":
-        subjects, after = await read_view(app, subject_reads.page, query)
-        return [present_subject(app, subject) for subject in subjects], after
-    cases, after = await read_view(app, case_reads.page, query)
-    return [present_case(app, case) for case in cases], after
 
 
 async def _begin(request: web.Request, name: str, columns: tuple[str, ...]) -> web.StreamResponse:

@@ -56,7 +56,7 @@ async def show_report(request: web.Request) -> web.Response:
 def render(subject: JsonObject, printed_at: datetime) -> str:
     """Write the page; `printed_at` is the time that it says of itself."""
     history = [_plain(decision) for decision in subject["history"]]
-    reported_at = max((one["time"] for one in history if _is_report(one)), default=None)
+    reported_at = max((decision["time"] for decision in history if _is_report(decision)), default=None)
     return _PAGE.format(
         title=_text(_account(subject["subject"])),
         made=f"{printed_at:%Y-%m-%d %H:%M}",

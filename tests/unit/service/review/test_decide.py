@@ -6,7 +6,7 @@ import pytest
 
 from service.http.problems import Problem
 from service.queue.decisions import DecisionRequest
-from service.review.decide import _concerns, _line, _why_none
+from service.review.decide import _concerns, _lines, _why_none
 
 STATUSES = ("open", "in_review", "snoozed", "cleared", "escalated")
 
@@ -53,7 +53,7 @@ def test_a_decision_on_none_of_its_cases_says_why(decision: str, cases: list[dic
 
 def test_each_line_of_many_says_what_became_of_it() -> None:
     problem = Problem(409, "conflict", "bob was faster")
-    assert _line("case_id", "a", None, {"a": 3}) == {"case_id": "a", "status": 201, "version": 3}
-    refused = _line("case_id", "b", problem, {})
+    stands, refused = _lines("case_id", ["a", "b"], [None, problem], {"a": 3})
+    assert stands == {"case_id": "a", "status": 201, "version": 3}
     assert (refused["status"], refused["detail"]) == (409, "bob was faster")
     assert "version" not in refused
