@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ import psutil
 import uvloop
 from aiokafka import AIOKafkaProducer
 
-from benchmarks import backlog
+from benchmarks import backlog, past
 from benchmarks.cpu import cpu_seconds
 from benchmarks.edge import payments, service
 from benchmarks.generator import answered, request
@@ -172,12 +171,9 @@ async def _fill(running: Servers) -> None:
 
 
 def _yesterday(truth: Path) -> Iterator[tuple[int, Payment]]:
-    """The mix that `locust/history.py` makes up, of one day."""
+    """A day of a made-up past, each payment with its time."""
     day = (datetime.now(UTC) - timedelta(days=1)).date()
-    options = ["--payments", str(PAYMENTS), "--days", "1", "--first-day", str(day), "--truth", str(truth)]
-    command = [sys.executable, "locust/history.py", *options]
-    history = subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603 - our own program
-    for line in history.splitlines():
+    for line in past.lines(truth, payments=PAYMENTS, days=1, first_day=day):
         yield msgspec.json.decode(line)["timestamp"], msgspec.json.decode(line, type=Payment)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+from benchmarks import past
 from benchmarks.results import Result, at_least, at_most
 from fraud.detection.changelog import Restore, Segments, progress
 from fraud.detection.ledger import Ledger
@@ -32,13 +33,9 @@ RESTORED_PER_SECOND = 500_000
 
 
 def day_of_payments(count: int) -> Iterator[RecordedPayment]:
-    """A day of the mix that `locust/history.py` makes up."""
+    """A day of a made-up past."""
     with tempfile.TemporaryDirectory() as folder:
-        truth = Path(folder, "truth.ndjson")
-        command = [sys.executable, "locust/history.py", "--payments", str(count), "--days", "1", "--truth", str(truth)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as history:  # noqa: S603 - our own program
-            assert history.stdout is not None
-            yield from map(decode_line, history.stdout)
+        yield from map(decode_line, past.lines(Path(folder, "truth.ndjson"), payments=count, days=1))
 
 
 def rules_of(topic: str) -> list[Rule]:

@@ -5,12 +5,11 @@ is always the same (seed 1), so are the figures.
 """
 
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.past import lines
 from benchmarks.threshold_curves import cases_of, curves
 from fraud.evaluation.cases import all_cases
 from fraud.evaluation.score import Evaluation, evaluate
@@ -30,12 +29,10 @@ PAYMENTS = 100_000
 def past(folder: Path, seed: int = SEED, payments: int = PAYMENTS) -> tuple[list[RecordedPayment], Truth]:
     """A made-up past and its truth. Of a payment that was sent again only the first is there: an id counts once."""
     file = folder / "truth.ndjson"
-    options = ["--payments", str(payments), "--seed", str(seed), "--truth", str(file)]
-    command = [sys.executable, "locust/history.py", *options]
-    history = subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603 - our own program
-    recorded = {payment.id: payment for payment in reversed([decode_line(line) for line in history.splitlines()])}
-    with file.open("rb") as lines:
-        return sorted(recorded.values(), key=lambda payment: payment.offset), decode_truth(lines, str(file))
+    history = [decode_line(line) for line in lines(file, payments=payments, seed=seed)]
+    recorded = {payment.id: payment for payment in reversed(history)}
+    with file.open("rb") as truth:
+        return sorted(recorded.values(), key=lambda payment: payment.offset), decode_truth(truth, str(file))
 
 
 def scored(rules: Sequence[Rule], payments: Iterable[RecordedPayment], truth: Truth) -> Evaluation:
@@ -50,13 +47,13 @@ def tables(before: Evaluation, after: Evaluation) -> dict[str, str]:
 
 def _totals(before: Evaluation, after: Evaluation) -> str:
     rows = [
-        ["crimes found", *(f"{one.recall.hits} of {one.patterns}" for one in (before.total, after.total))],
-        ["recall (95 % interval)", *(_share(one.total.recall) for one in (before, after))],
-        ["found in time", *(str(one.total.in_time) for one in (before, after))],
-        ["cases a day", *(f"{one.total.cases_a_day:,.0f}" for one in (before, after))],
-        ["accounts a day", *(f"{one.total.subjects_a_day:,.0f}" for one in (before, after))],
-        ["cases that are not true, a day", *(f"{_false(one):,.0f}" for one in (before, after))],
-        ["precision (95 % interval)", *(_share(one.total.precision) for one in (before, after))],
+        ["crimes found", *(f"{total.recall.hits} of {total.patterns}" for total in (before.total, after.total))],
+        ["recall (95 % interval)", *(_share(score.total.recall) for score in (before, after))],
+        ["found in time", *(str(score.total.in_time) for score in (before, after))],
+        ["cases a day", *(f"{score.total.cases_a_day:,.0f}" for score in (before, after))],
+        ["accounts a day", *(f"{score.total.subjects_a_day:,.0f}" for score in (before, after))],
+        ["cases that are not true, a day", *(f"{_false(score):,.0f}" for score in (before, after))],
+        ["precision (95 % interval)", *(_share(score.total.precision) for score in (before, after))],
     ]
     return _table(["of 100,000 payments", "before", "after"], rows)
 

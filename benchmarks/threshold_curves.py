@@ -1,6 +1,5 @@
 """Curves of rules by their thresholds: precision against the share of crimes found, as SVG."""
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,20 +13,9 @@ from fraud.evaluation.truth import Truth
 from fraud.payment_files import RecordedPayment
 from fraud.replay import Replay
 from fraud.rules import Rule
-from schemas.case import case_id
+from service.review.drawing import OPTIONS, STYLE
 
-# pygal leaves an importer of the old kind behind, on which whatever is imported next would stumble.
-sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
-
-STYLE = Style(
-    background="#ffffff",
-    plot_background="#ffffff",
-    colors=("#1d4ed8", "#b45309", "#a11616", "#15803d", "#7c3aed"),
-    font_family="system-ui, sans-serif",
-    value_label_font_size=11,
-    opacity=1,
-    transition="none",
-)
+CURVES_STYLE = Style(**STYLE, colors=("#1d4ed8", "#b45309", "#a11616", "#15803d", "#7c3aed"), value_label_font_size=11)
 THRESHOLDS: Mapping[str, tuple[str, Sequence[int]]] = {
     "structuring_weeks": ("total_above", (10_000, 20_000, 25_000, 30_000, 40_000)),
     "fan_out": ("min_distinct", (2, 3, 4, 5, 6, 8)),
@@ -44,8 +32,7 @@ def cases_of(rules: Sequence[Rule], payments: Iterable[RecordedPayment]) -> dict
     replaying = Replay(rules, "changes")
     for payment in payments:
         for row in replaying.add(payment):
-            name = case_id(row.rule, row.window_start, tuple(row.group.values()))
-            cases[row.rule].add(name, row.rule, row.group, row.payment_ids, row.row_timestamp)
+            cases[row.rule].add_row(row)
     return cases
 
 
@@ -59,12 +46,11 @@ def curves(rules: Sequence[Rule], payments: Sequence[RecordedPayment], truth: Tr
     }
     cases = cases_of(list(variants.values()), payments)
     chart: Any = pygal.XY(
-        style=STYLE,
-        js=(),
+        **OPTIONS,
+        style=CURVES_STYLE,
         width=760,
         height=460,
         print_labels=True,
-        legend_at_bottom=True,
         legend_at_bottom_columns=2,
         x_title="share of all crimes that the rule finds alone",
         y_title="precision of its cases",
@@ -72,9 +58,6 @@ def curves(rules: Sequence[Rule], payments: Sequence[RecordedPayment], truth: Tr
         xrange=(0, 0.3),
         value_formatter=lambda share: f"{share:.0%}",
         x_value_formatter=lambda share: f"{share:.0%}",
-        dots_size=4,
-        disable_xml_declaration=True,
-        no_prefix=True,
     )
     for name, (key, values) in THRESHOLDS.items():
         points = []
@@ -82,8 +65,8 @@ def curves(rules: Sequence[Rule], payments: Sequence[RecordedPayment], truth: Tr
             total = evaluate(truth, cases[variants[name, value].name]).total
             points.append({"value": (total.recall.value, total.precision.value), "label": f"{value:,}"})
         chart.add(f"{name}, by {key}", points, stroke_style={"width": 2})
-    drawn: str = chart.render()
-    return drawn
+    svg: str = chart.render()
+    return svg
 
 
 def _with(rule: Rule, key: str, value: int, name: str) -> Rule:

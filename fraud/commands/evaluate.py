@@ -24,7 +24,7 @@ from fraud.payment_files import File, open_file, read_lines, read_payments
 from fraud.replay import Replay, ReplayRow
 from fraud.rules import load
 from fraud.settings import InstallationSettings
-from schemas.case import CaseError, case_id, decode_case
+from schemas.case import CaseError, decode_case
 from schemas.cli import write_json
 from schemas.errors import DECODE_ERRORS, SettingsError
 from schemas.kafka.reading import read_to_end
@@ -134,7 +134,7 @@ def read_rows(lines: Iterable[bytes], file: str) -> Cases:
             row = decode(line)
         except DECODE_ERRORS as error:
             raise SettingsError(f"{file}: line {number}: {error}") from None
-        _add_row(cases, row)
+        cases.add_row(row)
     return cases
 
 
@@ -144,13 +144,8 @@ def replay_shipped(file: Path) -> tuple[Cases, int]:
     with open_file(file) as stream:
         for payment in read_payments(read_lines(stream), lambda _: None):
             for row in replaying.add(payment):
-                _add_row(cases, row)
+                cases.add_row(row)
     return cases, replaying.payments
-
-
-def _add_row(cases: Cases, row: ReplayRow) -> None:
-    name = case_id(row.rule, row.window_start, tuple(row.group.values()))
-    cases.add(name, row.rule, row.group, row.payment_ids, row.row_timestamp)
 
 
 async def _queue(settings: EvaluateSettings, wait: float) -> Cases:

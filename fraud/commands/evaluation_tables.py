@@ -45,8 +45,10 @@ def show_trial(trial: Trial) -> None:
         table.add_row(
             score.typology,
             str(score.patterns),
-            *(_share(one.recall) for one in (score, other)),
-            *(str(one.cases) for one in (score, other)),
+            _share(score.recall),
+            _share(other.recall),
+            str(score.cases),
+            str(other.cases),
         )
     screen.print(table)
     screen.print(_rules(trial.trial))
@@ -102,17 +104,18 @@ def _rules(evaluation: Evaluation) -> Table:
 
 def _list_differences(screen: Console, word: str, differences: Sequence[CrimeDifference]) -> None:
     screen.print(f"{word}: {len(differences)} crimes")
-    for one in differences[:MAX_SHOWN]:
-        payors = ", ".join(map(str, one.payors[:3]))
-        screen.print(f"  {one.typology} of {len(one.payment_ids)} payments by {payors}", highlight=False, markup=False)
+    for crime in differences[:MAX_SHOWN]:
+        payors = ", ".join(map(str, crime.payors[:3]))
+        line = f"  {crime.typology} of {len(crime.payment_ids)} payments by {payors}"
+        screen.print(line, highlight=False, markup=False)
     _say_more(screen, differences)
 
 
 def _list_flagged(screen: Console, words: str, flagged: Sequence[Flagged]) -> None:
     screen.print(f"{words} {len(flagged)} accounts")
-    for one in flagged[:MAX_SHOWN]:
-        subject = " ".join(map(str, one.subject))
-        screen.print(f"  {subject}: {one.cases} of {', '.join(one.rules)}", highlight=False, markup=False)
+    for account in flagged[:MAX_SHOWN]:
+        subject = " ".join(map(str, account.subject))
+        screen.print(f"  {subject}: {account.cases} of {', '.join(account.rules)}", highlight=False, markup=False)
     _say_more(screen, flagged)
 
 

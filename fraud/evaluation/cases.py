@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from fraud.replay import ReplayRow
+from schemas.case import case_id
+
 SubjectKey = tuple[int | str, ...]
 
 
@@ -20,7 +23,7 @@ class JudgedCase(msgspec.Struct):
     versions: list["Version"]
 
     def held_at(self, ids: frozenset[str], least: int) -> int | None:
-        """When it first held at least so many of some payments; None if it never did."""
+        """Time (ms since the epoch) at which it first held so many of some payments; None if it never did."""
         held = 0
         for place, payment_id in enumerate(dict.fromkeys(self.payment_ids), 1):
             held += payment_id in ids
@@ -53,6 +56,11 @@ class Cases:
         if len(payments) > len(case.payment_ids):
             case.payment_ids = payments
         case.versions.append(Version(len(payments), at_ms))
+
+    def add_row(self, row: ReplayRow) -> None:
+        """A version of a case, as a replay's row says it."""
+        name = case_id(row.rule, row.window_start, tuple(row.group.values()))
+        self.add(name, row.rule, row.group, row.payment_ids, row.row_timestamp)
 
     def discard(self, case_id: str) -> None:
         """Forget a case that was taken away."""

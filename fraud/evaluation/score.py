@@ -115,7 +115,7 @@ class _Tally:
 
     def take(self, case_id: str, case: JudgedCase) -> None:
         patterns = self.truth.patterns
-        places = Counter(self.place_of[one] for one in case.payment_ids if one in self.place_of)
+        places = Counter(self.place_of[name] for name in case.payment_ids if name in self.place_of)
         criminal = sum(count for place, count in places.items() if patterns[place].crime)
         true = criminal >= TRUE * len(case.payment_ids) and criminal > 0
         self.rule_cases[case.rule] += 1

@@ -3,7 +3,7 @@
 import re
 from xml.etree import ElementTree as ET
 
-from service.review.drawing import DARK, STYLE, draw
+from service.review.drawing import DARK, PAYMENTS_STYLE, draw
 
 NOON = 1_795_492_800_000
 PAYMENTS = [(NOON, 4000.0), (NOON + 60_000, 4000.01), (NOON + 7_200_000, 4000.02)]
@@ -17,10 +17,10 @@ def style_of(drawing: str) -> str:
 def test_the_dark_theme_comes_last_and_replaces_each_colour_of_the_light_one() -> None:
     style = style_of(draw(PAYMENTS))
     light, _, dark = style.partition("@media")
-    assert STYLE.plot_background in light
+    assert PAYMENTS_STYLE.plot_background in light
     assert re.match(r"\s*\(prefers-color-scheme:\s*dark\)", dark)
-    assert STYLE.plot_background not in dark
-    for number in range(len(STYLE.colors)):
+    assert PAYMENTS_STYLE.plot_background not in dark
+    for number in range(len(PAYMENTS_STYLE.colors)):
         assert f".color-{number}" in light
         assert f".color-{number}" in DARK
 
