@@ -36,14 +36,12 @@ class Child:
         command: Sequence[str],
         log: Path,
         env: Mapping[str, str] | None = None,
-        *,
-        append: bool = False,
     ) -> None:
-        """`append`: the log of an earlier child stays, and this one's follows."""
+        """What it says follows in the log on what is there from an earlier child."""
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab" if append else "wb") as output:
+        with log.open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own programs
                 [sys.executable, str(TETHER), str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL,
@@ -58,7 +56,7 @@ class Child:
         status = self.process.poll()
         if status is not None:
             lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
-            raise ChildDied("\n".join([f"{self.name} ended with status {status}; the end of {self.log}:", *lines]))
+            raise ChildDied("\n".join([f"{self.name} ended with status {status}; its log is {self.log}:", *lines]))
 
     def finish(self, seconds: float) -> None:
         """Wait until it has ended by itself, with status 0.
@@ -100,5 +98,5 @@ def await_condition(
         for process in (child, *others):
             process.check()
         if time.monotonic() > until:
-            raise ChildDied(f"{child.name}: {what} not after {seconds:.0f} s; its log is {child.log}")
+            raise ChildDied(f"{child.name}: {seconds:.0f} s are over before {what}; its log is {child.log}")
         time.sleep(0.05)

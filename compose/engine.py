@@ -38,4 +38,4 @@ def start_engine(home: Path, *, kafka: str, registry: str, app: str, rules: Sequ
     file.write_bytes(msgspec.json.encode([meaning(rule) for rule in rules]))
     arguments = [kafka, registry, applications_prefix(app), str(file), str(folder / "state")]
     command = [*java(HEAP), *OPTIONS, "-cp", class_path([SOURCES], home), "streams.Engine", *arguments]
-    return Child("the second engine", command, log, append=True)
+    return Child("the second engine", command, log)

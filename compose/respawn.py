@@ -1,4 +1,4 @@
-"""A child that is started again when it ends: one whose end is no reason for the others to end."""
+"""A child that is started again when it ends, so that the others need not end with it."""
 
 import time
 from collections.abc import Callable
@@ -15,27 +15,26 @@ class Respawned:
     """A child that `start` makes. Its owner calls `tend` as long as it is to run."""
 
     def __init__(self, start: Callable[[], Child], report: Callable[[str], None]) -> None:
-        """Starts it; `report` gets a line for each end."""
+        """Starts it; `report` gets a line for each end. Raises ChildDied where it ends in `start`."""
         self._start = start
         self._report = report
         self._pause = FIRST_PAUSE_SECONDS
         self._begin()
 
     def _begin(self) -> None:
-        self.child = self._start()
-        self._began = time.monotonic()
         self._again_at: float | None = None
+        self._began = time.monotonic()
+        self.child = self._start()
 
     def tend(self) -> None:
-        """Start it again where it has ended, after a pause that doubles each time."""
-        now = time.monotonic()
-        if self._again_at is not None:
-            if now >= self._again_at:
-                self._begin()
-            return
+        """Start it again where it has ended, or could not be started, after a pause that doubles each time."""
         try:
-            self.child.check()
+            if self._again_at is None:
+                self.child.check()
+            elif time.monotonic() >= self._again_at:
+                self._begin()
         except ChildDied as error:
+            now = time.monotonic()
             if now - self._began > STEADY_SECONDS:
                 self._pause = FIRST_PAUSE_SECONDS
             self._report(f"{str(error).splitlines()[0].rstrip(':')}; starting it again in {self._pause:.0f} s")

@@ -124,42 +124,44 @@ class Stopped(KeyboardInterrupt):
 
 
 def up(settings: StackSettings) -> None:
-    """Start everything, say where it is, and stay until somebody asks for the end or a part dies.
+    """Start everything, say where it is, and start again what ends, until somebody asks for the end.
 
-    Raises SettingsError, PartsError, ChildDied; whatever was started has ended by then.
+    Raises SettingsError, PartsError, and ChildDied where a part ends before all are there; whatever was started has
+    ended by then.
     """
     screen = Console(stderr=True, highlight=False)
     with _signals_as_exceptions(), _alone(settings.stack_home), ExitStack() as running:
         try:
             began = time.monotonic()
-            children = _start(settings, screen, running)
-            engine = _start_engine(settings, screen, running)
+            parts = [*_start(settings, screen, running), *_start_engine(settings, screen, running)]
             _show(settings, screen, time.monotonic() - began)
             while True:
-                if engine:
-                    engine.tend()
-                for child in children:
-                    child.check()
+                for part in parts:
+                    part.tend()
                 time.sleep(WATCH_SECONDS)
         except Stopped:
             screen.print("stopping")
 
 
-def _start(settings: StackSettings, screen: Console, running: ExitStack) -> list[Child]:
+def _start(settings: StackSettings, screen: Console, running: ExitStack) -> list[Respawned]:
     home, logs = settings.stack_home.resolve(), settings.stack_home.resolve() / "logs"
     kafka_port = port_of(settings.kafka_bootstrap_servers, "KAFKA_BOOTSTRAP_SERVERS")
     registry_port = port_of_url(settings.schema_registry_url, API, "SCHEMA_REGISTRY_URL")
     _check_ports(settings, kafka_port, registry_port)
     fetch(home / "parts", streams=settings.runs_streams)
-    children: list[Child] = []
+    for log in logs.glob("*.log"):
+        log.unlink()
+    parts: list[Respawned] = []
 
-    def started(child: Child) -> None:
-        children.append(child)
-        running.callback(child.stop)
+    def started(start: Callable[[], Child]) -> Child:
+        part = Respawned(start, screen.print)
+        parts.append(part)
+        running.callback(part.stop)
+        return part.child
 
     screen.print("starting Kafka")
     started(
-        start_kafka(
+        lambda: start_kafka(
             home / "kafka",
             port=kafka_port,
             controller_port=free_port(),
@@ -168,23 +170,24 @@ def _start(settings: StackSettings, screen: Console, running: ExitStack) -> list
         )
     )
     screen.print("starting the schema registry")
-    started(start_registry(home / "registry", port=registry_port, parts=home / "parts", log=logs / "registry.log"))
+    started(
+        lambda: start_registry(home / "registry", port=registry_port, parts=home / "parts", log=logs / "registry.log")
+    )
     if settings.only == "all":
         screen.print("starting fraud and the service")
-        fraud = _program("fraud", ["fraud", "run"], settings)
-        started(fraud)
-        service = _program("the service", ["service"], settings)
-        started(service)
+        fraud = started(lambda: _program("fraud", ["fraud", "run"], settings))
+        service = started(lambda: _program("the service", ["service"], settings))
+        children = [part.child for part in parts]
         detects = f"http://{settings.fraud_metrics_host}:{settings.fraud_metrics_port}/health/ready"
         await_condition("both stages had their tasks", _ok(detects), fraud, READY_SECONDS, children)
         await_condition("it was ready", _ok(f"{settings.service_url}/health/ready"), service, READY_SECONDS, children)
-    return children
+    return parts
 
 
-def _start_engine(settings: StackSettings, screen: Console, running: ExitStack) -> Respawned | None:
+def _start_engine(settings: StackSettings, screen: Console, running: ExitStack) -> list[Respawned]:
     """The second engine, last and without waiting for it: nothing else needs it."""
     if not settings.runs_streams:
-        return None
+        return []
     home = settings.stack_home.resolve()
     rules = load(settings.fraud_rules)
 
@@ -201,7 +204,7 @@ def _start_engine(settings: StackSettings, screen: Console, running: ExitStack) 
     screen.print("starting the second engine")
     engine = Respawned(start, screen.print)
     running.callback(engine.stop)
-    return engine
+    return [engine]
 
 
 def _check_ports(settings: StackSettings, kafka_port: int, registry_port: int) -> None:

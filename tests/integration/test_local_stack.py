@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -50,16 +51,16 @@ async def is_up(home: Path) -> bool:
     return "Underten is up" in (home / "up.log").read_text()
 
 
-def processes_of(home: Path) -> list[str]:
-    """Command lines of processes that work in the folder."""
-    commands = []
+def processes_of(home: Path) -> dict[int, str]:
+    """Command lines of processes that work in the folder, by their ids."""
+    commands = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
         if str(home) in command and int(process.name) != os.getpid():
-            commands.append(command)
+            commands[int(process.name)] = command
     return commands
 
 
@@ -83,6 +84,31 @@ async def test_what_was_started_ends_with_the_stack_even_if_that_is_killed_and_s
         stack.send_signal(signal.SIGINT)
         assert stack.wait(30) == 0
         await until(nothing_left, 10)
+
+
+@pytest.mark.timeout(300)
+async def test_what_dies_is_started_again(home: Path, environment: dict[str, str]) -> None:
+    with started(environment):
+        await until(lambda: is_up(home), 90)
+        before = processes_of(home)
+        for process in before:
+            os.kill(process, signal.SIGKILL)
+
+        async def others_listen() -> bool:
+            if before.keys() & processes_of(home).keys():
+                return False
+            addresses = environment["KAFKA_BOOTSTRAP_SERVERS"], urlsplit(environment["SCHEMA_REGISTRY_URL"]).netloc
+            for host, port in (address.split(":") for address in addresses):
+                try:
+                    socket.create_connection((host, int(port))).close()
+                except OSError:
+                    return False
+            return True
+
+        await until(others_listen, 120)
+        said = (home / "up.log").read_text()
+        assert "Kafka ended with status -9" in said
+        assert "the schema registry ended with status -9" in said
 
 
 def test_a_port_that_is_taken_is_one_line_that_names_the_setting(environment: dict[str, str], home: Path) -> None:

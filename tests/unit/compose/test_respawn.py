@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from compose import respawn
-from compose.child import Child
+from compose.child import Child, ChildDied
 from compose.respawn import Respawned
 
 
@@ -36,9 +36,18 @@ def ends() -> list[str]:
 
 
 @pytest.fixture
-def respawned(tmp_path: Path, clock: Clock, starts: list[Child], ends: list[str]) -> Respawned:
+def unstartable() -> list[int]:
+    """Starts, by their numbers, that fail once."""
+    return []
+
+
+@pytest.fixture
+def respawned(tmp_path: Path, clock: Clock, starts: list[Child], ends: list[str], unstartable: list[int]) -> Respawned:
     def start() -> Child:
-        starts.append(Child("sleeper", ["sh", "-c", "echo a run; exit 3"], tmp_path / "sleeper.log", append=True))
+        if len(starts) in unstartable:
+            unstartable.remove(len(starts))
+            raise ChildDied("sleeper: 90 s are over before it answered; its log is there")
+        starts.append(Child("sleeper", ["sh", "-c", "echo a run; exit 3"], tmp_path / "sleeper.log"))
         assert starts[-1].process.wait(60) == 3
         return starts[-1]
 
@@ -82,3 +91,16 @@ def test_the_log_has_the_words_of_every_run(respawned: Respawned, clock: Clock, 
     clock.now += 1
     respawned.tend()
     assert (tmp_path / "sleeper.log").read_text().splitlines() == ["a run"] * 2
+
+
+def test_what_cannot_be_started_again_is_tried_again(
+    respawned: Respawned, clock: Clock, starts: list[Child], ends: list[str], unstartable: list[int]
+) -> None:
+    unstartable.append(1)
+    respawned.tend()
+    clock.now += 1
+    respawned.tend()
+    assert ends[-1] == "sleeper: 90 s are over before it answered; its log is there; starting it again in 2 s"
+    clock.now += 2
+    respawned.tend()
+    assert len(starts) == 2
