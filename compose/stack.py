@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Literal
@@ -154,7 +155,7 @@ def _start(settings: StackSettings, screen: Console, running: ExitStack) -> list
     parts: list[Respawned] = []
 
     def started(start: Callable[[], Child]) -> Child:
-        part = Respawned(start, screen.print)
+        part = Respawned(start, partial(screen.print, soft_wrap=True))
         parts.append(part)
         running.callback(part.stop)
         return part.child
@@ -202,7 +203,7 @@ def _start_engine(settings: StackSettings, screen: Console, running: ExitStack) 
         )
 
     screen.print("starting the second engine")
-    engine = Respawned(start, screen.print)
+    engine = Respawned(start, partial(screen.print, soft_wrap=True))
     running.callback(engine.stop)
     return [engine]
 
