@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 from aiokafka.errors import KafkaError
 from cyclopts import Parameter
-from rich.console import Console
 from rich.table import Table
 
+from fraud.commands.screen import screen
 from fraud.comparison.compare import KINDS, Comparison, align, difference
 from fraud.comparison.engine_status import REBALANCING, EngineStatus, SecondEngine
 from fraud.comparison.lag import python_lag
@@ -75,13 +76,13 @@ def compare(
     try:
         comparison, engine, caught_up = asyncio.run(compare_when_caught_up(source, wait))
     except (KafkaError, BrokerError, EngineNotRunning) as error:
-        Console(stderr=True).print(f"could not compare: {error}", markup=False)
+        print(f"could not compare: {error}", file=sys.stderr)
         return COULD_NOT
     report = {"engine": engine.as_json()} | comparison.as_json(caught_up=caught_up)
     if form == "json":
         write_json(report)
     else:
-        _show(report)
+        show(report)
     if not caught_up:
         return COULD_NOT
     return 0 if comparison.agree else DIFFERENT
@@ -163,26 +164,27 @@ async def compare_engines(kafka: KafkaSettings, rules: Sequence[Rule]) -> Compar
     return comparison
 
 
-def _show(report: dict[str, Any]) -> None:
-    screen = Console()
+def show(report: dict[str, Any]) -> None:
+    """Show people what `--format json` has for programs: the counts, and the first of the differences."""
+    console = screen()
     engine = report["engine"]
-    screen.print(f"{engine['name']} {engine['version'] or ''} against Python")
+    console.print(f"{engine['name']} {engine['version'] or ''} against Python")
     if not report["caught_up"]:
-        screen.print("not compared: an engine has not read everything yet; --wait SECONDS waits for it")
+        console.print("not compared: an engine has not read everything yet; --wait SECONDS waits for it")
         return
     table = Table("rule", *(kind.replace("ksqldb", engine["name"]).replace("_", " ") for kind in KINDS))
     for rule, counts in report["rules"].items():
         table.add_row(rule, *(str(counts[kind]) for kind in KINDS))
-    screen.print(table)
-    screen.print(f"{report['settled']} windows are settled, {report['provisional']} still open")
+    console.print(table)
+    console.print(f"{report['settled']} windows are settled, {report['provisional']} still open")
     if report["expired"]:
-        screen.print(f"{report['expired']} are not compared: {engine['name']}'s topics keep nothing that old")
+        console.print(f"{report['expired']} are not compared: {engine['name']}'s topics keep nothing that old")
     if report["not_understood"]:
-        screen.print(f"{report['not_understood']} records of the topics are no rows, and were left out")
+        console.print(f"{report['not_understood']} records of the topics are no rows, and were left out")
     for unequal in report["differences"][:SHOWN]:
         window = f"{unequal['rule']} {unequal['group']} from {unequal['window_start']}"
-        screen.print(f"{unequal['kind']}: {window}", highlight=False)
+        console.print(f"{unequal['kind']}: {window}")
         for name, values in unequal["fields"].items():
-            screen.print(f"    {name}: {engine['name']} {values['ksqldb']}, Python {values['python']}", highlight=False)
+            console.print(f"    {name}: {engine['name']} {values['ksqldb']}, Python {values['python']}")
     if len(report["differences"]) > SHOWN:
-        screen.print(f"... and {len(report['differences']) - SHOWN} more; --format json has them")
+        console.print(f"... and {len(report['differences']) - SHOWN} more; --format json has them")

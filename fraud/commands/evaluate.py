@@ -1,6 +1,7 @@
 """`python -m fraud evaluate`: cases against the truth, as a table or as JSON."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ import msgspec
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 from cyclopts import Parameter
-from rich.console import Console
 
 from fraud.commands.evaluation_tables import show_evaluation, show_trial
 from fraud.comparison.lag import python_lag
@@ -89,7 +89,7 @@ def evaluate(
         truth = Truth() if unknown else _read_truth(source.truth)
         cases = _read_cases(source, rows, wait)
     except KafkaError as error:
-        Console(stderr=True).print(f"could not evaluate: {error}", markup=False)
+        print(f"could not evaluate: {error}", file=sys.stderr)
         return COULD_NOT
     _show(score(truth, cases) if payments is None else _trial(truth, cases, payments), form)
     return 0
@@ -154,7 +154,7 @@ async def _queue(settings: EvaluateSettings, wait: float) -> Cases:
     while lag := await python_lag(settings.kafka, settings.fraud_app):
         if time.monotonic() > until:
             progress = f"fraud has not read everything yet: {lag} records are left; --wait SECONDS waits for it"
-            Console(stderr=True).print(progress, highlight=False, markup=False)
+            print(progress, file=sys.stderr)
             break
         await asyncio.sleep(ASK_AGAIN_SECONDS)
     return await read_queue(read_to_end(settings.kafka, [REVIEW_QUEUE]))
@@ -179,5 +179,5 @@ async def read_queue(batches: AsyncIterator[list[ConsumerRecord]]) -> Cases:
                 cases.add(name, case.rule, group, (payment.id for payment in case.payments), record.timestamp)
     if bad:
         left_out = f"{bad} records of {REVIEW_QUEUE} are no cases, and were left out"
-        Console(stderr=True).print(left_out, highlight=False, markup=False)
+        print(left_out, file=sys.stderr)
     return cases

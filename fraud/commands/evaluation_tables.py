@@ -5,39 +5,36 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from fraud.commands.screen import screen
 from fraud.evaluation.score import PER, Evaluation
 from fraud.evaluation.shares import Share
 from fraud.evaluation.trial import CrimeDifference, Flagged, Trial
 
 MAX_SHOWN = 10
 """Entries of a list; JSON has all of them."""
-MIN_WIDTH = 120
-"""Columns of the tables: on a narrower screen their lines wrap, but nothing is cut off."""
 
 
 def show_evaluation(evaluation: Evaluation) -> None:
     """Scores by typology and by rule, and the first of what was missed and of what was false."""
-    screen = _screen()
-    screen.print(_typologies(evaluation))
-    screen.print(_rules(evaluation))
-    screen.print(total_line(evaluation), highlight=False)
+    console = screen()
+    console.print(_typologies(evaluation))
+    console.print(_rules(evaluation))
+    console.print(total_line(evaluation))
     for missed in evaluation.missed[:MAX_SHOWN]:
         payors = ", ".join(map(str, missed.payors[:3]))
-        screen.print(
+        console.print(
             f"missed: {missed.typology} of {len(missed.payment_ids)} payments by {payors}; "
             f"a case holds {missed.held:.0%} of them at most",
-            highlight=False,
-            markup=False,
         )
     for case in evaluation.false_cases[:MAX_SHOWN]:
-        screen.print(f"false: {case.rule} case {case.case_id}, {case.typology}", highlight=False, markup=False)
+        console.print(f"false: {case.rule} case {case.case_id}, {case.typology}")
     if len(evaluation.missed) > MAX_SHOWN or len(evaluation.false_cases) > MAX_SHOWN:
-        screen.print("... and more; --format json has them")
+        console.print("... and more; --format json has them")
 
 
 def show_trial(trial: Trial) -> None:
     """The rules on trial beside the shipped ones: recall by typology, cases a day, and what changes, both ways."""
-    screen = _screen()
+    console = screen()
     table = _table("typology", "patterns", "recall", "shipped", "cases", "shipped")
     shipped = {score.typology: score for score in trial.shipped.typologies}
     for score in trial.trial.typologies:
@@ -50,14 +47,14 @@ def show_trial(trial: Trial) -> None:
             str(score.cases),
             str(other.cases),
         )
-    screen.print(table)
-    screen.print(_rules(trial.trial))
-    screen.print(f"these rules:   {total_line(trial.trial)}", highlight=False)
-    screen.print(f"shipped rules: {total_line(trial.shipped)}", highlight=False)
-    _list_differences(screen, "won", trial.won)
-    _list_differences(screen, "lost", trial.lost)
-    _list_flagged(screen, "these rules alone make cases of", trial.subjects_more)
-    _list_flagged(screen, "the shipped rules alone make cases of", trial.subjects_fewer)
+    console.print(table)
+    console.print(_rules(trial.trial))
+    console.print(f"these rules:   {total_line(trial.trial)}")
+    console.print(f"shipped rules: {total_line(trial.shipped)}")
+    _list_differences(console, "won", trial.won)
+    _list_differences(console, "lost", trial.lost)
+    _list_flagged(console, "these rules alone make cases of", trial.subjects_more)
+    _list_flagged(console, "the shipped rules alone make cases of", trial.subjects_fewer)
 
 
 def total_line(evaluation: Evaluation) -> str:
@@ -102,30 +99,25 @@ def _rules(evaluation: Evaluation) -> Table:
     return table
 
 
-def _list_differences(screen: Console, word: str, differences: Sequence[CrimeDifference]) -> None:
-    screen.print(f"{word}: {len(differences)} crimes")
+def _list_differences(console: Console, word: str, differences: Sequence[CrimeDifference]) -> None:
+    console.print(f"{word}: {len(differences)} crimes")
     for crime in differences[:MAX_SHOWN]:
         payors = ", ".join(map(str, crime.payors[:3]))
-        line = f"  {crime.typology} of {len(crime.payment_ids)} payments by {payors}"
-        screen.print(line, highlight=False, markup=False)
-    _say_more(screen, differences)
+        console.print(f"  {crime.typology} of {len(crime.payment_ids)} payments by {payors}")
+    _say_more(console, differences)
 
 
-def _list_flagged(screen: Console, words: str, flagged: Sequence[Flagged]) -> None:
-    screen.print(f"{words} {len(flagged)} accounts")
+def _list_flagged(console: Console, words: str, flagged: Sequence[Flagged]) -> None:
+    console.print(f"{words} {len(flagged)} accounts")
     for account in flagged[:MAX_SHOWN]:
         subject = " ".join(map(str, account.subject))
-        screen.print(f"  {subject}: {account.cases} of {', '.join(account.rules)}", highlight=False, markup=False)
-    _say_more(screen, flagged)
+        console.print(f"  {subject}: {account.cases} of {', '.join(account.rules)}")
+    _say_more(console, flagged)
 
 
-def _say_more(screen: Console, entries: Sequence[object]) -> None:
+def _say_more(console: Console, entries: Sequence[object]) -> None:
     if len(entries) > MAX_SHOWN:
-        screen.print(f"  ... and {len(entries) - MAX_SHOWN} more; --format json has them", highlight=False)
-
-
-def _screen() -> Console:
-    return Console(width=max(Console().width, MIN_WIDTH))
+        console.print(f"  ... and {len(entries) - MAX_SHOWN} more; --format json has them")
 
 
 def _table(first: str, *others: str) -> Table:

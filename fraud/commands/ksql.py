@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 import cyclopts
-from rich.console import Console
 from rich.table import Table
 
+from fraud.commands.screen import screen
 from fraud.ksqldb.client import KsqldbSettings, connect
 from fraud.ksqldb.deployment import QueryHealth, health
 from fraud.ksqldb.deployment import deploy as deploy_statements
@@ -67,7 +67,7 @@ def status(ksqldb: KsqldbSettings | None = None) -> int:
     table = Table("query", "state", "lag")
     for query in queries:
         table.add_row(query.id, query.state, "?" if query.lag is None else str(query.lag))
-    Console().print(table)
+    screen().print(table)
     return 0 if queries and all(query.state == "RUNNING" for query in queries) else DIFFERENT
 
 

@@ -3,9 +3,9 @@
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
-from rich.console import Console
 from rich.table import Table
 
+from fraud.commands.screen import screen
 from fraud.rules import Rule, load
 from fraud.settings import RulesSettings
 from schemas.cli import write_json
@@ -31,7 +31,7 @@ def rules(
     table = Table("rule", "grouped by", "amounts", "window", "grace", "fires")
     for rule in rules:
         table.add_row(rule.name, ", ".join(rule.group_by), _amounts(rule), _windows(rule), _grace(rule), _fires(rule))
-    Console().print(table)
+    screen().print(table)
 
 
 def meaning(rule: Rule) -> dict[str, Any]:

@@ -1,6 +1,9 @@
-"""The wait of `fraud compare`."""
+"""The wait of `fraud compare`, and what it shows people."""
 
-from fraud.commands.compare import MAX_WAITS, Patience
+import pytest
+
+from fraud.commands.compare import MAX_WAITS, Patience, show
+from fraud.comparison.compare import KINDS
 
 
 def test_without_a_wait_it_is_over_at_once() -> None:
@@ -26,3 +29,32 @@ def test_more_to_read_is_no_progress() -> None:
     assert not patience.ends(5, now=1.0)
     assert not patience.ends(50, now=9.0)
     assert patience.ends(40, now=11.1)
+
+
+def test_a_bank_is_shown_by_its_name_and_a_rule_by_its_whole_name_however_narrow_the_screen_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    names = "structuring_rolling", "structuring_weeks"
+    difference = {
+        "kind": "different",
+        "rule": names[0],
+        "group": {"payee_bank": "[/red] :bank:"},
+        "window_start": 0,
+        "fields": {"payment_count": {"ksqldb": 1, "python": 2}},
+    }
+    show(
+        {
+            "engine": {"name": "ksqlDB", "version": "7.9.0"},
+            "caught_up": True,
+            "rules": {name: dict.fromkeys(KINDS, 1_000_000) for name in names},
+            "settled": 1,
+            "provisional": 0,
+            "expired": 0,
+            "not_understood": 0,
+            "differences": [difference],
+        }
+    )
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in names)
+    assert "different: structuring_rolling {'payee_bank': '[/red] :bank:'} from 0" in shown
