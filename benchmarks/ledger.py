@@ -13,10 +13,11 @@ from statistics import median
 
 from benchmarks import past
 from benchmarks.results import Result, at_least, at_most
-from fraud.detection.changelog import Restore, Segments, progress
+from fraud.detection.changelog import Segments, progress
 from fraud.detection.ledger import Ledger
 from fraud.detection.packed import Origin
 from fraud.detection.partition_keys import account_of
+from fraud.detection.restore import Restore
 from fraud.detection.topology import BY_PAYOR
 from fraud.payment_files import RecordedPayment, decode_line
 from fraud.rules import Rule, load

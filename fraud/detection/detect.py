@@ -18,12 +18,14 @@ import structlog
 from aiokafka.structs import ConsumerRecord
 
 from fraud.deduplication import Repeated
-from fraud.detection import changelog, metrics
+from fraud.detection import metrics
 from fraud.detection.cases import case, case_json
+from fraud.detection.changelog import ChangelogError, Segments, progress
 from fraud.detection.judgement import PlacedWindow
 from fraud.detection.ledger import Ledger
 from fraud.detection.partition_keys import account_of
 from fraud.detection.rejected import carry_headers, rejection
+from fraud.detection.restore import Restore, Restored
 from fraud.detection.sources import Arrival, PayeeSource, PayorSource, Source
 from fraud.detection.topology import BY_PAYEE, BY_PAYOR, GROUPS, HOT_CASES_EVERY_SECONDS, INPUTS, OUTPUTS
 from fraud.detection.uncounted import late_payment, repeated_payment
@@ -79,10 +81,10 @@ class Detect:
         self._case_header = b""
         self._ledger = Ledger(rules)
         self._account_of = account_of(PAYMENTS if stage == BY_PAYOR else PAYMENTS_BY_PAYEE)
-        self._segments = changelog.Segments(stage)
+        self._segments = Segments(stage)
         # By payee, only what a rule counts is sent at all. What a new rule would have counted may have come just now.
         unseen_until_ms = int(time.time() * 1000) if stage == BY_PAYEE else -1
-        self._restore: changelog.Restore | None = changelog.Restore(
+        self._restore: Restore | None = Restore(
             stage, self._ledger, self._account_of, partitions[FRAUD_STATE], unseen_until_ms
         )
         self._stale: tuple[bytes, ...] = ()
@@ -124,11 +126,11 @@ class Detect:
             for _ in self._restore.fill(self._segments):
                 await asyncio.sleep(0)  # the group's heartbeats go on meanwhile
             self._take_up(self._restore.finish())
-        except changelog.ChangelogError as error:
-            raise changelog.ChangelogError(f"{FRAUD_STATE}, partition {self._number}: {error}") from None
+        except ChangelogError as error:
+            raise ChangelogError(f"{FRAUD_STATE}, partition {self._number}: {error}") from None
         self._restore = None
 
-    def _take_up(self, restored: changelog.Restored) -> None:
+    def _take_up(self, restored: Restored) -> None:
         self._stale = restored.stale
         self._begun_anew = restored.older or bool(restored.removed or restored.changed)
         task_log = log.bind(stage=self._stage, task=self._number)
@@ -225,7 +227,7 @@ class Detect:
             yield self._to_changelog(key, value)
         ledger.added.clear()
         due = [(windows.rule.name, group, start) for windows, start, group in self._hot]
-        yield self._to_changelog(*changelog.progress(self._stage, ledger, self._partitions[FRAUD_STATE], due))
+        yield self._to_changelog(*progress(self._stage, ledger, self._partitions[FRAUD_STATE], due))
 
     def _case(self, place: Place, change: Change) -> Output:
         (windows, start, group), window = place, change.window

@@ -16,11 +16,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fraud.comparison.rows import RowError, of_ksqldb, of_python, window_of_late
-from fraud.detection.changelog import ChangelogError, Restore, Segments, progress
+from fraud.detection.changelog import ChangelogError, Segments, progress
 from fraud.detection.detect import stages
 from fraud.detection.ledger import Ledger
 from fraud.detection.packed import array_of
 from fraud.detection.partition_keys import account_of
+from fraud.detection.restore import Restore
 from fraud.detection.topology import BY_PAYEE, BY_PAYOR, INPUTS, OUTPUTS
 from fraud.payment_files import decode_line
 from fraud.rules import load, parse

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from fraud.deduplication import Repeated, TaskWindows
 from fraud.detection import judgement, partition_keys, shelves
-from fraud.detection.changelog import Restore, Restored, Segments, progress
+from fraud.detection.changelog import Segments, progress
 from fraud.detection.ledger import Ledger
 from fraud.detection.packed import Origin, list_payments, pack, unpack
+from fraud.detection.restore import Restore, Restored
 from fraud.detection.topology import BY_PAYEE, BY_PAYOR
 from fraud.rules import DAY_MS, Rule, parse
 from schemas.kafka.topics import PAYMENTS, PAYMENTS_BY_PAYEE

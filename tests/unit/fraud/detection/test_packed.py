@@ -60,3 +60,13 @@ def test_a_payment_of_before_its_record_was_known_is_listed_without_it_and_can_b
     payments = list_payments([packed])
     assert (payments[0].topic, payments[0].partition, payments[0].offset) == ("payment_json", None, None)
     assert msgspec.json.decode(encode_json(payments), type=tuple[ListedPayment, ...]) == payments
+
+
+def test_packed_payments_can_be_read_by_later_versions() -> None:
+    """They stand in changelogs: what has once been written must stay readable."""
+    packed = "9bc4106f1c2a345b6d4e7f8a9b0c1d2e3f4a5bce000f423ecf000001a205bbc60003a341434802010507a5466972737402"
+    payment = Payment("6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b", "First", 2, 9999.98, "ACH", 7)
+    origin = Origin("payment_protobuf", 1, 5)
+    assert pack(payment, 1_795_392_521_728, 3, origin).hex() == packed
+    (back,) = unpack([bytes.fromhex(packed)])
+    assert (back.id, back.payment_amount, back.at_ms, back.origin) == (payment.id, 9999.98, 1_795_392_521_728, origin)
