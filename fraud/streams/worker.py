@@ -6,24 +6,19 @@ the path that is always exercised: a crash, a fenced producer, a rebalance and a
 """
 
 import asyncio
-import math
-import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from enum import Enum, auto
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
-from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from fraud.settings import FraudSettings
 from fraud.streams import metrics
 from fraud.streams.assignor import TaskAssignor
-from fraud.streams.partition_group import PartitionGroup
+from fraud.streams.session import Session
 from fraud.streams.stage import Stage
-from fraud.streams.task import STALLED_AFTER_SECONDS, Stalled, Task, open_task
+from fraud.streams.task import Task, open_task
 from schemas.errors import BrokerError, RegistryUnavailable
 from schemas.event_loop import being_cancelled
 from schemas.kafka.connect import Unreachable, start_client
@@ -31,13 +26,7 @@ from schemas.kafka.reconnect import back_off
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.stop import stop_consumer
 
-MAX_RECORDS = 20_000
 FETCH_WAIT_MS = 50
-MAX_WAIT_SECONDS = 5.0
-COMMIT_SECONDS = 60.0
-LAST_COMMIT_SECONDS = 3.0
-"""Time for the commit under way, and for the last one, once the worker is to stop."""
-PING_SECONDS = 2.0
 RECOVERABLE = (KafkaError, BrokerError, RegistryUnavailable, TimeoutError, AssertionError, OSError, RuntimeError)
 """Errors that end a session but not the worker.
 
@@ -59,7 +48,7 @@ class Worker:
         self._kafka = kafka
         self._client_options = kafka.client_options()
         self._group = f"{settings.fraud_app}-{stage.group}"
-        self._session: _Session | None = None
+        self._session: Session | None = None
         self._reason = "it has not joined its group yet"
 
     async def missing(self) -> str | None:
@@ -92,7 +81,7 @@ class Worker:
             pause = min(2 * pause, 30.0)
 
     @asynccontextmanager
-    async def _joined(self) -> AsyncIterator["_Session"]:
+    async def _joined(self) -> AsyncIterator[Session]:
         consumer = AIOKafkaConsumer(
             **self._client_options,
             client_id=self._group,
@@ -108,7 +97,8 @@ class Worker:
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         back_off(consumer._client)  # noqa: SLF001 - nothing public leads to it
-        session = _Session(self, consumer)
+        interval = self.settings.fraud_commit_interval_ms / 1000
+        session = Session(self.stage, consumer, self.tasks, self.open_task, self.stopping, interval)
         metrics.SESSIONS.labels(self.stage.name).inc()
         try:
             await start_client(consumer, self._kafka)
@@ -134,196 +124,8 @@ class Worker:
         )
 
 
-class _State(Enum):
-    JOINING = auto()
-    ASSIGNED = auto()
-    RUNNING = auto()
-
-
-class _Session(ConsumerRebalanceListener):  # type: ignore[misc]
-    """A membership in the group, from joining it to the first error.
-
-    Every rebalance goes from RUNNING to JOINING (revoked) to ASSIGNED; opening the assigned tasks leads to RUNNING.
-    """
-
-    def __init__(self, worker: Worker, consumer: AIOKafkaConsumer) -> None:
-        self._worker = worker
-        self._stage = worker.stage
-        self._tasks = worker.tasks
-        self._consumer = consumer
-        self._partition_group = PartitionGroup(worker.stage.drift_ms)
-        self._state = _State.JOINING
-        self._assigned: set[TopicPartition] = set()
-        self._committing = asyncio.Lock()
-        self._catching_up = False
-        self._received_at = time.monotonic()
-
-    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Before the group rebalances: let the batch under way finish, so that its work is not lost."""
-        async with self._committing:
-            self._state = _State.JOINING
-
-    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """After a rebalance. Tasks open outside of this callback: restoring may take longer than the group waits."""
-        self._assigned = set(assigned)
-        self._consumer.pause(*self._assigned)
-        self._state = _State.ASSIGNED
-
-    async def missing(self) -> str | None:
-        """Return what this session waits for. Having joined and been given no tasks is well: others have them all."""
-        if self._state is not _State.RUNNING:
-            joining = self._state is _State.JOINING
-            return "it is joining its group" if joining else "its tasks get their state back"
-        try:
-            async with asyncio.timeout(PING_SECONDS):
-                await self._consumer.topics()
-        except (KafkaError, TimeoutError) as error:
-            return f"Kafka does not answer: {str(error) or 'nothing came in time'}"
-        return None
-
-    async def step(self) -> None:
-        """At most one commit interval: collect records, and commit a batch of each task that has any."""
-        interval = self._worker.settings.fraud_commit_interval_ms / 1000
-        until = time.monotonic() + interval
-        if self._state is _State.ASSIGNED:
-            await _unless(self._worker.stopping, self._open_tasks(frozenset(self._assigned)))
-        if self._state is _State.RUNNING and self._assigned:
-            records = await self._collect(until)
-            async with self._committing:
-                if self._state is _State.RUNNING:
-                    await self._commit(records, time.monotonic())
-            await _unless(self._worker.stopping, self._check_progress())
-        else:
-            with suppress(TimeoutError):  # what it may return is read again: opening tasks seeks
-                async with asyncio.timeout(interval):
-                    await self._consumer.getmany(timeout_ms=math.ceil(1000 * interval))
-
-    async def finish(self) -> None:
-        """Write what the tasks were still to write of what they have read: cases of hot windows."""
-        async with self._committing:
-            if self._state is _State.RUNNING:
-                await self._commit([], now=math.inf)
-
-    async def _open_tasks(self, assigned: frozenset[TopicPartition]) -> None:
-        """Close the tasks that went elsewhere, open those that came, and go on where each was committed."""
-        numbers = {partition.partition for partition in assigned}
-        closing = [self._tasks.pop(number) for number in list(self._tasks) if number not in numbers]
-        await asyncio.gather(*(task.close() for task in closing))
-        metrics.LAG.remove_by_labels({"stage": self._stage.name})
-        await _all(self._open(number) for number in numbers - self._tasks.keys())
-        if self._state is not _State.ASSIGNED or assigned != self._assigned:
-            return  # the next rebalance has begun, or ended, meanwhile
-        self._partition_group.assign(assigned)
-        for partition in assigned:
-            self._consumer.seek(partition, self._tasks[partition.partition].positions[partition])
-        self._consumer.resume(*assigned)
-        self._received_at = time.monotonic()
-        self._state = _State.RUNNING
-        metrics.TASKS.labels(self._stage.name).set(len(numbers))
-        log.info("tasks assigned", stage=self._stage.name, tasks=sorted(numbers))
-
-    async def _open(self, number: int) -> None:
-        """Open a task, and keep it even if another one's opening fails: the end of the session closes it."""
-        self._tasks[number] = await self._worker.open_task(number, self._consumer)
-
-    async def _collect(self, until: float) -> list[ConsumerRecord]:
-        """Records in order of time: what comes until the interval is over, or at once what is there already."""
-        group = self._partition_group
-        while self._state is _State.RUNNING:
-            if hungry := group.short_of(MAX_RECORDS):
-                wait_ms = 0 if self._catching_up else max(0, math.ceil(1000 * (until - time.monotonic())))
-                for partition, records in (await self._consumer.getmany(*hungry, timeout_ms=wait_ms)).items():
-                    group.add(partition, records)
-                    self._received_at = time.monotonic()
-            if self._catching_up or time.monotonic() >= until or group.buffered() >= MAX_RECORDS:
-                at_end = {partition for partition in self._assigned if await self._at_end(partition)}
-                batch = group.take(at_end, MAX_RECORDS)
-                self._catching_up = bool(batch) and group.buffered() > 0
-                return batch
-        return []
-
-    async def _at_end(self, partition: TopicPartition) -> bool:
-        """True if the partition has been read to its end as far as is known; after a while of silence, in any case.
-
-        What tasks that run here have written to it is known.
-        """
-        end = self._consumer.last_stable_offset(partition)
-        if end is not None:
-            position = await self._consumer.position(partition)
-            behind = max(0, end - position)
-            metrics.LAG.labels(self._stage.name, partition.topic, partition.partition).set(behind)
-            if not behind and position > self._written(partition):
-                return True
-        return time.monotonic() - self._received_at > MAX_WAIT_SECONDS
-
-    def _written(self, partition: TopicPartition) -> int:
-        """The last offset in a partition that is known to have been written; -1 if none is."""
-        return max((task.written.get(partition, -1) for task in self._tasks.values()), default=-1)
-
-    async def _commit(self, records: Iterable[ConsumerRecord], now: float) -> None:
-        batches: dict[int, list[ConsumerRecord]] = defaultdict(list)
-        for record in records:
-            batches[record.partition].append(record)
-        async with asyncio.timeout(COMMIT_SECONDS) as limit, _shortened(limit, self._worker.stopping):
-            await _all(
-                task.commit(batches[number], now)
-                for number, task in self._tasks.items()
-                if number in batches or task.processor.pending
-            )
-
-    async def _check_progress(self) -> None:
-        """Raise Stalled where nothing came for a while although there is something: consumers do fall silent."""
-        if time.monotonic() - self._received_at < STALLED_AFTER_SECONDS:
-            return
-        positions = {partition: await self._consumer.position(partition) for partition in self._assigned}
-        ends = await self._consumer.end_offsets(list(positions))
-        behind = {
-            f"{partition.topic}-{partition.partition}": ends[partition] - at
-            for partition, at in positions.items()
-            if ends[partition] > at
-        }
-        if behind:
-            raise Stalled(f"nothing received for {STALLED_AFTER_SECONDS:.0f} s, yet there is: {behind}")
-        self._received_at = time.monotonic()
-
-
-async def _all(awaitables: Iterable[Awaitable[None]]) -> None:
-    """Await all; every one has ended before the first error is raised, so that nothing goes on behind one's back."""
-    for result in await asyncio.gather(*awaitables, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result
-
-
-async def _unless(event: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Do the work, or cut it short as soon as the event is set: where Kafka is away, opening tasks does not end."""
-    working, timer = asyncio.create_task(work), asyncio.create_task(event.wait())
-    try:
-        await asyncio.wait({working, timer}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-    finally:
-        working.cancel()
-        timer.cancel()
-        await asyncio.gather(working, timer, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _shortened(limit: asyncio.Timeout, event: asyncio.Event) -> AsyncIterator[None]:
-    """Leave no more than `LAST_COMMIT_SECONDS` once the event is set."""
-
-    async def shorten() -> None:
-        await event.wait()
-        limit.reschedule(asyncio.get_running_loop().time() + LAST_COMMIT_SECONDS)
-
-    timer = asyncio.create_task(shorten())
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Until the event is set, or for that long."""
+    """Wait until the event is set, or for that long."""
     if seconds > 0:
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), seconds)

@@ -2,15 +2,13 @@
 
 import asyncio
 
-import pytest
 from structlog.testing import capture_logs
 
 from compose.addresses import free_port
 from fraud.detection.detect import stages
 from fraud.rules import load
 from fraud.settings import FraudSettings
-from fraud.streams import worker as workers
-from fraud.streams.worker import Worker, _all, _shortened, _unless
+from fraud.streams.worker import Worker
 from schemas.kafka.settings import KafkaSettings
 from schemas.registry import Registry, RegistrySettings
 
@@ -49,42 +47,3 @@ async def test_a_pause_ends_as_soon_as_the_worker_is_to_stop() -> None:
                 await asyncio.sleep(0.01)
         idle.stopping.set()
         await asyncio.wait_for(running, 30)
-
-
-async def test_every_task_has_ended_before_the_first_error_is_raised() -> None:
-    ended: list[str] = []
-
-    async def fail() -> None:
-        raise ValueError
-
-    async def work() -> None:
-        await asyncio.sleep(0.01)
-        ended.append("work")
-
-    with pytest.raises(ValueError, match=r"^$"):
-        await _all([fail(), work()])
-    assert ended == ["work"]
-
-
-async def test_work_is_cut_short_once_the_event_is_set() -> None:
-    stopping = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.01, stopping.set)
-    async with asyncio.timeout(30):
-        await _unless(stopping, asyncio.sleep(3600))
-
-
-async def test_an_error_of_the_work_is_raised() -> None:
-    async def fail() -> None:
-        raise ValueError("the work's")
-
-    with pytest.raises(ValueError, match="the work's"):
-        await _unless(asyncio.Event(), fail())
-
-
-async def test_a_commit_under_way_has_little_time_once_the_worker_is_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "LAST_COMMIT_SECONDS", 0.01)
-    stopping = asyncio.Event()
-    stopping.set()
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(3600) as limit, _shortened(limit, stopping):
-            await asyncio.sleep(3600)
