@@ -8,17 +8,14 @@ second, when the window closes, and when the worker stops.
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
-import prometheus_client
 import structlog
 from aiokafka.structs import ConsumerRecord
 
 from fraud.deduplication import Repeated
-from fraud.detection import metrics
 from fraud.detection.cases import case, case_json
 from fraud.detection.changelog import ChangelogError, Segments, progress
 from fraud.detection.judgement import PlacedWindow
@@ -27,6 +24,7 @@ from fraud.detection.partition_keys import account_of
 from fraud.detection.rejected import carry_headers, rejection
 from fraud.detection.restore import Restore, Restored
 from fraud.detection.sources import Arrival, PayeeSource, PayorSource, Source
+from fraud.detection.tally import Tally
 from fraud.detection.topology import BY_PAYEE, BY_PAYOR, GROUPS, HOT_CASES_EVERY_SECONDS, INPUTS, OUTPUTS
 from fraud.detection.uncounted import late_payment, repeated_payment
 from fraud.rules import Rule
@@ -89,19 +87,13 @@ class Detect:
         )
         self._stale: tuple[bytes, ...] = ()
         self._overdue: Iterator[PlacedWindow] | None = None
-        self._begun_anew = False
+        self._state_is_new = False
         self._changed: dict[Place, Change] = {}
         self._hot: dict[Place, Change] = {}
         self._hot_at = 0.0
         self._listed_payments: dict[int, ListedPayment] = {}
         """Payments of this batch's cases, by arrival: where there are several rules, most are listed by several."""
-        self._counts: Counter[tuple[str, str]] = Counter()
-        self._written: dict[str, list[int]] = {}
-        """By rule, the times of the last payments of the cases that were written."""
-        names = [rule.name for rule in rules]
-        for count, labels in (("case", names), ("late", names), ("repeated", names), ("rejected", INPUTS[stage])):
-            for label in labels:
-                _COUNTERS[count](label)  # from 0 on: of a series that appears with its first event no increase is seen
+        self._tally = Tally(stage, number, [rule.name for rule in rules], INPUTS[stage])
 
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
         """Ask for schemas that are new; raises RegistryUnavailable."""
@@ -132,7 +124,7 @@ class Detect:
 
     def _take_up(self, restored: Restored) -> None:
         self._stale = restored.stale
-        self._begun_anew = restored.older or bool(restored.removed or restored.changed)
+        self._state_is_new = restored.older or bool(restored.removed or restored.changed)
         task_log = log.bind(stage=self._stage, task=self._number)
         if restored.older:
             task_log.warning("state of another version or number of partitions is deleted, and made anew")
@@ -154,7 +146,7 @@ class Detect:
         self._stale = self._stale[MAX_OUTPUTS:]
         for record, arrival in zip(records, self._source.read(records), strict=True):
             if isinstance(arrival, PaymentError):
-                self._counts["rejected", record.topic] += 1
+                self._tally.counts["rejected", record.topic] += 1
                 outputs.append(rejection(record, str(arrival), self._partitions[PAYMENT_REJECTED]))
             else:
                 if arrival.outputs:
@@ -163,9 +155,9 @@ class Detect:
                     self._add(arrival, record, outputs)
         settled = self._judge_overdue(outputs) and not self._stale
         outputs += self._cases(now)
-        if settled and (records or outputs or self._begun_anew) and self._number < self._partitions[FRAUD_STATE]:
+        if settled and (records or outputs or self._state_is_new) and self._number < self._partitions[FRAUD_STATE]:
             outputs += self._keep()
-            self._begun_anew = False
+            self._state_is_new = False
         return outputs
 
     def _add(self, arrival: Arrival, record: ConsumerRecord, outputs: list[Output]) -> None:
@@ -175,7 +167,7 @@ class Detect:
         at_ms = record.timestamp
         judgements = self._ledger.add(self._account_of(payment), payment, at_ms, origin)
         if isinstance(judgements, Repeated):
-            self._counts.update(
+            self._tally.counts.update(
                 ("repeated", rule) for rule in {windows.rule.name for windows, *_ in judgements.windows}
             )
             repeat = repeated_payment(judgements, payment, origin, at_ms)
@@ -185,7 +177,7 @@ class Detect:
             if window is not None:
                 self._changed[windows, start, group] = Change(window, record.headers)
             else:
-                self._counts["late", windows.rule.name] += 1
+                self._tally.counts["late", windows.rule.name] += 1
                 late = late_payment(windows, start, group, payment, origin, at_ms)
                 outputs.append(self._keyed(PAYMENT_LATE, late.case_id, encode_json(late), record.headers))
 
@@ -231,8 +223,7 @@ class Detect:
 
     def _case(self, place: Place, change: Change) -> Output:
         (windows, start, group), window = place, change.window
-        self._counts["case", windows.rule.name] += 1
-        self._written.setdefault(windows.rule.name, []).append(window.last_at)
+        self._tally.add_case(windows.rule.name, window.last_at)
         several_rules = len(self._ledger.watches) > 1
         written = case(windows.rule, start, group, window, self._listed_payments if several_rules else None)
         return self._keyed(REVIEW_QUEUE, written.case_id, self._case_header + case_json(written), change.headers)
@@ -249,45 +240,13 @@ class Detect:
 
     def committed(self) -> None:
         """Count what was committed."""
-        for (what, name), count in self._counts.items():
-            _COUNTERS[what](name).inc(count)
-            if warning := _WARNINGS.get(what):
-                log.warning(
-                    warning, **{"topic" if what == "rejected" else "rule": name}, count=count, see=f"payment_{what}"
-                )
-        self._counts.clear()
-        now = time.time()
-        for rule, times in self._written.items():
-            observe = metrics.CASE_AGE.labels(rule).observe
-            for last_at in times:
-                observe(now - last_at / 1000)
-        self._written.clear()
+        self._tally.publish()
+        self._tally.show(self._ledger)
         self._listed_payments.clear()
-        metrics.LEDGER.labels(self._stage, self._number).set(len(self._ledger))
-        for watch in self._ledger.watches:
-            labels = watch.windows.rule.name, self._number
-            metrics.WINDOWS.labels(*labels).set(len(watch.windows))
-            metrics.COVERED_SINCE.labels(*labels).set(watch.windows.since / 1000)
 
     def closed(self) -> None:
         """The ledger goes with the task."""
-        for gauge in (metrics.WINDOWS, metrics.COVERED_SINCE):
-            for watch in self._ledger.watches:
-                gauge.remove_by_labels({"rule": watch.windows.rule.name, "task": str(self._number)})
-        metrics.LEDGER.remove_by_labels({"stage": self._stage, "task": str(self._number)})
-
-
-_COUNTERS: Mapping[str, Callable[[str], prometheus_client.Counter]] = {
-    "case": metrics.CASES.labels,
-    "late": metrics.LATE.labels,
-    "repeated": metrics.REPEATED.labels,
-    "rejected": metrics.REJECTED.labels,
-}
-_WARNINGS = {
-    "late": "payments too late for their window",
-    "repeated": "payments that came again",
-    "rejected": "records rejected",
-}
+        self._tally.hide(self._ledger)
 
 
 def _iso(at_ms: int) -> str:
