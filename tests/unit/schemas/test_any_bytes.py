@@ -45,7 +45,7 @@ from service.http.bodies import media_type
 from service.queue.batch import TopicRecord
 from service.queue.query import InvalidCursor, decode_cursor
 from service.queue.view import QueueView
-from tests.unit.service.queue.test_view import case, decision
+from tests.unit.service.queue.records import case, decision
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 SECONDS = 5.0

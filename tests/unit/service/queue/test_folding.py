@@ -10,7 +10,7 @@ from service.queue import subject_reads
 from service.queue.subjects import worst
 from service.queue.view import QueueView
 from service.review.parameters import parse_query
-from tests.unit.service.queue.test_view import FAR_AHEAD, case, ksqldb_row, record
+from tests.unit.service.queue.records import FAR_AHEAD, case, ksqldb_row, record
 
 CASES = (case(0), case(3))
 """Of one payor."""

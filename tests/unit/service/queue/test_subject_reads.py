@@ -1,8 +1,6 @@
 """The queue by subject, from records on."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,7 +9,7 @@ import pytest
 from service.queue import case_reads, counts, subject_reads
 from service.queue.view import QueueView
 from service.review.parameters import parse_query
-from tests.unit.service.queue.test_view import case, decision, record
+from tests.unit.service.queue.records import case, decision, record
 
 DAY = 86_400_000
 PAYMENTS = [
@@ -25,13 +23,6 @@ PAYMENTS = [
     for n in range(3)
 ]
 PAIR = {"payor_account_no": 1001, "payee_bank": "First Harbor Bank", "payee_account_no": 9001}
-
-
-@pytest.fixture
-def view(tmp_path: Path) -> Iterator[QueueView]:
-    view = QueueView(tmp_path / "queue.sqlite")
-    yield view
-    view.close()
 
 
 def of_one_sum(payments: list[dict[str, Any]] = PAYMENTS) -> list[dict[str, Any]]:
