@@ -29,6 +29,8 @@ from service.settings import SETTINGS
 
 PAGING = ("sort", "limit", "cursor")
 """Parameters that are about a page, not about which lines there are."""
+MAX_VALUES = 500
+"""Values of a filter, joined by commas; SQLite takes conditions of up to 1,000 terms."""
 TABLES: dict[str, QueueTable] = {"case": "cases", "subject": "subjects"}
 
 _DOLLARS = re.compile(r"[0-9]{1,16}(\.[0-9]{1,2})?")
@@ -72,6 +74,8 @@ def _some_of(*choices: str) -> Read:
 
     def read(name: str, text: str) -> tuple[str, ...]:
         values = tuple(value for part in text.split(",") for value in _text(name, part))
+        if len(values) > MAX_VALUES:
+            raise invalid_parameter(name, f"is more than {MAX_VALUES} values")
         if choices and (unknown := [value for value in values if value not in choices]):
             raise invalid_parameter(name, f"{unknown[0]} is not one of {', '.join(choices)}")
         return values

@@ -1,5 +1,6 @@
 """Questions to the review queue, and the answers to bad ones."""
 
+import base64
 import time
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from service.http.problems import Problem
 from service.queue.query import Cursor
 from service.review.parameters import parse_query
+
+NESTED_CURSOR = base64.urlsafe_b64encode(b'["-last_payment_at",1,"a","",0,0,' + b"[" * 100_001).decode()
 
 
 def test_nothing_asked_means_the_latest_fifty() -> None:
@@ -80,6 +83,8 @@ def test_what_only_one_kind_of_line_has_is_refused_of_the_other(parameters: dict
         ("cursor", "ü", 400),
         ("cursor", str(Cursor("total", 1, "a")), 400),
         ("cursor", str(Cursor("-last_payment_at", 2**70, "a")), 400),
+        ("cursor", NESTED_CURSOR, 400),
+        ("rule", ",".join(["a"] * 501), 422),
         ("colour", "red", 400),
     ],
 )
