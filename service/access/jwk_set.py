@@ -43,6 +43,8 @@ def read_keys(text: bytes, algorithms: Iterable[str]) -> Keys:
         raise SettingsError(f"this is no JWK set: {error}") from None
     keys: dict[tuple[str | None, str], PyJWK] = {}
     for jwk in content.keys:
+        if not isinstance(jwk.get("kid"), str | None):  # no token can name it
+            continue
         for algorithm in algorithms:
             if jwk.get("use", "sig") != "sig" or jwk.get("alg", algorithm) != algorithm:
                 continue

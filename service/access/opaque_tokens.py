@@ -73,9 +73,15 @@ def read_tokens(file: Path) -> dict[str, TokenEntry]:
         content = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), _TokenFile)
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # numbers beyond all bounds, arrays in arrays
         raise SettingsError(f"{file}: {error}") from None
-    return {entry.sha256: entry for entry in content.token}
+    tokens: dict[str, TokenEntry] = {}
+    for entry in content.token:
+        if (other := tokens.setdefault(entry.sha256, entry)) is not entry:
+            raise SettingsError(
+                f"{file}: {other.name} and {entry.name} have the same sha256: nobody knows whose token it is"
+            )
+    return tokens
 
 
 class OpaqueTokens:

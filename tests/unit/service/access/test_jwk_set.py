@@ -18,8 +18,8 @@ def test_keys_are_read_by_id_and_algorithm() -> None:
     assert set(keys) == {(KEY.id, "ES256"), (RSA.id, "RS256")}
 
 
-@pytest.mark.parametrize("change", [{"use": "enc"}, {"alg": "ES384"}, {"kty": "oct", "k": "c2VjcmV0"}])
-def test_a_key_for_another_purpose_is_left_out(change: dict[str, str]) -> None:
+@pytest.mark.parametrize("change", [{"use": "enc"}, {"alg": "ES384"}, {"kty": "oct", "k": "c2VjcmV0"}, {"kid": ["a"]}])
+def test_a_key_that_no_token_can_mean_is_left_out(change: dict[str, object]) -> None:
     document = json.dumps({"keys": [{**KEY.public(), **change}, OTHER.public()]}).encode()
     assert [key_id for key_id, _ in read_keys(document, ALGORITHMS)] == [OTHER.id]
 

@@ -66,3 +66,10 @@ async def test_no_script_and_no_other_site_gets_the_cookie_and_it_is_secure_behi
         assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "Strict", True)
         async with client.post("/logout") as response:
             assert response.cookies[COOKIE]["max-age"] == "0"
+
+
+async def test_a_body_of_nothing_but_brackets_is_refused_as_any_other_that_is_no_token() -> None:
+    async with TestClient(TestServer(app())) as client:
+        body = b'{"x": ' + b"[" * (login.MAX_BODY_BYTES - 10)
+        async with client.post("/login", data=body) as response:
+            assert response.status == 400

@@ -45,10 +45,25 @@ async def test_a_token_is_its_holders_until_it_expires(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ['sha256 = "abc"', f'sha256 = "{hash_token("t")}"\nexpires = 2027-01-01T00:00:00', "scopes = 3", "= nonsense"],
+    [
+        'sha256 = "abc"',
+        f'sha256 = "{hash_token("t")}"\nexpires = 2027-01-01T00:00:00',
+        "scopes = 3",
+        "= nonsense",
+        "x = " + "[" * 5000,
+        "x = " + "1" * 5000,
+    ],
 )
 def test_a_file_that_makes_no_sense_is_refused_by_name(line: str, tmp_path: Path) -> None:
     file = tmp_path / "access.toml"
     file.write_text(f'[[token]]\nname = "ann"\nscopes = []\n{line}\n', encoding="utf-8")
     with pytest.raises(SettingsError, match=r"access\.toml"):
+        read_tokens(file)
+
+
+def test_a_token_of_two_holders_is_refused_with_both_names(tmp_path: Path) -> None:
+    file = tmp_path / "access.toml"
+    entries = [f'[[token]]\nname = "{name}"\nscopes = []\nsha256 = "{hash_token("t")}"\n' for name in ("ann", "bob")]
+    file.write_text("".join(entries), encoding="utf-8")
+    with pytest.raises(SettingsError, match="ann and bob have the same sha256"):
         read_tokens(file)
