@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from schemas import wire_format
 from schemas.errors import DECODE_ERRORS, UndertenError
-from schemas.payment import AccountNo, Time
+from schemas.payment import AMOUNT_MAX, AccountNo, Time
 
 NAMESPACE = uuid5(NAMESPACE_URL, "urn:underten:case")
 """12ed56c5-e13f-5e44-b607-4e4237d3f265. It must never change, or every case would be a new one."""
@@ -43,7 +43,7 @@ class ListedPayment(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """
 
     id: str
-    payment_amount: float | None = None
+    payment_amount: Annotated[float, Meta(ge=0, le=AMOUNT_MAX)] | None = None
     payment_method: str | None = None
     timestamp: Time | None = None
     topic: str | None = None

@@ -8,12 +8,14 @@ from msgspec import to_builtins
 
 from fraud.comparison.compare import Row, WindowKey, window_key
 from fraud.rules import Rule
-from schemas.case import Case, CaseError, Count, decode_case
+from schemas.case import Case, CaseError, Count, Group, decode_case
 from schemas.errors import UndertenError
 from schemas.payment import Time
 
 SINK = "ksqldb_"
 """Prefix of the names of ksqlDB's sink topics; the rule's name follows."""
+MAX_SUM = 10**16
+"""Dollars; where DECIMAL(18,2), in which ksqlDB adds up, ends."""
 
 
 class RowError(UndertenError):
@@ -31,11 +33,15 @@ class _KsqldbValue(msgspec.Struct, rename="upper"):
 
 
 class _Window(msgspec.Struct):
-    """The fields of a payment that was not counted that name its window."""
+    """The fields that name a window, as a payment that was not counted has them."""
 
     rule: str
-    group: dict[str, int | str]
+    group: Group
     window_start: Time
+
+    @property
+    def key(self) -> WindowKey:
+        return window_key(self.rule, self.window_start, to_builtins(self.group))
 
 
 class _RepeatedWindow(_Window):
@@ -90,15 +96,14 @@ def row_of(case: Case) -> Row:
 def window_of_late(value: bytes | None) -> WindowKey:
     """The window that a record of `payment_late` came too late for; raises RowError."""
     try:
-        late = _decode_late(value or b"")
+        return _decode_late(value or b"").key
     except _NO_ROW as error:
         raise RowError(f"not a late payment: {error!r}") from None
-    return window_key(late.rule, late.window_start, late.group)
 
 
 def windows_of_repeated(value: bytes | None) -> list[WindowKey]:
     """The windows that a record of `payment_repeated` was not counted in again; raises RowError."""
-    return [window_key(window.rule, window.window_start, window.group) for window in _repeated_windows(value)]
+    return [window.key for window in _repeated_windows(value)]
 
 
 def cases_of_repeated(value: bytes | None) -> list[str]:
@@ -116,8 +121,9 @@ def _repeated_windows(value: bytes | None) -> list[_RepeatedWindow]:
 def _window_key(rule: Rule, key: bytes) -> WindowKey:
     columns = _decode_key(key[:-8])
     values = [columns[f"K_{name.upper()}"] for name in rule.group_by] if isinstance(columns, Mapping) else [columns]
+    group = dict(zip(rule.group_by, values, strict=True))
     start = int.from_bytes(key[-8:], "big", signed=True)
-    return window_key(rule.name, start, dict(zip(rule.group_by, values, strict=True)))
+    return msgspec.convert({"rule": rule.name, "group": group, "window_start": start}, _Window).key
 
 
 def _row(value: _KsqldbValue) -> Row:
@@ -131,7 +137,7 @@ def _row(value: _KsqldbValue) -> Row:
 
 
 def _cents(amount: Decimal) -> Decimal:
-    """Dollars with two places; raises ValueError for what is no amount."""
-    if not amount.is_finite():
+    """Dollars with two places; raises ValueError for what is no sum of payments."""
+    if not 0 <= amount < MAX_SUM:
         raise ValueError(f"an amount of {amount}")
     return amount.quantize(Decimal("0.01"))

@@ -11,11 +11,12 @@ from typing import Any, Literal, NamedTuple, get_args
 import msgspec
 
 from fraud.comparison.compare import GroupColumns, Row, WindowKey, difference
-from fraud.comparison.rows import of_ksqldb
+from fraud.comparison.rows import RowError, of_ksqldb
 from fraud.rules import Rule
 from fraud.windows import MAX_LISTED
 from schemas import case
 from schemas.case import Case, ListedPayment, case_id
+from schemas.payment import LATEST
 
 Verdict = Literal["agree", "differ", "only_python", "only_ksqldb"]
 AGREEMENTS = (*get_args(Verdict), "pending", "off")
@@ -38,6 +39,8 @@ class KsqldbRow(NamedTuple):
 def read_ksqldb(rule: Rule, key: bytes | None, value: bytes | None, timestamp: int) -> KsqldbRow:
     """Read a record of a sink topic; raises RowError where it is none."""
     window, row = of_ksqldb(rule, key, value)
+    if not 0 <= timestamp <= LATEST:
+        raise RowError(f"not a row of ksqlDB's: a time of {timestamp} ms")
     group: GroupColumns = msgspec.json.decode(window.group)
     row_id = case_id(rule.name, window.window_start, tuple(group[column] for column in rule.group_by))
     return KsqldbRow(row_id, rule.name, group, window.window_start, timestamp, row)

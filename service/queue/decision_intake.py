@@ -130,7 +130,7 @@ def _snooze(batch: Batch, decision: Decision) -> set[str]:
 
     Decisions on a group's several cases have no common order on the topic: the latest one by its time counts.
     """
-    group = msgspec.convert(decision.group, Group)
+    group = decision.group
     subject_id = subject_of(group).subject_id
     values = (decision.time, decision.decision_id, decision.until, *decision.ceiling, _encode(decision))
     batch.file.execute(_SNOOZE, [silence_key(decision.rule, group), *values])

@@ -88,9 +88,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     proposal: bool = False
     """A second reviewer must decide the same before the case is closed."""
     rule: str
-    group: dict[str, int | str]
-    payment_count: int
-    total_amount: str
+    group: Group
+    payment_count: Count
+    total_amount: DollarText
 
     @property
     def key(self) -> str:
@@ -165,7 +165,7 @@ class NotPossible(Exception):
     """A decision that this case does not allow as it stands."""
 
 
-def silence_key(rule: str, group: Group | dict[str, int | str]) -> str:
+def silence_key(rule: str, group: Group) -> str:
     """The rule and group that a snooze silences, as one text."""
     return f"{rule}|{msgspec.json.encode(group, order='sorted').decode()}"
 

@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from schemas.case import Group
 from schemas.payment import cents_of
 from service.http.problems import Problem
 from service.http.request_ids import record_headers
@@ -262,7 +263,7 @@ async def _decision(
         max_payments=request.max_payments,
         proposal=is_proposal(request, review, cents, round(four_eyes * 100) if four_eyes else None),
         rule=case["rule"],
-        group=case["group"],
+        group=Group(**case["group"]),
         payment_count=case["payment_count"],
         total_amount=case["total_amount"],
     )

@@ -40,6 +40,7 @@ def test_a_record_that_is_no_case_is_counted_and_stops_nothing(view: QueueView) 
         TopicRecord(0, 3, b"\xff", None),
         record(case(1, total_amount="12")),
         record(case(2, payment_count="many")),
+        *(record(case(4, payments=[{"id": "p", "payment_amount": amount}])) for amount in (1e17, 1e300, -1e300)),
     ]
     assert view.apply([*bad, record(case(3))], {Q[0]: 9}) == len(bad)
     assert len(read_cases(view)) == 1

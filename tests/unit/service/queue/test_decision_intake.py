@@ -1,8 +1,10 @@
 """Decisions and exemptions as the view takes them in, in whatever order they come."""
 
 import json
+from typing import Any
 
 import msgspec
+import pytest
 
 from service.queue import decision_reads
 from service.queue.batch import TopicRecord
@@ -110,3 +112,24 @@ def test_an_exemption_that_names_no_account_is_counted_and_not_kept(view: QueueV
 def test_what_comes_after_it_is_taken_in(view: QueueView) -> None:
     assert view.apply([record(case())], {}, decisions=[exemption(1, group={}), exemption(2)]) == 1
     assert read_cases(view)[0]["status"] == "snoozed"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"total_amount": "much"},
+        {"total_amount": "NaN"},
+        {"total_amount": "1e400"},
+        {"total_amount": ""},
+        {"payment_count": 10**30},
+        {"group": {"payor_account_no": "7"}},
+        {"group": {"payor_account_no": 10**25}},
+        {"group": {"payee_bank": 5}},
+    ],
+)
+def test_a_decision_that_another_producer_got_wrong_is_counted_and_stops_nothing(
+    view: QueueView, changes: dict[str, Any]
+) -> None:
+    wrong = decision(1, "snooze", until=2**47, **changes)
+    assert view.apply([record(case())], {}, decisions=[wrong, decision(1, "claim")]) == 1
+    assert read_cases(view)[0]["status"] == "in_review"
