@@ -31,7 +31,8 @@ async def unread_payments(kafka: KafkaSettings, app: str) -> tuple[int, int]:
     name = consumer_group(app, BY_PAYOR)
     committed = (await consumer_groups(kafka, [name]))[name].offsets
     ends = await end_offsets(kafka, RAW_TOPICS)
-    return sum(ends.values()), sum(max(0, end - committed.get(partition, 0)) for partition, end in ends.items())
+    unread_ones = sum(end - _position(committed.get(partition, 0), 0, end) for partition, end in ends.items())
+    return sum(ends.values()), unread_ones
 
 
 async def unread(
@@ -42,7 +43,7 @@ async def unread(
     No transaction writes to the raw topics: there the offsets say it. Elsewhere the last offset of a transaction is its
     marker, which is no record, so what little is left is counted.
     """
-    positions = {partition: max(begin, committed.get(partition, 0)) for partition, (begin, _) in bounds.items()}
+    positions = {partition: _position(committed.get(partition, 0), *limits) for partition, limits in bounds.items()}
     behind = {partition: end for partition, (_, end) in bounds.items() if positions[partition] < end}
     written_by_transactions = {partition.topic for partition in behind} - {*RAW_TOPICS}
     lag = marked = 0
@@ -55,3 +56,8 @@ async def unread(
     async for records in read_to_end(kafka, written_by_transactions, positions):
         lag += len(records)
     return lag
+
+
+def _position(committed: int, begin: int, end: int) -> int:
+    """The next offset to read. One beyond the end was committed before the topic was made anew: all is to be read."""
+    return max(begin, committed) if committed <= end else begin

@@ -24,3 +24,8 @@ async def test_of_a_partition_without_a_committed_offset_everything_is_unread() 
 
 async def test_far_behind_nothing_is_counted_one_by_one() -> None:
     assert await unread(NOBODY, {RAW: 0}, {RAW: (0, 5), OTHER: (0, MAX_COUNTED + 1)}) == MAX_COUNTED + 6
+
+
+async def test_an_offset_beyond_the_end_is_that_of_a_topic_before_it_was_made_anew() -> None:
+    assert await unread(NOBODY, {RAW: 1000}, {RAW: (0, 10)}) == 10
+    assert await unread(NOBODY, {RAW: 1000}, {RAW: (0, 0)}) == 0
