@@ -61,8 +61,10 @@ async def deploy(server: Ksqldb, statements: Sequence[Statement], *, replace: bo
             yield Deployed(statement, "differs")
         elif _is_there(statement, sources, queries):
             yield Deployed(statement, "unchanged")
+        elif (text := await _text_to_run(server, statement)) is None:
+            yield Deployed(statement, "differs")
         else:
-            await _execute(server, statement)
+            await _execute(server, statement, text)
             yield Deployed(statement, "replaced" if statement in again else "created")
 
 
@@ -120,15 +122,16 @@ async def _drop(server: Ksqldb, statement: Statement) -> None:
     await server.execute(f"DROP {kind} {name}{' DELETE TOPIC' if statement.query else ''};")
 
 
-async def _execute(server: Ksqldb, statement: Statement) -> None:
-    text = statement.text
-    if statement.sink:
-        [number] = [
-            query.id.rpartition("_")[2]
-            for query in (await server.describe(statement.sink)).write_queries
-            if query.id.startswith("CSAS_")
-        ]
-        text = statement.with_number(number)
+async def _text_to_run(server: Ksqldb, statement: Statement) -> str | None:
+    """A statement with its query's number; None for an INSERT whose sink has lost the query that gives it one."""
+    if statement.sink is None:
+        return statement.text
+    queries = (await server.describe(statement.sink)).write_queries
+    numbers = [query.id.rpartition("_")[2] for query in queries if query.id.startswith("CSAS_")]
+    return statement.with_number(numbers[0]) if numbers else None
+
+
+async def _execute(server: Ksqldb, statement: Statement, text: str) -> None:
     try:
         outcome = await server.execute(text)
     except StatementError as error:

@@ -112,3 +112,13 @@ async def test_a_statements_error_names_its_file_and_line(server: Ksqldb, answer
     answers.failing = "ksqldb_velocity"
     with pytest.raises(StatementError, match=r"ksql/17_velocity\.sql, line 3: line 2:3: bad"):
         await deployed(server)
+
+
+async def test_where_the_stream_of_payments_has_lost_its_query_what_needs_it_differs_too(
+    server: Ksqldb, answers: Answers
+) -> None:
+    await deployed(server)
+    answers.queries = [query for query in answers.queries if "ALL_PAYMENTS" not in query["sinks"]]
+    assert (await deployed(server)).count("differs") == 3, "the stream, and two INSERTs into it"
+    assert "differs" not in await deployed(server, replace=True)
+    assert set(await deployed(server)) == {"unchanged"}
