@@ -8,11 +8,15 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import cyclopts
 import msgspec
 
 from schemas.errors import UndertenError
+
+Seconds = Annotated[float, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=0))]
+"""An argument: how long to wait. Not a number would be for ever."""
 
 
 class SettingsFromEnvironment(cyclopts.config.Env):

@@ -24,7 +24,7 @@ from fraud.detection.topology import HOT_CASES_EVERY_SECONDS
 from fraud.ksqldb.client import KsqldbSettings
 from fraud.rules import Rule, load
 from fraud.settings import EngineSettings, InstallationSettings, RulesSettings
-from schemas.cli import write_json
+from schemas.cli import Seconds, write_json
 from schemas.errors import BrokerError, UndertenError
 from schemas.kafka.provisioning import retention_ms
 from schemas.kafka.reading import end_offsets
@@ -56,7 +56,7 @@ def compare(
     settings: CompareSettings | None = None,
     *,
     form: Annotated[Literal["table", "json"], Parameter(name="--format")] = "table",
-    wait: float = 0.0,
+    wait: Seconds = 0.0,
 ) -> int:
     """Compare the two engines, the second one and Python, window by window.
 

@@ -25,7 +25,7 @@ from fraud.replay import Replay, ReplayRow
 from fraud.rules import load
 from fraud.settings import InstallationSettings
 from schemas.case import CaseError, decode_case
-from schemas.cli import write_json
+from schemas.cli import Seconds, write_json
 from schemas.errors import DECODE_ERRORS, SettingsError
 from schemas.kafka.reading import read_to_end
 from schemas.kafka.settings import KafkaSettings
@@ -54,7 +54,7 @@ def evaluate(
     payments: Path | None = None,
     unknown: Annotated[bool, Parameter(name="--no-truth", negative=())] = False,
     form: Annotated[Literal["table", "json"], Parameter(name="--format")] = "table",
-    wait: float = 0.0,
+    wait: Seconds = 0.0,
 ) -> int:
     """Score rules by the crimes that they find: recall, precision, cases a day, and the time to a case.
 
@@ -111,7 +111,10 @@ def _trial(truth: Truth, cases: Cases, payments: Path) -> Trial:
 
 def _read_truth(file: Path) -> Truth:
     with open_file(file) as stream:
-        return decode_truth(stream, str(file))
+        truth = decode_truth(stream, str(file))
+    if not truth.is_known:
+        raise SettingsError(f"{file}: says nothing of any payment; --no-truth shows cases without a truth")
+    return truth
 
 
 def _show(answer: Evaluation | Trial, form: Literal["table", "json"]) -> None:

@@ -94,7 +94,8 @@ def _rules(evaluation: Evaluation) -> Table:
     table = _table("rule", "cases", f"a day per {PER:,}", "true", "precision (95 %)", "finds", "alone")
     for score in evaluation.rules:
         a_day = "" if score.cases_a_day is None else f"{score.cases_a_day:.1f}"
-        counts = str(score.precision.hits), _share(score.precision), str(score.found), str(score.found_alone)
+        true = "" if score.precision.value is None else str(score.precision.hits)
+        counts = true, _share(score.precision), str(score.found), str(score.found_alone)
         table.add_row(score.rule, str(score.cases), a_day, *counts)
     return table
 

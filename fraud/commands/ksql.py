@@ -14,6 +14,7 @@ from fraud.ksqldb.statements import Statement, statements
 from fraud.ksqldb.statements import render as render_statements
 from fraud.rules import load
 from fraud.settings import RulesSettings
+from schemas.cli import Seconds
 
 DIFFERENT = 1
 
@@ -32,7 +33,7 @@ def deploy(
     rules: RulesSettings | None = None,
     *,
     replace: bool = False,
-    wait: float = 120.0,
+    wait: Seconds = 120.0,
 ) -> int:
     """Create on the server what is missing, and say what was done. Exit status 1 if something differs.
 

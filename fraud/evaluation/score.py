@@ -123,7 +123,7 @@ class _Tally:
         self.subjects.add(case.subject)
         typology = self._typology(places, len(case.payment_ids))
         self.cases_of[typology] += 1
-        if not true:
+        if self.truth.is_known and not true:
             self.false_cases.append(FalseCase(case.rule, case_id, typology))
         for place, count in places.items():
             self.held[place] = max(self.held[place], count)
@@ -187,7 +187,7 @@ def _total(tally: _Tally, crimes: Sequence[int]) -> Total:
         _a_day(cases, payments),
         subjects,
         _a_day(subjects, payments),
-        share(tally.rule_true.total(), cases),
+        _precision(tally, tally.rule_true.total(), cases),
     )
 
 
@@ -226,7 +226,7 @@ def _rules(tally: _Tally) -> list[RuleScore]:
             rule,
             cases,
             _a_day(cases, tally.truth.payments),
-            share(tally.rule_true[rule], cases),
+            _precision(tally, tally.rule_true[rule], cases),
             hits[rule],
             alone[rule],
         )
@@ -242,6 +242,11 @@ def _missed(tally: _Tally, place: int) -> Missed:
 
 def _in_time(tally: _Tally, places: Iterable[int]) -> int:
     return sum(tally.delay_ms(place) <= IN_TIME_MS for place in places)
+
+
+def _precision(tally: _Tally, true: int, cases: int) -> Share:
+    """The share of true cases; of none where nobody knows which are true."""
+    return share(true, cases if tally.truth.is_known else 0)
 
 
 def _a_day(cases: int, payments: int) -> float | None:

@@ -45,6 +45,11 @@ class Truth(msgspec.Struct, frozen=True):
     runs: tuple[LoadRun, ...] = ()
 
     @property
+    def is_known(self) -> bool:
+        """True where it says which payments are crimes, if only that none of them is."""
+        return bool(self.patterns) or any(run.run for run in self.runs)
+
+    @property
     def payments(self) -> int:
         """Number of payments; 0 where nobody has counted them."""
         return sum(run.payments for run in self.runs)

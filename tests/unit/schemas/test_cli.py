@@ -142,3 +142,10 @@ def test_what_is_for_a_program_or_a_file_is_utf_8_in_any_locale() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
     process = subprocess.run(command, env=environment, capture_output=True, check=True)
     assert tomllib.loads(process.stdout.decode())["token"][0]["name"] == "Jürgen"
+
+
+@pytest.mark.parametrize("command", [["compare"], ["evaluate"], ["ksql", "deploy"]])
+@pytest.mark.parametrize("seconds", ["nan", "-1"])
+def test_a_time_to_wait_is_a_number_of_seconds(command: list[str], seconds: str) -> None:
+    with pytest.raises(cyclopts.ValidationError):
+        fraud.parse_args([*command, "--wait", seconds], exit_on_error=False, print_error=False)

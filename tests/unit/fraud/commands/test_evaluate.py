@@ -143,3 +143,22 @@ def test_a_truth_that_is_not_there_is_an_error_that_ends_with_status_2(tmp_path:
     ended = subprocess.run(command, input=b"", capture_output=True, check=False)
     assert ended.returncode == 2
     assert b"cannot be read" in ended.stderr
+
+
+def test_a_truth_that_says_nothing_is_an_error_that_shows_the_way_to_do_without(tmp_path: Path) -> None:
+    truth, rows = tmp_path / "truth.ndjson", tmp_path / "rows.ndjson"
+    rows.write_bytes(json.dumps(ROW).encode())
+    truth.write_bytes(b"\n")
+    with pytest.raises(SettingsError, match="--no-truth"):
+        evaluate(EvaluateSettings(truth=truth), rows=rows)
+    assert evaluate(EvaluateSettings(truth=truth), rows=rows, unknown=True) == 0
+
+
+def test_without_a_truth_no_case_is_shown_as_false(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = tmp_path / "rows.ndjson"
+    rows.write_bytes(json.dumps(ROW).encode())
+    assert evaluate(EvaluateSettings(), rows=rows, unknown=True) == 0
+    shown = capsys.readouterr().out
+    assert "1 cases of 1 accounts" in shown
+    assert "false:" not in shown
+    assert "0.000" not in shown

@@ -133,6 +133,15 @@ def test_cases_of_other_payments_are_left_alone_unless_no_run_is_named() -> None
     assert evaluate(Truth(), queue).total.cases == 2
 
 
+def test_where_nobody_knows_which_payments_are_crimes_no_case_is_called_true_or_false() -> None:
+    for nothing in (Truth(), Truth((), (LoadRun("", 1000),))):
+        evaluation = evaluate(nothing, cases(("big", "1", 1)))
+        assert (evaluation.total.cases, evaluation.total.precision.value) == (1, None)
+        assert (rule(evaluation, "big").precision.value, evaluation.false_cases) == (None, [])
+    evaluation = evaluate(truth(), cases(("big", "1", 1)))
+    assert (evaluation.total.precision.value, len(evaluation.false_cases)) == (0.0, 1), "a run that holds no crime"
+
+
 def test_typologies_stand_in_order_crimes_first() -> None:
     evaluation = evaluate(truth(innocent("car", "1 2"), crime("split", "3 4"), crime("ring", "5 6")), cases())
     assert [(one.typology, one.crime) for one in evaluation.typologies] == [
