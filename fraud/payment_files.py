@@ -85,7 +85,7 @@ def decode_line(line: bytes) -> RecordedPayment:
 def read_payments(lines: Iterable[bytes], reject: Reject) -> Iterator[RecordedPayment]:
     """The payments in lines of JSON or, where the first line is a header, of CSV.
 
-    Raises SettingsError where a header lacks columns.
+    Raises SettingsError where a header lacks columns, or is none that CSV could have.
     """
     rest = iter(lines)
     for first in rest:
@@ -118,7 +118,11 @@ def _read_csv(lines: Iterable[bytes], delimiter: str, reject: Reject) -> list[Re
     """The payments of a table, in order of time."""
     texts = (line.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape") for line in lines)
     cells = csv.reader(texts, delimiter=delimiter, strict=True)
-    columns = _columns(next(cells), reject)
+    try:
+        header = next(cells)
+    except csv.Error as error:
+        raise SettingsError(f"line 1: {error}") from None
+    columns = _columns(header, reject)
     payments = []
     while True:
         try:

@@ -208,7 +208,8 @@ def load(path: Path | None = None) -> tuple[Rule, ...]:
     try:
         if path is None:
             return parse(resources.files("fraud").joinpath("rules.toml").read_text(encoding="utf-8"), "rules.toml")
-        return parse(path.read_text(encoding="utf-8"), str(path))
+        # Editors on Windows put a byte order mark before the text.
+        return parse(path.read_text(encoding="utf-8-sig"), str(path))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:

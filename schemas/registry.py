@@ -7,6 +7,7 @@ garbage records does not become a flood of requests.
 """
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,10 +67,12 @@ class RegistrySettings:
     """Seconds to wait for one answer."""
 
     def __post_init__(self) -> None:
-        """Raises SettingsError for what is no address, or one with a password in it."""
+        """Raises SettingsError for what is no address, or one with a password in it, and for a time that is none."""
         if not self.schema_registry_url:
             raise SettingsError("schema_registry_url must be an address such as http://HOST:PORT")
         without_password("schema_registry_url", self.schema_registry_url)
+        if not 0 < self.schema_registry_timeout < math.inf:
+            raise SettingsError("schema_registry_timeout must be above 0, and finite")
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -233,7 +236,7 @@ class Registry:
             )
         try:
             answer = None if may_be_empty and not response.content else response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             # No JSON, or not even text: a proxy's error page is as little an answer as none at all.
             raise RegistryUnavailable(
                 f"schema registry at {self.url} answered {method.upper()} {url.removeprefix(self.url)} with {status} "

@@ -22,6 +22,7 @@ from schemas.registry import RegistrySettings
 from service.access_settings import AccessSettings, is_loopback
 
 MIB = 1024 * 1024
+MAX_REPORT_DUE_DAYS = 36_525
 
 
 @Parameter(name="*")
@@ -119,6 +120,8 @@ class ServiceSettings(RulesSettings, InstallationSettings):
             raise SettingsError(
                 "max_in_flight_bytes must be at least max_ndjson_bytes, or no full batch could ever pass"
             )
+        if self.report_due_days > MAX_REPORT_DUE_DAYS:
+            raise SettingsError(f"report_due_days must be at most {MAX_REPORT_DUE_DAYS}")
         if not 0 <= self.linger_ms <= 1000:
             raise SettingsError("linger_ms must be between 0 and 1000")
         if not 0 <= self.service_port <= LAST_PORT:

@@ -137,7 +137,8 @@ async def _export_payments(settings: AccountSettings, account: Account) -> set[s
         await reader.learn(records)
         for record in records:
             with suppress(PaymentError):  # what is none is on payment_rejected
-                payment = {name: getattr(reader.read(record), name) for name in FIELDS}
+                read = reader.read(record)
+                payment = {name: getattr(read, name) for name in FIELDS}
                 if account.names(payment):
                     ids.add(payment["id"])
                     _write("payment", record, payment)

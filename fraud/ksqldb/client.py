@@ -4,6 +4,7 @@ Source: ksqlDB's documentation, "REST API reference": /info, /ksql, and the stat
 LIST TABLES, DESCRIBE ... EXTENDED.
 """
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -147,8 +148,10 @@ class KsqldbSettings:
     """Seconds to wait for one answer; creating a query takes the server a while."""
 
     def __post_init__(self) -> None:
-        """Raises SettingsError for an address with a password in it."""
+        """Raises SettingsError for an address with a password in it, and for a time that would never be over."""
         without_password("ksqldb_url", self.ksqldb_url or "")
+        if not 0 < self.ksqldb_timeout < math.inf:
+            raise SettingsError("ksqldb_timeout must be above 0, and finite")
 
 
 class Ksqldb:

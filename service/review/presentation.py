@@ -6,6 +6,7 @@ from aiohttp import web
 
 from fraud.detection.reasons import reason
 from fraud.rules import DAY_MS
+from schemas.payment import LATEST
 from service.queue.decisions import STATUSES
 from service.queue.items import JsonObject
 from service.settings import RULES, SETTINGS
@@ -31,7 +32,7 @@ def present_subject(app: web.Application, subject: JsonObject) -> JsonObject:
 
 def _due(app: web.Application, fired_at: int, status: str) -> JsonObject:
     """12 CFR 21.11(d), 31 CFR 1020.320(b)(3): 30 days after the facts are known that may be a basis for a report."""
-    due_at = fired_at + app[SETTINGS].service.report_due_days * DAY_MS
+    due_at = min(fired_at + app[SETTINGS].service.report_due_days * DAY_MS, LATEST)
     return {"due_at": due_at, "overdue": status in UNSETTLED and due_at < time.time() * 1000}
 
 

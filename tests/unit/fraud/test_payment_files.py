@@ -129,3 +129,9 @@ def test_lines_of_json_are_named_by_their_number_and_blank_ones_passed_over() ->
 @pytest.mark.parametrize("lines", [[], [""], ["", ""]])
 def test_nothing_is_no_payments(lines: Sequence[str]) -> None:
     assert read(*lines) == ([], [])
+
+
+@pytest.mark.parametrize("header", [HEADER.replace("id", '"id', 1), HEADER.replace("id", '"id"x', 1)])
+def test_a_header_with_quotes_that_do_not_end_is_an_error_that_names_its_line(header: str) -> None:
+    with pytest.raises(SettingsError, match="line 1"):
+        read(header, FIRST)

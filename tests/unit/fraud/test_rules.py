@@ -263,6 +263,12 @@ def test_what_is_not_toml_is_refused_with_its_place() -> None:
     assert "line 2" in message
 
 
+def test_a_byte_order_mark_before_a_file_is_no_part_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(Path("fraud/rules.toml").read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert load(file) == load()
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.toml: cannot be read: No such file"):
         load(tmp_path / "none.toml")

@@ -104,3 +104,14 @@ async def test_nonsense_and_refusals_of_the_moment_are_no_answers(
 def test_an_address_that_is_none_is_refused_by_name(url: str) -> None:
     with pytest.raises(SettingsError, match="schema_registry_url must be"):
         RegistrySettings(schema_registry_url=url)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_a_time_that_would_never_be_over_is_refused_by_name(seconds: float) -> None:
+    with pytest.raises(SettingsError, match="schema_registry_timeout"):
+        RegistrySettings(schema_registry_timeout=seconds)
+
+
+async def test_an_answer_of_nothing_but_brackets_is_none(answering: Callable[[int, bytes], Registry]) -> None:
+    with pytest.raises(RegistryUnavailable, match="no JSON"):
+        await answering(200, b"[" * 100_000).writer(7)

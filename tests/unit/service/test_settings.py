@@ -15,6 +15,7 @@ from service.settings import ServiceSettings
         ("deadline", 0.5),
         *((name, float("nan")) for name in ("deadline", "body_timeout", "header_timeout", "rate_limit", "linger_ms")),
         ("keepalive_timeout", float("inf")),
+        ("report_due_days", 10**12),
         ("service_port", 70_000),
         ("service_port", -1),
         ("queue_view", Path()),

@@ -55,3 +55,9 @@ async def test_without_an_address_the_setting_is_named() -> None:
     with pytest.raises(SettingsError, match="KSQLDB_URL"):
         async with connect(KsqldbSettings()):
             pass
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_a_time_that_would_never_be_over_is_refused_by_name(seconds: float) -> None:
+    with pytest.raises(SettingsError, match="ksqldb_timeout"):
+        KsqldbSettings(ksqldb_timeout=seconds)

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from fraud.rules import DAY_MS, load
+from schemas.payment import LATEST
 from service.review.presentation import present_case, present_subject
 from service.settings import RULES, SETTINGS, ServiceSettings, Settings
 
@@ -55,6 +56,10 @@ def test_a_report_is_overdue_after_the_days_that_are_set_while_nobody_has_settle
     fired = int(time.time() * 1000) - days_ago * DAY_MS
     item = present_subject(app, subject(1, 2, status, fired))
     assert (item["due_at"], item["overdue"]) == (fired + 10 * DAY_MS, overdue)
+
+
+def test_a_report_is_due_before_the_end_of_all_times_that_can_be_written(app: web.Application) -> None:
+    assert present_subject(app, subject(1, LATEST, fired=LATEST))["due_at"] == LATEST
 
 
 def test_a_case_is_due_by_when_it_fired_first_and_names_its_rules_conditions(app: web.Application) -> None:
