@@ -119,7 +119,7 @@ def test_secrets_are_kept(secured: Secured, refusing: str, tmp_path: Path) -> No
         with httpx.Client(base_url=f"http://127.0.0.1:{ports['service']}", timeout=30) as client:
             texts += ask(client, token, signed, forged)
         for name in ("fraud", "wrong"):
-            texts.append(httpx.get(f"http://127.0.0.1:{ports[name]}/metrics").text)
+            texts.append(get(f"http://127.0.0.1:{ports[name]}/metrics").text)
         expected = {"service": "(401)", "fraud": "(401)", "wrong": "refuses user"}
         for name, text in expected.items():
             wait_for(text, tmp_path / f"{name}.log")
@@ -132,11 +132,15 @@ def test_secrets_are_kept(secured: Secured, refusing: str, tmp_path: Path) -> No
     assert [(secret, excerpt(secret, text)) for secret in secrets for text in texts if secret in text] == []
 
 
+@stamina.retry(on=httpx.TransportError, timeout=60, wait_max=0.3, attempts=None)
+def get(url: str) -> httpx.Response:
+    """An answer of a process that may still be starting."""
+    return httpx.get(url)
+
+
 def ask(client: httpx.Client, token: str, signed: str, forged: str) -> list[str]:
     """Answers of the service to those who may come, and to those who may not."""
-    for attempt in stamina.retry_context(on=httpx.TransportError, timeout=60, wait_max=0.3, attempts=None):
-        with attempt:
-            client.get("/health/live")
+    get(f"{client.base_url}/health/live")
     answers = [client.get("/health/ready")]
     for credential in (token, signed, forged, GUESSED):
         bearer = {"Authorization": f"Bearer {credential}"}
