@@ -141,7 +141,7 @@ def _await_answer(child: Child, address: str) -> None:
 
 
 def payments(count: int) -> list[Payment]:
-    """As many payments, of many payors."""
+    """Payments, so many, of many payors."""
     return [
         Payment(str(uuid.uuid4()), f"Bank {number % 50}", number % 99_991, 4000.01, "ACH", 100_000 + number)
         for number in range(count)

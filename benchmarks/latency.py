@@ -94,7 +94,7 @@ async def _probed(port: int, rate: float) -> list[float]:
 
 
 async def _probe(client: httpx.AsyncClient, payor: int) -> float:
-    """From the POST of the payment that crosses the line to the first answer that has the case."""
+    """Time from the POST of the payment that crosses the line to the first answer that has the case."""
     pair = [Payment(str(uuid4()), "Probed", 1, 9000.0, "ACH", payor) for _ in range(2)]
     (await client.post("/payment_json", content=encode_json(pair[0]), headers=JSON)).raise_for_status()
     began = time.monotonic()

@@ -60,7 +60,7 @@ def memory_per_payment() -> list[Result]:
 
 
 def _memory() -> float:
-    """In a process of its own, so that nothing that was freed before is used again."""
+    """Bytes for each payment; in a process of its own, so that nothing that was freed before is used again."""
     ledgers = {topic: Ledger(rules_of(topic)) for topic in (PAYMENTS, PAYMENTS_BY_PAYEE)}
     accounts = {topic: account_of(topic) for topic in ledgers}
     gc.collect()

@@ -33,7 +33,7 @@ class Servers:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For processes of ours."""
+        """Environment variables for processes of ours."""
         return {
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.kafka_bootstrap_servers,
             "SCHEMA_REGISTRY_URL": self.registry.schema_registry_url,

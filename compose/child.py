@@ -37,7 +37,7 @@ class Child:
         log: Path,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        """What it says follows in the log on what is there from an earlier child."""
+        """Open its log, in which it goes on after an earlier child."""
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -71,7 +71,7 @@ class Replay:
             if isinstance(outcomes, Repeated):
                 repeated = True
                 outcomes = [(windows, ()) for windows in windows_of_task if windows.takes(payment.payment_amount)]
-            judged |= {windows.rule.name: (windows, its_outcomes) for windows, its_outcomes in outcomes}
+            judged |= {windows.rule.name: (windows, effects) for windows, effects in outcomes}
         self.repeated_payments += repeated
         self.late_payments += any(window is None for _, outcomes in judged.values() for _, _, window in outcomes)
         for rule in self.rules:

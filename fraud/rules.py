@@ -79,7 +79,7 @@ def split_duration(duration: str) -> tuple[int, str]:
 
 
 class Distinct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """At least `count` different values of the columns `of`, taken together."""
+    """A condition: at least `count` different values of the columns `of`, taken together."""
 
     of: Annotated[tuple[Column, ...], Meta(min_length=1)]
     count: Annotated[int, Meta(ge=1, le=MAX_DISTINCT)]

@@ -159,7 +159,7 @@ class RuleWindows:
             outcomes.append((start, group, window))
         return outcomes
 
-    def made_of(self, payments: Sequence[KeptPayment], at_ms: int) -> Sequence[Outcome]:
+    def derive(self, payments: Sequence[KeptPayment], at_ms: int) -> Sequence[Outcome]:
         """Outcomes of the last payment in its windows, from all payments of its group that they may hold.
 
         Those are in order of arrival, the last one at `at_ms`; the rule's filter takes each. Only windows come back
@@ -175,14 +175,14 @@ class RuleWindows:
             if end <= closed_until:
                 outcomes.append((start, group, None))
                 continue
-            held = [payment for payment in payments if start <= payment.at_ms < end]
-            if len(held) != len(payments) or count != len(payments):  # else it is as the one before
-                window, count = self._made(held), len(held)
+            inside = [payment for payment in payments if start <= payment.at_ms < end]
+            if len(inside) != len(payments) or count != len(payments):  # else it is as the one before
+                window, count = self._derived_window(inside), len(inside)
             if window is not None:
                 outcomes.append((start, group, window))
         return outcomes
 
-    def _made(self, payments: Sequence[KeptPayment]) -> Window | None:
+    def _derived_window(self, payments: Sequence[KeptPayment]) -> Window | None:
         """The window of these payments, if it fires."""
         fired_at = self._fired_at(payments)
         if fired_at is None:

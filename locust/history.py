@@ -37,7 +37,7 @@ class Dated:
 
 
 def history(seed: int, payments: int, days: range, share: float = 0.03) -> tuple[list[Dated], list[dict[str, Any]]]:
-    """That many payments over some days (counted from 1 January 1970), as they arrived, and the truth of the patterns.
+    """Payments, so many, over some days (counted from 1970-01-01), as they arrived, and the truth of the patterns.
 
     Some arrive late; some are sent again, with the same id, and are not among those that count.
     """
@@ -58,7 +58,7 @@ def history(seed: int, payments: int, days: range, share: float = 0.03) -> tuple
 
 
 def _patterns(seed: int, payments: int, days: range, share: float, ids: Ids) -> list[Pattern]:
-    """As many crimes and look-alikes as belong among so many payments."""
+    """Crimes and look-alikes, as many as belong among so many payments."""
     crimes, lookalikes = Crimes(seed, ids, days), Lookalikes(seed, ids, days)
     patterns: list[Pattern] = []
     planned = 0

@@ -29,7 +29,7 @@ def utc_ms(day: int, hour: float, hours_ahead: int) -> int:
 
 
 def some_days(rng: Random, days: range, span: int, count: int) -> list[int]:
-    """That many of `span` days in a row within `days`, in order, the first and the last among them; rarely on weekends.
+    """Choose `count` of `span` days in a row within `days`, in order, with the first and the last; rarely on weekends.
 
     A day may come several times. A span that is longer than `days` is cut to it.
     """

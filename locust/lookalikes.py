@@ -187,7 +187,7 @@ class Lookalikes:
         ]
 
     def _any_time(self, first: int, last: int) -> int:
-        """Some moment between two local hours of some day."""
+        """A moment between two local hours of some day."""
         return utc_ms(self._rng.choice(self._days), self._rng.uniform(first, last), zone(self._rng))
 
     def _cents(self, mu: float, sigma: float, least: int, most: int, step: int = 0) -> int:
@@ -197,7 +197,7 @@ class Lookalikes:
 
 
 class Purchases:
-    """Most payments: amounts are log-normal, half of them below $60, one in two thousand above $10,000."""
+    """Purchases, which most payments are: log-normal, half of them below $60, one in two thousand above $10,000."""
 
     def __init__(self, seed: int | str, ids: Ids) -> None:
         self._rng = Random(f"purchases-{seed}")
@@ -214,5 +214,5 @@ class Purchases:
 
 
 def purchase_time(rng: Random, days: range) -> int:
-    """Some moment of some days, UTC, in ms since the epoch."""
+    """A moment of some days, UTC, in ms since the epoch."""
     return days.start * DAY_MS + rng.randrange(len(days) * DAY_MS)

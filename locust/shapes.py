@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 
 
 def steady(progress: float) -> float:
-    """All of it, all the time. `progress` is how much of the run is over, 0 to 1; so below."""
+    """The whole rate, all the time. `progress` is how much of the run is over, 0 to 1; so below."""
     return 1.0
 
 
 def ramp(progress: float) -> float:
-    """From a tenth to all of it."""
+    """A rise from a tenth to all of it."""
     return 0.1 + 0.9 * progress
 
 

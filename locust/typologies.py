@@ -125,10 +125,10 @@ class Crimes:
         amounts = parts(rng, rng.choice(typology.styles), count)
         times = self._times(typology, count)
         if rng.random() < 0.35:
-            spelled = [Payee(respelled(payee.bank, rng), payee.account_no) for payee in _dealt(rng, payees, count)]
+            spelled = [Payee(respelled(payee.bank, rng), payee.account_no) for payee in _deal(rng, payees, count)]
         else:
-            spelled = _dealt(rng, payees, count)
-        transfers = list(zip(times, _dealt(rng, payors, count), spelled, amounts, strict=True))
+            spelled = _deal(rng, payees, count)
+        transfers = list(zip(times, _deal(rng, payors, count), spelled, amounts, strict=True))
         return pattern(typology.name, True, self._ids, rng, transfers)  # noqa: FBT003
 
     def _times(self, typology: Typology, count: int) -> list[int]:
@@ -187,8 +187,8 @@ _STYLES: Mapping[Style, Callable[[Random, int], list[int]]] = {
 }
 
 
-def _dealt(rng: Random, some: Sequence[Dealt], count: int) -> list[Dealt]:
-    """That many of some things, each at least once, in any order."""
-    dealt = [*some, *(rng.choice(some) for _ in range(count - len(some)))]
-    rng.shuffle(dealt)
-    return dealt
+def _deal(rng: Random, some: Sequence[Dealt], count: int) -> list[Dealt]:
+    """Deal so many out of some things, each at least once, in any order."""
+    hand = [*some, *(rng.choice(some) for _ in range(count - len(some)))]
+    rng.shuffle(hand)
+    return hand

@@ -162,11 +162,11 @@ class Registry:
         until, reason = self._refused.get(reference, (0.0, ""))
         if until > time.monotonic():
             raise UnknownSchema(reason)
-        asking = self._writers.get(reference)
-        if asking is None:
-            asking = self._writers[reference] = asyncio.create_task(self._fetch_writer(reference))
+        request = self._writers.get(reference)
+        if request is None:
+            request = self._writers[reference] = asyncio.create_task(self._fetch_writer(reference))
         try:
-            return await asyncio.shield(asking)
+            return await asyncio.shield(request)
         except Exception as error:
             self._writers.pop(reference, None)
             if isinstance(error, SchemaError):

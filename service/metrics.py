@@ -105,25 +105,25 @@ class Metrics:
         """Show the series whose increases are watched: Prometheus sees none in a first event."""
         for topic in RAW_TOPICS:
             for outcome in ("acknowledged", *PROBLEMS):
-                self.payments_answered(topic, outcome, 0)
+                self.count_payments(topic, outcome, 0)
         for decision in get_args(DecisionKind):
             self._decisions.labels(decision)
 
-    def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request."""
         child = self._children.get((method, route, status))
         if child is None:
             child = self._children[method, route, status] = self._requests.labels(method, route, str(status))
         child.observe(seconds)
 
-    def payments_answered(self, topic: str, outcome: str, number: int = 1) -> None:
+    def count_payments(self, topic: str, outcome: str, number: int = 1) -> None:
         """Count payments by what became of them."""
         child = self._outcomes.get((topic, outcome))
         if child is None:
             child = self._outcomes[topic, outcome] = self._payments.labels(topic, outcome)
         child.inc(number)
 
-    def decided(self, decision: str) -> None:
+    def count_decision(self, decision: str) -> None:
         """Count a decision that stands."""
         self._decisions.labels(decision).inc()
 

@@ -95,10 +95,10 @@ async def _ready_or(ends: list[asyncio.Future[Any]], app: web.Application) -> No
         while missing_of(await check_all(app)):  # noqa: ASYNC110 - Kafka and the registry are asked, they do not tell
             await asyncio.sleep(LOOK_SECONDS)
 
-    becoming = asyncio.create_task(is_ready())
-    await asyncio.wait([becoming, *ends], timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    becoming.cancel()
-    await asyncio.gather(becoming, return_exceptions=True)
+    readiness = asyncio.create_task(is_ready())
+    await asyncio.wait([readiness, *ends], timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    readiness.cancel()
+    await asyncio.gather(readiness, return_exceptions=True)
 
 
 def _on_signal() -> asyncio.Future[None]:

@@ -65,7 +65,7 @@ def window_key(rule: str, window_start: int, group: Mapping[str, int | str]) -> 
 def align(
     ksqldb: Iterable[tuple[WindowKey, Row]], python: Iterable[tuple[WindowKey, Row]]
 ) -> Iterator[tuple[WindowKey, Row | None, Row | None]]:
-    """Both engines' rows side by side; each has its own in order of key."""
+    """Lay both engines' rows side by side; each has its own in order of key."""
     rows_of_ksqldb, rows_of_python = iter(ksqldb), iter(python)
     first, second = next(rows_of_ksqldb, None), next(rows_of_python, None)
     while first or second:
@@ -99,8 +99,8 @@ def difference(
     if not fields:
         return None
     if "payment_ids" in fields and by_ksqldb and by_python:
-        counted, mirrored = set(by_ksqldb["payment_ids"]), set(by_python["payment_ids"])
-        fields["payment_ids"] = {"ksqldb": sorted(counted - mirrored), "python": sorted(mirrored - counted)}
+        ksqldb_ids, python_ids = set(by_ksqldb["payment_ids"]), set(by_python["payment_ids"])
+        fields["payment_ids"] = {"ksqldb": sorted(ksqldb_ids - python_ids), "python": sorted(python_ids - ksqldb_ids)}
     group = msgspec.json.decode(window.group)
     kind = "repeated" if repeated else "late" if late else kind
     return Difference(window.rule, group, window.window_start, kind, fields, late, repeated)
@@ -140,7 +140,7 @@ class Comparison:
         return all(kinds.total() == kinds["equal"] for kinds in self.rules.values())
 
     def as_json(self, *, caught_up: bool) -> dict[str, Any]:
-        """As `fraud compare --format json` has it."""
+        """The comparison as `fraud compare --format json` has it."""
         return {
             "rules": {rule: {kind: kinds[kind] for kind in KINDS} for rule, kinds in sorted(self.rules.items())},
             "settled": self.settled,

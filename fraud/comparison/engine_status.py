@@ -26,7 +26,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
         return self.reason or (f"{self.name} has {self.lag} records to read" if self.lag else None)
 
     def as_json(self) -> dict[str, str | int | None]:
-        """As GET /comparison and GET /status have it."""
+        """The status as GET /comparison and GET /status have it."""
         return {"name": self.name, "version": self.version, "state": self.state, "lag": self.lag}
 
 

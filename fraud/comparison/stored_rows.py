@@ -45,7 +45,7 @@ class Rows:
         self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_LAYOUT}")
 
     def __enter__(self) -> Self:
-        """Nothing more to do."""
+        """Return the rows: the file is there already."""
         return self
 
     def __exit__(self, *_: object) -> None:

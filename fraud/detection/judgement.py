@@ -48,7 +48,7 @@ class History:
         self._unpacked: dict[tuple[int, int | None], list[PackedPayment]] = {}
 
     def payments(self, places: Sequence[int], payee: int | None) -> list[PackedPayment]:
-        """Those of some parts, in order of arrival; see `payments_of`."""
+        """Payments of some parts, in order of arrival; see `payments_of`."""
         if len(places) == 1:
             return self._part(places[0], payee)
         payments = [payment for place in places for payment in self._part(place, payee)]
@@ -56,7 +56,7 @@ class History:
         return payments
 
     def of_group(self, watch: Watch, near: Sequence[int], payments: list[PackedPayment]) -> list[PackedPayment]:
-        """Those of the payments in these parts that the rule counts in the same windows as the last, if in time."""
+        """Payments in these parts that the rule counts in the same windows as the last, if in time."""
         key = *watch.kind, *near
         same = self._of_group.get(key)
         if same is None:
@@ -88,7 +88,7 @@ def judge(watch: Watch, payment: Payment, at_ms: int, packed: bytes, history: Hi
     if len(payments) > RUNNING_PAYMENTS:
         everything = all_payments(history.parts, payee)
         return _judgements(windows, run(watch, history.account, windows.group_of(payment), everything))
-    return [(windows, *outcome) for outcome in windows.made_of(history.of_group(watch, near, payments), at_ms)]
+    return [(windows, *outcome) for outcome in windows.derive(history.of_group(watch, near, payments), at_ms)]
 
 
 def _judgements(windows: RuleWindows, outcomes: Sequence[Outcome]) -> list[Judgement]:
@@ -105,11 +105,11 @@ def _within_reach(watch: Watch, payment: Payment, at_ms: int, parts: Parts) -> l
     near = []
     for place, (shelf, part) in enumerate(parts):
         if shelf.last_ms > at_ms - size_ms and shelf.first_ms < at_ms + size_ms:
-            its_count, its_cents = (
+            part_count, part_cents = (
                 bounds_of(part) if signature is None else bounds_of_payee(part, payment.payee_account_no, signature)
             )
-            count += its_count
-            cents += its_cents
+            count += part_count
+            cents += part_cents
             near.append(place)
     return near if count >= watch.least_payments and cents > watch.total_above else []
 

@@ -88,7 +88,7 @@ class Ledger:
         if len(parts) == 1 and parts[0][0] is shelf:
             parts[0] = shelf, part
         else:
-            parts = [(other, its) for other, its in parts if other is not shelf]
+            parts = [placed for placed in parts if placed[0] is not shelf]
             parts.append((shelf, part))
         return self._judge(watches, account, payment, at_ms, packed, parts)
 
@@ -115,9 +115,9 @@ class Ledger:
         """Outcomes of a payment in the windows of the rules that count it. The parts have it already."""
         count = cents = 0
         for _, part in parts:
-            its_count, its_cents = bounds_of(part)
-            count += its_count
-            cents += its_cents
+            part_count, part_cents = bounds_of(part)
+            count += part_count
+            cents += part_cents
         history = None
         judgements: list[Judgement] = []
         for watch in watches:

@@ -22,7 +22,7 @@ def reason(rule: Rule | None, payment_count: int, total_amount: str) -> str:
 
 
 def _others(rule: Rule) -> str:
-    """With how many others, where the rule counts them."""
+    """Number of other accounts, where the rule counts them."""
     if rule.min_distinct is None:
         return ""
     by_payor = "payor_account_no" in rule.min_distinct.of

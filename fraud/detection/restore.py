@@ -93,7 +93,7 @@ class Restore:
                 self._format_1.add(key)
 
     def fill(self, segments: Segments) -> Iterator[int]:
-        """After the last record: put the payments on their shelves, those of a segment at a time; how many they are.
+        """Put the payments on their shelves, after the last record: a segment at a time; how many each has.
 
         Raises:
             ChangelogError: a record could not be read; it says which, and what to do.
@@ -111,7 +111,7 @@ class Restore:
         return progress is not None and (progress.format, progress.partitions) == (FORMAT, self.partitions)
 
     def finish(self) -> Restored:
-        """After `fill`: go on with the rules that are what they were, and see which are not."""
+        """Go on, after `fill`, with the rules that are what they were, and see which are not."""
         progress = self._progress
         states = progress.rules if progress else {}
         latest_ms = self.ledger.latest_ms = progress.latest_ms if progress else -1
@@ -127,7 +127,7 @@ class Restore:
         return Restored(changed, frozenset(removed), bool(stale), tuple(stale), due)
 
     def _put_segment(self, key: SegmentKey, value: bytes, segments: Segments) -> int:
-        """Its payments onto its shelf, or by today's rules a later one; those that no rule counts, nowhere."""
+        """Put a segment's payments on its shelf, or by today's rules a later one; what no rule counts, nowhere."""
         try:
             payments = unpack_array(value)
         except DECODE_ERRORS as error:

@@ -113,7 +113,7 @@ class PayeeSource:
     """`payments_by_payee`."""
 
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
-        """Nothing has to be asked for."""
+        """Do nothing: its records need no schema."""
 
     def read(self, records: Sequence[ConsumerRecord]) -> Iterator[Arrival | PaymentError]:
         """See `Source`."""

@@ -36,7 +36,7 @@ class Watch:
         self._by_bank_as_given = "payee_bank" in rule.group_by and not rule.fold_banks
 
     def of_group(self, payments: Sequence[PackedPayment]) -> list[PackedPayment]:
-        """Those that the rule counts, and in the same group as the last one."""
+        """Payments that the rule counts, and in the same group as the last one."""
         last, columns_of, group_of = payments[-1], self._columns_of, self.windows.group_of
         from_cents, below_cents = self.from_cents, self.below_cents
         columns, group = columns_of(last), group_of(last)

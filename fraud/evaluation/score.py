@@ -149,7 +149,7 @@ class _Tally:
             by_rule[case.rule] = min(at_ms, by_rule.get(case.rule, at_ms))
 
     def delay_ms(self, place: int) -> int:
-        """From a pattern's last payment to the first case that finds it, in ms."""
+        """Time from a pattern's last payment to the first case that finds it, in ms."""
         completed_at = self.truth.patterns[place].completed_at
         assert completed_at is not None
         return min(self.found_at[place].values()) - completed_at

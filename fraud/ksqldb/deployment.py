@@ -52,8 +52,8 @@ def meaning(sql: str) -> list[str]:
 async def deploy(server: Ksqldb, statements: Sequence[Statement], *, replace: bool) -> AsyncIterator[Deployed]:
     """Run what is missing, in order; raises StatementError with file and line, KsqldbUnavailable."""
     differing = await _differing(server, statements)
-    again = _dependents(statements, differing) if replace else []
-    for statement in reversed(again):
+    to_replace = _dependents(statements, differing) if replace else []
+    for statement in reversed(to_replace):
         await _drop(server, statement)
     sources, queries = await server.sources(), {query.id for query in await server.queries()}
     for statement in statements:
@@ -65,7 +65,7 @@ async def deploy(server: Ksqldb, statements: Sequence[Statement], *, replace: bo
             yield Deployed(statement, "differs")
         else:
             await _execute(server, statement, text)
-            yield Deployed(statement, "replaced" if statement in again else "created")
+            yield Deployed(statement, "replaced" if statement in to_replace else "created")
 
 
 async def _differing(server: Ksqldb, statements: Sequence[Statement]) -> list[Statement]:

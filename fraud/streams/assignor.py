@@ -47,4 +47,4 @@ class TaskAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
 
     @classmethod
     def on_assignment(cls, assignment: ConsumerProtocolMemberAssignment) -> None:
-        """Nothing to remember between assignments."""
+        """Do nothing: an assignment does not depend on the one before."""

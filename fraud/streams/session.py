@@ -69,12 +69,12 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         self._received_at = time.monotonic()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Before the group rebalances: let the batch under way finish, so that its work is not lost."""
+        """Let the batch under way finish before the group rebalances, so that its work is not lost."""
         async with self._committing:
             self._state = _State.JOINING
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """After a rebalance. Tasks open outside of this callback: restoring may take longer than the group waits."""
+        """Take note of an assignment. Tasks open outside of this callback: the group would not wait for a restore."""
         self._assigned = set(assigned)
         self._consumer.pause(*self._assigned)
         self._state = _State.ASSIGNED

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 async def retention_ms(kafka: KafkaSettings, names: Iterable[str]) -> dict[str, int]:
-    """For how many milliseconds each topic keeps a record, if it deletes them by age; raises KafkaError."""
+    """Milliseconds for which each topic keeps a record, if it deletes them by age; raises KafkaError."""
     async with started(AIOKafkaAdminClient(**kafka.client_options()), kafka) as admin:
         existing = set(await admin.list_topics())
         options = dict.fromkeys(("cleanup.policy", "retention.ms"))

@@ -28,7 +28,7 @@ async def read_to_end(
     *,
     all_written: bool = False,
 ) -> AsyncGenerator[list[ConsumerRecord], None]:
-    """All committed records up to the topics' ends at this moment, in batches, the last with what has come since.
+    """Read all committed records up to the topics' ends at this moment, in batches, the last with what has come since.
 
     A topic that is not there has none. `since` are the offsets to begin at; where it has none, the beginning.
     `all_written`: also what no transaction has committed, and what a leader has written and its followers have not;
@@ -79,7 +79,7 @@ async def _next(
 
 
 async def offsets_at(kafka: KafkaSettings, topics: Iterable[str], milliseconds: int) -> dict[TopicPartition, int]:
-    """Each partition's first offset with a timestamp from then on, or else its end; raises KafkaError."""
+    """The first offset of each partition with a timestamp from then on, or else its end; raises KafkaError."""
     async with started(_reader(kafka), kafka) as consumer:
         ends = await _ends(consumer, topics)
         firsts = await consumer.offsets_for_times(dict.fromkeys(ends, milliseconds)) if ends else {}

@@ -31,17 +31,17 @@ class Uuid(AbstractType[uuid.UUID]):
 
     @classmethod
     def encode(cls, value: uuid.UUID) -> bytes:
-        """To the wire."""
+        """Write an id as it goes over the wire."""
         return value.bytes
 
     @classmethod
     def decode(cls, data: BytesIO) -> uuid.UUID:
-        """From the wire."""
+        """Read an id."""
         return uuid.UUID(bytes=data.read(16))
 
     @classmethod
     def repr(cls, value: uuid.UUID) -> str:
-        """For a person."""
+        """Show an id to a person."""
         return str(value)
 
 

@@ -115,7 +115,7 @@ def permit(identity: Identity, scope: str) -> None:
 
 
 def unauthorized(detail: str, error: str = "") -> Problem:
-    """401 with its challenge (RFC 6750, section 3)."""
+    """Make a 401 with its challenge (RFC 6750, section 3)."""
     headers = {"WWW-Authenticate": f'Bearer realm="underten"{error}'}
     return Problem(401, "unauthorized", detail, headers=headers)
 

@@ -80,7 +80,7 @@ class ExchangeConnection(web.RequestHandler):
         if transport is not None and not transport.is_closing():
             transport.write(serialised(exchange.request, status, headers, body))
         seconds = time.perf_counter() - exchange.started_at
-        self._exchanges.metrics.request_answered(hdrs.METH_POST, exchange.path, status, seconds)
+        self._exchanges.metrics.count_request(hdrs.METH_POST, exchange.path, status, seconds)
         if self._logging_enabled and self.access_logger is not None:
             self.access_logger.log(exchange.request, _response_of(status), seconds)
 

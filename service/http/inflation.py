@@ -57,7 +57,7 @@ class Inflation:
 
 
 def inflation_of(request: web.Request) -> Inflation | None:
-    """How to inflate a request's body, None where it is not compressed; raises Problem 415 for other codings."""
+    """The way to inflate a request's body, None where it is not compressed; raises Problem 415 for other codings."""
     codings = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, ())).strip().lower()
     if codings in ("", "identity"):
         return None

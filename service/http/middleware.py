@@ -37,7 +37,7 @@ def make_middleware(metrics: Metrics, guard: Guard) -> Middleware:
                 request.transport.close()
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "none"
-        metrics.request_answered(request.method, route, response.status, time.perf_counter() - started_at)
+        metrics.count_request(request.method, route, response.status, time.perf_counter() - started_at)
         return response
 
     return handle

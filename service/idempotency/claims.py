@@ -24,7 +24,8 @@ class Claims:
         self._receipts = receipts
         self._processes = processes
         self._state = state
-        self._held: dict[bytes, tuple[Records, int]] = {}
+        self._waiting: dict[bytes, tuple[Records, int]] = {}
+        """Payments that are held, each with the process that has claimed its id."""
         self._renewed_at = receipts.seconds()
         self._resets = 0
 
@@ -42,21 +43,21 @@ class Claims:
 
     def hold(self, record: Records, owner: int) -> None:
         """Hold a single payment that this other process has claimed."""
-        self._held[record.ids[0]] = record, owner
+        self._waiting[record.ids[0]] = record, owner
 
     def release(self, written_ids: Iterable[bytes]) -> list[Records]:
         """Let go of payments that are to be looked up again: something was written of them, or their owner died."""
-        if not self._held:
+        if not self._waiting:
             return []
-        due = {payment_id for payment_id in written_ids if payment_id in self._held}
-        over = {owner for owner in {owner for _, owner in self._held.values()} if self._is_over(owner)}
-        due |= {payment_id for payment_id, (_, owner) in self._held.items() if owner in over}
-        return [self._held.pop(payment_id)[0] for payment_id in due]
+        due = {payment_id for payment_id in written_ids if payment_id in self._waiting}
+        over = {owner for owner in {owner for _, owner in self._waiting.values()} if self._is_over(owner)}
+        due |= {payment_id for payment_id, (_, owner) in self._waiting.items() if owner in over}
+        return [self._waiting.pop(payment_id)[0] for payment_id in due]
 
     def expire(self, now: float) -> list[Records]:
         """Let go of payments whose deadline has passed; `now` on the event loop's clock."""
-        late = [payment_id for payment_id, (record, _) in self._held.items() if record.delivery.deadline <= now]
-        return [self._held.pop(payment_id)[0] for payment_id in late]
+        late = [payment_id for payment_id, (record, _) in self._waiting.items() if record.delivery.deadline <= now]
+        return [self._waiting.pop(payment_id)[0] for payment_id in late]
 
     def renew(self, in_flight: Mapping[bytes, Records], unclaimed: Iterable[Records]) -> None:
         """Claim what is in flight anew: before its claims are too old to count, and where the log was thrown away."""
@@ -65,7 +66,7 @@ class Claims:
         if not self.shared or not self._state.usable or (recent and self._resets == self._state.resets):
             return
         self._renewed_at, self._resets = now, self._state.resets
-        skipped = {payment_id for records in unclaimed for payment_id in records.ids} | self._held.keys()
+        skipped = {payment_id for records in unclaimed for payment_id in records.ids} | self._waiting.keys()
         own = [(payment_id, fingerprint) for payment_id, fingerprint in _pairs(in_flight) if payment_id not in skipped]
         try:
             self._receipts.renew(own, self._processes.token)

@@ -22,7 +22,7 @@ from service.queue.consumer import QUEUE_READER
 from service.queue.decisions import STATUSES
 from service.queue.engine_progress import ENGINE_PROGRESS
 from service.queue.viewings import VIEWING_LOG
-from service.review.comparison import compared
+from service.review.comparison import read_comparison
 from service.review.reading import read_view
 from service.settings import RULES, SETTINGS
 
@@ -88,5 +88,5 @@ async def _from_view(app: web.Application) -> None:
     overdue = await read_view(app, subject_reads.overdue, due_before)
     app[METRICS].set_subjects(dict.fromkeys(STATUSES, 0) | subjects, overdue)
     if ENGINE_PROGRESS in app:
-        comparison = await read_view(app, compared, app[RULES])
+        comparison = await read_view(app, read_comparison, app[RULES])
         app[METRICS].set_comparison(comparison["rules"])

@@ -32,12 +32,12 @@ class Check(msgspec.Struct, omit_defaults=True):
 
 
 async def live(request: web.Request) -> web.Response:
-    """200 as long as the event loop turns."""
+    """Handle GET /health/live: 200 as long as the event loop turns."""
     return json_response({"status": "live"})
 
 
 async def ready(request: web.Request) -> web.Response:
-    """200, or 503 that names what is missing."""
+    """Handle GET /health/ready: 200, or 503 that names what is missing."""
     checks = await check_all(request.app)
     if not await is_permitted(request, "metrics:read"):
         checks = {name: _without_reason(check) for name, check in checks.items()}
@@ -82,7 +82,7 @@ async def _kafka(app: web.Application) -> Check:
 
 
 async def _registry(app: web.Application) -> Check:
-    """Once our schemas are registered, payments need the registry no more."""
+    """Check the registry; payments need it no more once our schemas are registered."""
     required = not app[CODECS].registered
     try:
         async with asyncio.timeout(PING_SECONDS):
@@ -95,7 +95,7 @@ async def _registry(app: web.Application) -> Check:
 
 
 def _jwt_keys(app: web.Application) -> Check:
-    """Once there are keys, tokens are good without their address."""
+    """Check the keys of JWTs; once there are any, tokens are good without their address."""
     source = app[JWT_KEYS]
     return Check(ok=source.failure is None, required=not source.keys, reason=source.failure)
 
@@ -110,7 +110,7 @@ def _receipts(app: web.Application) -> Check:
 
 
 def _review_queue(app: web.Application) -> Check:
-    """Once the view has held everything, it may fall behind without payments having to stop: a disk is full."""
+    """Check the queue. Once the view has held everything, it may fall behind and payments go on: a disk may be full."""
     reader = app[QUEUE_READER]
     if not reader.caught_up:
         return Check(ok=False, required=True, reason=reader.reason or f"{reader.lag} records are still to be read")

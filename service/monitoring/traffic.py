@@ -35,7 +35,7 @@ class Traffic:
         self._unread: int | None = None
 
     async def figures(self) -> Figures:
-        """As of a second ago at most; where Kafka does not answer, what was known last, and `unread` is None."""
+        """Figures of a second ago at most; where Kafka does not answer, what was known last, and `unread` is None."""
         async with self._asking:
             if not self._totals or time.monotonic() - self._totals[-1][0] > ASK_SECONDS:
                 await self._ask()

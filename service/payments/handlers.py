@@ -106,7 +106,7 @@ def _outcome(intake: PaymentIntake, topic: str, delivery: Delivery) -> Outcome:
     """Count the outcome of a settled delivery's one payment, and return it."""
     outcome = delivery.outcomes[0]
     assert outcome is not None, "a settled delivery has an outcome"
-    intake.metrics.payments_answered(topic, outcome.kind)
+    intake.metrics.count_payments(topic, outcome.kind)
     return outcome
 
 
@@ -174,7 +174,7 @@ async def _produce_lines(
         await asyncio.sleep(0)
     await delivery.settled
     for kind, number in delivery.tally().items():
-        intake.metrics.payments_answered(topic, kind, number)
+        intake.metrics.count_payments(topic, kind, number)
     return line_results(topic, numbers, ids, delivery.outcomes)
 
 

@@ -36,7 +36,7 @@ class Invalid(NotAccepted):
 
 
 class TooManyInFlight(NotAccepted):
-    """As many payments are waiting for Kafka as the settings allow."""
+    """No room: as many payments are waiting for Kafka as the settings allow."""
 
     kind = "too-many-in-flight"
 

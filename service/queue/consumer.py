@@ -153,29 +153,29 @@ class QueueReader:
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         await self._check(consumer)
-        checked = heard = time.monotonic()
-        woken = forgotten = -FORGET_SECONDS
+        checked_at = heard_at = time.monotonic()
+        woken_at = forgotten_at = -FORGET_SECONDS
         while True:
             if self._damaged:
                 raise Damaged("a reader found it so")
             batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
             now = time.monotonic()
-            if now - woken > WAKE_SECONDS:
+            if now - woken_at > WAKE_SECONDS:
                 await asyncio.to_thread(self._view.wake)
-                woken = now
-            if now - forgotten > FORGET_SECONDS:
+                woken_at = now
+            if now - forgotten_at > FORGET_SECONDS:
                 await asyncio.to_thread(self._view.forget_past)
-                forgotten = now
+                forgotten_at = now
             if batches:
                 await self._apply(batches)
-                heard = now
+                heard_at = now
             # Until the view has caught up, every batch may be the one that completes it.
-            if now - checked > CHECK_SECONDS or self._hurry or not self.caught_up:
+            if now - checked_at > CHECK_SECONDS or self._hurry or not self.caught_up:
                 await self._check(consumer)
-                if now - checked > CHECK_SECONDS and self._sinks:
+                if now - checked_at > CHECK_SECONDS and self._sinks:
                     await self._check_sinks(consumer)
-                checked = now
-                if self.lag and now - heard > 2 * CHECK_SECONDS:
+                checked_at = now
+                if self.lag and now - heard_at > 2 * CHECK_SECONDS:
                     raise Silent(f"{self.lag} records of {' and '.join(TOPICS)} are not delivered")
 
     async def _apply(self, batches: dict[TopicPartition, list]) -> None:  # type: ignore[type-arg]

@@ -79,7 +79,7 @@ class EngineProgress:
             return f"the queue has {lag} records to take in"
         await asyncio.sleep(1.5 * HOT_CASES_EVERY_SECONDS)
         await self._reader.check_now()
-        await asyncio.to_thread(self._view.compared, asked_at)
+        await asyncio.to_thread(self._view.advance_comparison, asked_at)
         return None
 
 

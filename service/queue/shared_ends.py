@@ -15,7 +15,7 @@ _BYTES = 8
 
 
 class SharedEnds:
-    """By partition, the offset after the last decision; a file for each topic id, as another topic begins at 0."""
+    """Offsets after the last decision, by partition; a file for each topic id, as another topic begins at 0."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -183,7 +183,7 @@ def _summaries(view: QueueView, row_ids: Sequence[int]) -> dict[int, list[JsonOb
 
 
 def _contained(cases: Sequence[JsonObject], listed: Mapping[str, Sequence[JsonObject]]) -> dict[str, str]:
-    """By case id, the open case that holds all payments of an open case."""
+    """Open cases that hold all payments of another open case, by the id of that."""
     open_cases = [case for case in cases if case["status"] in OPEN and listed.get(case["case_id"])]
     ids = {case["case_id"]: {payment["id"] for payment in listed[case["case_id"]]} for case in open_cases}
     sizes = {case["case_id"]: case["window_end"] - case["window_start"] for case in open_cases}

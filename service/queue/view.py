@@ -104,8 +104,8 @@ class QueueView(ViewFile):
             log.warning("not understood", count=len(batch.bad), first=batch.bad[0])
         return len(batch.bad)
 
-    def compared(self, until: int) -> None:
-        """Both engines have read everything that was posted before: what waited for that is a change now."""
+    def advance_comparison(self, until: int) -> None:
+        """Note that both engines have read everything that was posted before: what waited for that is a change now."""
         since = self.compared_until or 0
         with self._batch() as batch:
             judged_between(batch, since, until)

@@ -30,15 +30,15 @@ async def show_comparison(request: web.Request) -> web.Response:
         return json_response(
             {"rules": {}, "settled": 0, "provisional": 0, "pending": 0, "expired": 0, "differences": []} | state
         )
-    comparison = await read_view(app, compared, app[RULES])
+    comparison = await read_view(app, read_comparison, app[RULES])
     state = {"engine": progress.engine.as_json(), "caught_up": progress.caught_up}
     if progress.reason is not None:
         state["reason"] = progress.reason
     return json_response(comparison | state)
 
 
-def compared(view: QueueView, rules: tuple[Rule, ...]) -> dict[str, Any]:
-    """Counts by rule and kind. A window is settled once no payment that is posted now could fall into it."""
+def read_comparison(view: QueueView, rules: tuple[Rule, ...]) -> dict[str, Any]:
+    """Count windows by rule and kind. One is settled once no payment that is posted now could fall into it."""
     now = int(time.time() * 1000)
     counts: dict[str, dict[str, int]] = {}
     total: Counter[str] = Counter()

@@ -219,7 +219,7 @@ async def _decide(request: web.Request, targets: Sequence[Target], decision: Dec
         effective = await read_view(app, decision_reads.effective, written)
         for case_id in effective:
             problems[case_id] = None
-            app[METRICS].decided(decision.decision)
+            app[METRICS].count_decision(decision.decision)
         for case_id in decisions.keys() - effective:
             problems[case_id] = await _conflict(app, case_id, decisions[case_id].number)
         lost = decisions.keys() - effective

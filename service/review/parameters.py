@@ -89,7 +89,7 @@ def _rules(name: str, text: str) -> tuple[str, ...]:
 
 
 def _prefix(name: str, text: str) -> tuple[str, str]:
-    """From and below which text lies what begins so."""
+    """Bounds of the texts that begin so: from the first, below the second."""
     if not _ID.fullmatch(text):
         raise invalid_parameter(name, "is not a payment's id, nor at least 4 characters of its beginning")
     return text, text + "~"

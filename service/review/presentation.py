@@ -40,7 +40,7 @@ _UNITS = ((DAY_MS, "day"), (3_600_000, "hour"), (60_000, "minute"))
 
 
 def _span(ms: int) -> str:
-    """In how many days, hours or minutes something took place, rounded up."""
+    """A span of time in words, in days, hours or minutes, rounded up."""
     for size, unit in _UNITS:
         if ms >= size:
             number = -(-ms // size)

@@ -12,8 +12,8 @@ def lines(metrics: Metrics) -> set[str]:
 
 def test_payments_are_counted_by_topic_and_outcome() -> None:
     metrics = Metrics()
-    metrics.payments_answered("payment_json", "acknowledged", 3)
-    metrics.payments_answered("payment_json", "acknowledged")
+    metrics.count_payments("payment_json", "acknowledged", 3)
+    metrics.count_payments("payment_json", "acknowledged")
     assert 'underten_payments_total{outcome="acknowledged",topic="payment_json"} 4.0' in lines(metrics)
     assert 'underten_payments_total{outcome="too-large",topic="payment_avro"} 0.0' in lines(metrics)
 
@@ -21,7 +21,7 @@ def test_payments_are_counted_by_topic_and_outcome() -> None:
 def test_requests_are_counted_by_method_route_and_status_with_their_time() -> None:
     metrics = Metrics()
     for seconds in (0.002, 0.2):
-        metrics.request_answered("GET", "/status", 200, seconds)
+        metrics.count_request("GET", "/status", 200, seconds)
     labels = 'method="GET",route="/status",status="200"'
     assert f"underten_http_request_seconds_count{{{labels}}} 2.0" in lines(metrics)
     assert f'underten_http_request_seconds_bucket{{le="0.005",{labels}}} 1.0' in lines(metrics)
@@ -54,7 +54,7 @@ def test_the_queue_and_the_engines_are_told_by_status_rule_and_name() -> None:
     metrics.set_comparison({"velocity": {"equal": 9, "late": 0}})
     metrics.set_engine("ksqlDB", 12)
     metrics.set_engine("ksqlDB", None)
-    metrics.decided("clear")
+    metrics.count_decision("clear")
     assert lines(metrics) >= {
         'underten_cases{status="open"} 2.0',
         'underten_subjects{status="cleared"} 4.0',
@@ -68,5 +68,5 @@ def test_the_queue_and_the_engines_are_told_by_status_rule_and_name() -> None:
 
 def test_two_applications_do_not_count_together() -> None:
     first, second = Metrics(), Metrics()
-    first.decided("clear")
+    first.count_decision("clear")
     assert 'underten_decisions_total{decision="clear"} 0.0' in lines(second)

@@ -274,7 +274,7 @@ async def test_what_another_process_has_in_flight_is_waited_for(tmp_path: Path) 
     for sent in (accepted, refused):
         claim(process, other, sent)
     retry, other_retry = process.send(accepted), process.send(refused)
-    await until(lambda: len(process.deduplicator._claims._held) == 2)
+    await until(lambda: len(process.deduplicator._claims._waiting) == 2)
     assert isinstance(process.send(payment(id=accepted.id, payment_amount=9)).outcomes[0], IdReused)
     elsewhere(tmp_path, keep, accepted)
     assert await settled(retry) == REPLAYED

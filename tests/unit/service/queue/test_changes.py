@@ -31,15 +31,15 @@ def test_cases_that_waited_for_the_other_engine_are_changes_one_by_one(view: Que
     view.compared_until = 0
     view.apply([record(case(number)) for number in range(5)], {Q[0]: 5})
     since = view.change
-    view.compared(FAR_AHEAD)
+    view.advance_comparison(FAR_AHEAD)
     numbers = []
     while lines := case_reads.changes(view, since, parse_query({}), 2).lines:
         numbers += [number for number, _, _ in lines]
         since = numbers[-1]
     assert len(set(numbers)) == 5
-    view.compared(FAR_AHEAD)
+    view.advance_comparison(FAR_AHEAD)
     assert view.change == (before := last_change(view).number)
-    view.compared(FAR_AHEAD)
+    view.advance_comparison(FAR_AHEAD)
     assert view.change == before, "where nothing waited, nothing changes"
 
 
