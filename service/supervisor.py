@@ -8,10 +8,14 @@ import sys
 import tempfile
 import threading
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from types import FrameType
 
 from schemas.errors import UndertenError
 from service.settings import Settings
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder in it is made by tempfile
+"""Folder that a full disk does not touch: it would end whoever writes to a file that is mapped."""
 
 
 def serve_all(settings: Settings) -> int:
@@ -21,7 +25,9 @@ def serve_all(settings: Settings) -> int:
     """
     if settings.service.workers == 1:
         return _serve(settings, 0)
-    with tempfile.TemporaryDirectory(prefix="underten-metrics-") as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="underten-metrics-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None
+    ) as folder:
         # prometheus_client decides by this, when it is imported, whether its figures go into files that all can read.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         # A process that is forked would inherit threads' locks in whatever state they are.

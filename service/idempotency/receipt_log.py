@@ -15,10 +15,13 @@ from pathlib import Path
 import lmdb
 
 from service.idempotency.write_lock import WriteLock
+from service.mapped_files import allocate
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # Addresses, not memory and not disk: the file grows as it is filled.
 MAX_FILE_BYTES = 16 * 1024**3
+READERS_BYTES = 8192
+"""LMDB's table of the processes that read a file, which stands beside it."""
 BEGINNING = -(2**63)
 """Address before every other."""
 
@@ -127,6 +130,8 @@ class ReceiptLog:
         self._delete(keeping=(number - 1, number))
 
     def _open(self, number: int) -> lmdb.Environment:
+        # Nothing holds LMDB's locks in this process yet: to close the file would free them.
+        allocate(self._file(number).with_name(f"{self._file(number).name}-lock"), READERS_BYTES)
         environment = lmdb.open(
             str(self._file(number)), subdir=False, map_size=MAX_FILE_BYTES, mode=0o600, sync=False, readahead=False
         )

@@ -59,7 +59,8 @@ class DecisionLog:
                 # In order of their offsets, so that of each partition the last one stays.
                 ends = dict(sorted((record.partition, record.offset + 1) for record in records))
                 if self._shared is not None and (topic_id := self._reader.topic_id(REVIEW_DECISIONS)):
-                    self._shared.put(topic_id, ends)
+                    with contextlib.suppress(OSError):  # the decision is on Kafka; others see it a moment later
+                        self._shared.put(topic_id, ends)
                 await self._read_to(ends)
         except KafkaError as error:
             # aiokafka has counted sequence numbers that the broker has not (see `connection`).
@@ -74,7 +75,7 @@ class DecisionLog:
         """Return when the view holds what other processes of this port have written, or MAX_WAIT_SECONDS are over."""
         if self._shared is None or not (topic_id := self._reader.topic_id(REVIEW_DECISIONS)):
             return
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(OSError):  # a timeout is one
             async with asyncio.timeout(MAX_WAIT_SECONDS):
                 await self._read_to(self._shared.get(topic_id))
 

@@ -6,16 +6,20 @@ until its own view holds what any of them has written. In memory (mmap), so that
 
 import fcntl
 import mmap
-import os
 from collections.abc import Mapping
 from pathlib import Path
+
+from service.mapped_files import allocate
 
 MAX_PARTITIONS = 1024
 _BYTES = 8
 
 
 class SharedEnds:
-    """Offsets after the last decision, by partition; a file for each topic id, as another topic begins at 0."""
+    """Offsets after the last decision, by partition; a file for each topic id, as another topic begins at 0.
+
+    Methods raise OSError, as where the disk is full.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -48,10 +52,8 @@ class SharedEnds:
     def _map(self, topic_id: str) -> mmap.mmap:
         if topic_id not in self._maps:
             self._folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._folder / topic_id, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                os.ftruncate(handle, MAX_PARTITIONS * _BYTES)  # keeps what is there
-                self._maps[topic_id] = mmap.mmap(handle, MAX_PARTITIONS * _BYTES)
-            finally:
-                os.close(handle)
+            file = self._folder / topic_id
+            allocate(file, MAX_PARTITIONS * _BYTES)
+            with file.open("r+b") as handle:
+                self._maps[topic_id] = mmap.mmap(handle.fileno(), MAX_PARTITIONS * _BYTES)
         return self._maps[topic_id]

@@ -72,3 +72,12 @@ def test_files_that_are_no_log_are_an_error(tmp_path: Path, clock: Clock) -> Non
         list(log.after(BEGINNING))
     log.throw_away()
     assert list(log.after(BEGINNING)) == []
+
+
+def test_what_is_mapped_is_on_the_disk_so_that_a_full_one_cannot_end_the_process(tmp_path: Path, clock: Clock) -> None:
+    log = ReceiptLog(tmp_path, 600, clock)
+    add(log, b"a")
+    for file in tmp_path.glob("*-lock"):
+        state = file.stat()
+        assert state.st_blocks * 512 >= state.st_size > 0
+    log.close()

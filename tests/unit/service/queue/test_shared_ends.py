@@ -29,3 +29,10 @@ def test_another_topic_of_the_name_begins_anew_and_what_was_put_outlives_a_resta
     again = SharedEnds(tmp_path)
     assert (again.get("topic"), again.get("made-anew")) == ({0: 5}, {})
     again.close()
+
+
+def test_what_is_mapped_is_on_the_disk_so_that_a_full_one_cannot_end_the_process(tmp_path: Path) -> None:
+    ends = SharedEnds(tmp_path)
+    ends.get("topic")
+    assert (tmp_path / "topic").stat().st_blocks * 512 >= MAX_PARTITIONS * 8
+    ends.close()
