@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from fraud.detection.packed import PackedPayment, encode
 from fraud.detection.partition_keys import AccountKey
-from fraud.detection.shelves import Parts, Volume, bounds_of, bounds_of_payee, payments_of
+from fraud.detection.shelves import Parts, Payee, Volume, bounds_of, bounds_of_payee, payee_of, payments_of
 from fraud.detection.watches import Watch
 from fraud.windows import Group, Outcome, RuleWindows, Window
 from schemas.payment import Payment
@@ -37,21 +37,30 @@ def late(windows: RuleWindows, payment: Payment, at_ms: int) -> list[Judgement]:
 
 
 class History:
-    """An account's payments; each part is unpacked once at most, however many rules look at it."""
+    """An account's payments, to judge the last; each part is unpacked once at most, however many rules look at it."""
 
-    __slots__ = ("_of_group", "_unpacked", "account", "parts")
+    __slots__ = ("_of_group", "_payee", "_payment", "_unpacked", "account", "parts")
 
-    def __init__(self, account: AccountKey, parts: Parts) -> None:
+    def __init__(self, account: AccountKey, payment: Payment, parts: Parts) -> None:
         self.account = account
         self.parts = parts
+        self._payment = payment
+        self._payee: Payee | None = None
         self._of_group: dict[tuple[object, ...], list[PackedPayment]] = {}
-        self._unpacked: dict[tuple[int, int | None], list[PackedPayment]] = {}
+        self._unpacked: dict[tuple[int, bool], list[PackedPayment]] = {}
 
-    def payments(self, places: Sequence[int], payee: int | None) -> list[PackedPayment]:
-        """Payments of some parts, in order of arrival; see `payments_of`."""
+    @property
+    def payee(self) -> Payee:
+        """The last payment's."""
+        if self._payee is None:
+            self._payee = payee_of(self._payment)
+        return self._payee
+
+    def payments(self, places: Sequence[int], *, of_one_payee: bool) -> list[PackedPayment]:
+        """Payments of some parts, in order of arrival; with `of_one_payee`, others than the last one's are left out."""
         if len(places) == 1:
-            return self._part(places[0], payee)
-        payments = [payment for place in places for payment in self._part(place, payee)]
+            return self._part(places[0], of_one_payee=of_one_payee)
+        payments = [payment for place in places for payment in self._part(place, of_one_payee=of_one_payee)]
         payments.sort(key=attrgetter("arrival"))
         return payments
 
@@ -63,12 +72,13 @@ class History:
             same = self._of_group[key] = watch.of_group(payments)
         return same
 
-    def _part(self, place: int, payee: int | None) -> list[PackedPayment]:
+    def _part(self, place: int, *, of_one_payee: bool) -> list[PackedPayment]:
         part = self.parts[place][1]
-        key = place, payee if isinstance(part, Volume) else None
-        payments = self._unpacked.get(key)
+        alone = of_one_payee and isinstance(part, Volume)
+        payments = self._unpacked.get((place, alone))
         if payments is None:
-            payments = self._unpacked[key] = payments_of(part, payee)
+            payments = payments_of(part, self.payee if alone else None)
+            self._unpacked[place, alone] = payments
             # A restore, and a rule that lags, may put payments on a shelf behind later ones.
             payments.sort(key=attrgetter("arrival"))
         return payments
@@ -80,13 +90,12 @@ def judge(watch: Watch, payment: Payment, at_ms: int, packed: bytes, history: Hi
     groups = watch.running.get(history.account)
     if groups and windows.group_of(payment) in groups:
         return _judgements(windows, windows.add(payment, at_ms, packed))
-    near = _within_reach(watch, payment, at_ms, history.parts)
+    near = _within_reach(watch, payment, at_ms, history)
     if not near:
         return late(windows, payment, at_ms)
-    payee = payment.payee_account_no if watch.of_one_payee else None
-    payments = history.payments(near, payee)
+    payments = history.payments(near, of_one_payee=watch.of_one_payee)
     if len(payments) > RUNNING_PAYMENTS:
-        everything = all_payments(history.parts, payee)
+        everything = all_payments(history.parts, history.payee if watch.of_one_payee else None)
         return _judgements(windows, run(watch, history.account, windows.group_of(payment), everything))
     return [(windows, *outcome) for outcome in windows.derive(history.of_group(watch, near, payments), at_ms)]
 
@@ -97,24 +106,27 @@ def _judgements(windows: RuleWindows, outcomes: Sequence[Outcome]) -> list[Judge
     ]
 
 
-def _within_reach(watch: Watch, payment: Payment, at_ms: int, parts: Parts) -> list[int]:
+def _within_reach(watch: Watch, payment: Payment, at_ms: int, history: History) -> list[int]:
     """The parts with which a window that holds this payment could fire, by their places; none if that cannot be."""
     size_ms = watch.size_ms
     signature = watch.signature(payment) if watch.of_one_payee else None
     count = cents = 0
     near = []
-    for place, (shelf, part) in enumerate(parts):
+    for place, (shelf, part) in enumerate(history.parts):
         if shelf.last_ms > at_ms - size_ms and shelf.first_ms < at_ms + size_ms:
-            part_count, part_cents = (
-                bounds_of(part) if signature is None else bounds_of_payee(part, payment.payee_account_no, signature)
-            )
+            if signature is None:
+                part_count, part_cents = bounds_of(part)
+            elif isinstance(part, bytes):
+                part_count, part_cents = bounds_of_payee(part, signature)
+            else:
+                part_count, part_cents = part.bounds_of(history.payee)
             count += part_count
             cents += part_cents
             near.append(place)
     return near if count >= watch.least_payments and cents > watch.total_above else []
 
 
-def all_payments(parts: Parts, payee: int | None = None) -> list[PackedPayment]:
+def all_payments(parts: Parts, payee: Payee | None = None) -> list[PackedPayment]:
     """An account's payments in order of arrival; see `payments_of`."""
     payments = [payment for _, part in parts for payment in payments_of(part, payee)]
     payments.sort(key=attrgetter("arrival"))

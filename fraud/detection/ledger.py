@@ -84,7 +84,7 @@ class Ledger:
         day = (at_ms + span_ms) // DAY_MS
         self.added.append((day, packed))
         shelf = self.shelf(day, mask, at_ms)
-        part = shelf.put(account, payment.payee_account_no, packed_id, cents, at_ms, packed)
+        part = shelf.put(account, payment, packed_id, cents, at_ms, packed)
         if len(parts) == 1 and parts[0][0] is shelf:
             parts[0] = shelf, part
         else:
@@ -122,7 +122,7 @@ class Ledger:
         judgements: list[Judgement] = []
         for watch in watches:
             if (count >= watch.least_payments and cents > watch.total_above) or account in watch.running:
-                history = history or History(account, parts)
+                history = history or History(account, payment, parts)
                 judgements += judge(watch, payment, at_ms, packed, history)
             elif at_ms < self.latest_ms:
                 judgements += late(watch.windows, payment, at_ms)
@@ -158,7 +158,7 @@ class Ledger:
             if mask := filters[bisect_right(bounds, cents)].mask:
                 shelf.mask |= mask
                 packed = encode(payment)
-                put(account, payment.payee_account_no, payment.packed_id, cents, payment.at_ms, packed)
+                put(account, payment, payment.packed_id, cents, payment.at_ms, packed)
             if arrival >= self.arrivals:
                 self.arrivals = arrival + 1
 

@@ -7,8 +7,10 @@ On a shelf an account's payments are one bytes object: their sum, then a msgpack
 from collections.abc import Iterable, Iterator
 from struct import Struct
 
-from fraud.detection.packed import PackedPayment, encode, unpack_array
+from fraud.bank_names import fold_bank
+from fraud.detection.packed import PackedPayment, encode, unpack, unpack_array
 from fraud.detection.partition_keys import AccountKey
+from fraud.windows import Counted
 
 VOLUME_PAYMENTS = 64
 
@@ -17,31 +19,66 @@ _head = Struct(">QBH")
 _ARRAY_16 = 0xDC
 _SUM_BYTES = 8
 _HEAD_BYTES = _head.size
+_SIZE_BITS, _BEGIN_BITS = 16, 48
+_SIZE_MASK, _BEGIN_MASK = (1 << _SIZE_BITS) - 1, (1 << _BEGIN_BITS) - 1
+_SIDE_SHIFT = _SIZE_BITS + _BEGIN_BITS
+
+
+Payee = tuple[int, str]
+"""Account number and bank, however that is spelled."""
+
+
+def payee_of(payment: Counted) -> Payee:
+    """Tell whom a payment pays."""
+    return payment.payee_account_no, fold_bank(payment.payee_bank)
 
 
 class Volume:
-    """Many payments of one account on one shelf, by the number of the account paid, with an index of their ids."""
+    """Many payments of one account on one shelf, by payee, with an index of their ids."""
 
-    __slots__ = ("cents", "count", "ids", "sides")
+    __slots__ = ("cents", "count", "numbers", "places", "sides")
 
     def __init__(self) -> None:
         self.count = 0
         self.cents = 0
-        self.ids: set[int] = set()
-        """Hashes of packed ids."""
-        self.sides: dict[int, bytearray] = {}
-        """By `payee_account_no`: a msgpack array of payments."""
+        self.sides: list[bytearray] = []
+        """For each payee a msgpack array of payments."""
+        self.numbers: dict[Payee, int] = {}
+        """Where among the sides each payee's is."""
+        self.places: dict[int, int | tuple[int, ...]] = {}
+        """By hash of packed id, the payments' sides, beginnings and sizes, each as one number."""
 
-    def put(self, payee: int, packed_id: bytes | str, cents: int, packed: bytes) -> None:
+    def put(self, payment: Counted, packed_id: bytes | str, cents: int, packed: bytes) -> None:
         """Add a payment."""
         self.count += 1
         self.cents += cents
-        self.ids.add(hash(packed_id))
-        side = self.sides.get(payee)
-        if side is None:
-            side = self.sides[payee] = bytearray(b"\xdd\0\0\0\0")
+        payee = payee_of(payment)
+        number = self.numbers.get(payee)
+        if number is None:
+            number = self.numbers[payee] = len(self.sides)
+            self.sides.append(bytearray(b"\xdd\0\0\0\0"))
+        side = self.sides[number]
+        place = number << _SIDE_SHIFT | len(side) << _SIZE_BITS | len(packed)
+        id_hash = hash(packed_id)
+        others = self.places.setdefault(id_hash, place)
+        if others is not place:
+            self.places[id_hash] = (*(others if isinstance(others, tuple) else (others,)), place)
         side[1:5] = (int.from_bytes(side[1:5], "big") + 1).to_bytes(4, "big")
         side += packed
+
+    def bounds_of(self, payee: Payee) -> tuple[int, int]:
+        """Bounds of the payments to a payee: their number, and their sum in cents."""
+        number = self.numbers.get(payee)
+        return (0, 0) if number is None else (int.from_bytes(self.sides[number][1:5], "big"), self.cents)
+
+    def with_id(self, packed_id: bytes | str) -> list[PackedPayment]:
+        """Find the payments with an id, and perhaps others."""
+        places = self.places.get(hash(packed_id), ())
+        return unpack([self._at(place) for place in (places if isinstance(places, tuple) else (places,))])
+
+    def _at(self, place: int) -> bytes:
+        begin = place >> _SIZE_BITS & _BEGIN_MASK
+        return bytes(self.sides[place >> _SIDE_SHIFT][begin : begin + (place & _SIZE_MASK)])
 
 
 Part = bytes | Volume
@@ -64,7 +101,7 @@ class Shelf:
         """Bounds of the payments' times."""
 
     def put(
-        self, account: AccountKey, payee: int, packed_id: bytes | str, cents: int, at_ms: int, packed: bytes
+        self, account: AccountKey, payment: Counted, packed_id: bytes | str, cents: int, at_ms: int, packed: bytes
     ) -> Part:
         """Add a payment of an account; return what the account has now."""
         self.count += 1
@@ -83,7 +120,7 @@ class Shelf:
                 part = self.parts[account] = b"".join((head, part[_HEAD_BYTES:], packed))
                 return part
             part = self.parts[account] = _volume(part)
-        part.put(payee, packed_id, cents, packed)
+        part.put(payment, packed_id, cents, packed)
         return part
 
     def __iter__(self) -> Iterator[tuple[AccountKey, PackedPayment]]:
@@ -96,7 +133,7 @@ class Shelf:
 def _volume(part: bytes) -> Volume:
     volume = Volume()
     for payment in payments_of(part):
-        volume.put(payment.payee_account_no, payment.packed_id, payment.cents, encode(payment))
+        volume.put(payment, payment.packed_id, payment.cents, encode(payment))
     return volume
 
 
@@ -108,25 +145,22 @@ def bounds_of(part: Part) -> tuple[int, int]:
     return count, total
 
 
-def bounds_of_payee(part: Part, payee: int, signature: bytes) -> tuple[int, int]:
+def bounds_of_payee(part: bytes, signature: bytes) -> tuple[int, int]:
     """Bounds of the payments to one payee: their number, and their sum in cents.
 
     `signature` is what the packed payments to that payee have and hardly another.
     """
-    if isinstance(part, bytes):
-        return part.count(signature, _HEAD_BYTES), _head.unpack_from(part)[0]
-    side = part.sides.get(payee)
-    return (int.from_bytes(side[1:5], "big"), part.cents) if side else (0, 0)
+    return part.count(signature, _HEAD_BYTES), _head.unpack_from(part)[0]
 
 
-def payments_of(part: Part, payee: int | None = None) -> list[PackedPayment]:
-    """An account's payments, not in order of arrival where it is a volume; `payee` leaves others out where it can."""
+def payments_of(part: Part, payee: Payee | None = None) -> list[PackedPayment]:
+    """An account's payments, not in order of arrival where it is a volume; of that, `payee` leaves others out."""
     if isinstance(part, bytes):
         return unpack_array(part[_SUM_BYTES:])
     if payee is not None:
-        side = part.sides.get(payee)
-        return unpack_array(side) if side else []
-    return [payment for side in part.sides.values() for payment in unpack_array(side)]
+        number = part.numbers.get(payee)
+        return [] if number is None else unpack_array(part.sides[number])
+    return [payment for side in part.sides for payment in unpack_array(side)]
 
 
 def payments_with_id(part: Part, packed_id: bytes | str) -> Iterable[PackedPayment]:
@@ -134,6 +168,7 @@ def payments_with_id(part: Part, packed_id: bytes | str) -> Iterable[PackedPayme
     if isinstance(part, bytes):
         if (packed_id if isinstance(packed_id, bytes) else packed_id.encode()) not in part:
             return ()
-    elif hash(packed_id) not in part.ids:
-        return ()
-    return [payment for payment in payments_of(part) if payment.packed_id == packed_id]
+        payments = payments_of(part)
+    else:
+        payments = part.with_id(packed_id)
+    return [payment for payment in payments if payment.packed_id == packed_id]

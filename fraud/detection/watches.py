@@ -5,7 +5,7 @@ from operator import attrgetter
 
 from fraud.detection.packed import PackedPayment, encode, payee_bytes
 from fraud.detection.partition_keys import AccountKey, account_of_group
-from fraud.rules import Rule
+from fraud.rules import COLUMNS, Rule
 from fraud.windows import Group, RuleWindows
 from schemas.payment import Payment, exact_cents
 
@@ -28,12 +28,12 @@ class Watch:
         self.least_payments = max(rule.min_payments or 1, rule.min_distinct.count if rule.min_distinct else 1)
         if rule.amount_below is not None:
             self.least_payments = max(self.least_payments, self.total_above // (self.below_cents - 1) + 1)
-        self.of_one_payee = {"payor_account_no", "payee_account_no"} <= set(rule.group_by)
-        """True where its groups are payments to one account number, not all of a payor's."""
+        self.of_one_payee = set(rule.group_by) == set(COLUMNS)
+        """True where its groups are payments to one payee, not all of a payor's."""
         self.kind = rule.group_by, rule.fold_banks, self.from_cents, self.below_cents
         """Rules that are of one kind count the same payments together."""
         self._columns_of = attrgetter(*rule.group_by)
-        self._by_bank_as_given = "payee_bank" in rule.group_by and not rule.fold_banks
+        self._by_bank_as_given = not rule.fold_banks
 
     def of_group(self, payments: Sequence[PackedPayment]) -> list[PackedPayment]:
         """Payments that the rule counts, and in the same group as the last one."""

@@ -14,7 +14,7 @@ from fraud.deduplication import Repeated, TaskWindows
 from fraud.detection import judgement, partition_keys, shelves
 from fraud.detection.changelog import Segments, progress
 from fraud.detection.ledger import Ledger
-from fraud.detection.packed import Origin, list_payments, pack, unpack
+from fraud.detection.packed import Origin, PackedPayment, list_payments, pack, unpack, unpack_array
 from fraud.detection.restore import Restore, Restored
 from fraud.detection.topology import BY_PAYEE, BY_PAYOR
 from fraud.rules import DAY_MS, Rule, parse
@@ -328,3 +328,34 @@ def test_payments_that_came_onto_a_shelf_out_of_order_are_judged_as_they_arrived
     assert window is not None
     assert [payment.id for payment in list_payments(window.payments)] == [payment.id for payment in payments]
     assert window.fired_at == at + 2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda number: Payment(str(UUID(int=number % 500)), "Bank", 0, 6000.0, "ACH", 1), id="repeated"),
+        pytest.param(lambda number: Payment(str(UUID(int=number)), f"B {number}", 0, 6000.0, "ACH", 1), id="banks"),
+        pytest.param(lambda number: Payment(str(UUID(int=number)), "Bank", number, 6000.0, "ACH", 1), id="accounts"),
+    ],
+)
+def test_a_payment_of_a_hot_account_costs_the_same_however_many_there_are(
+    make: Callable[[int], Payment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = 0
+
+    def counted(array: bytes) -> list[PackedPayment]:
+        nonlocal unpacked
+        payments = unpack_array(array)
+        unpacked += len(payments)
+        return payments
+
+    monkeypatch.setattr(shelves, "unpack_array", counted)
+    keys = {"name": '"r"', "group_by": BY_PAYOR_GROUPS[0], "fold_banks": "true", "window": '"24h"'}
+    ledger = Ledger(parse(toml({**keys, "total_above": "10000"}), "rules.toml"))
+    by_thousand = []
+    for number in range(2000):
+        ledger.add(1, make(number), NOON + number, Origin("payment_json", 0, number))
+        if number % 1000 == 999:
+            by_thousand.append(unpacked)
+            unpacked = 0
+    assert by_thousand[1] <= by_thousand[0]

@@ -26,7 +26,7 @@ def put(shelf: Shelf, number: int, *, account: int = 1, at_ms: int = NOON, text:
     payment_id = text or str(UUID(int=number))
     payment = Payment(payment_id, "Bank", number % 2, number / 100, "ACH", account)
     packed = pack(payment, at_ms, number, Origin("payment_json", 0, number))
-    return shelf.put(account, number % 2, pack_id(payment_id), number, at_ms, packed)
+    return shelf.put(account, payment, pack_id(payment_id), number, at_ms, packed)
 
 
 def filled(count: int) -> tuple[Shelf, Part]:
@@ -55,17 +55,30 @@ def test_few_payments_are_in_order_of_arrival() -> None:
 def test_bounds_of_a_payee_are_not_below_its_payments(count: int, payee: int) -> None:
     _, part = filled(count)
     to_payee = [number for number in range(1, count + 1) if number % 2 == payee]
-    number, cents = bounds_of_payee(part, payee, payee_bytes("Bank", payee))
+    if isinstance(part, Volume):
+        number, cents = part.bounds_of((payee, "BANK"))
+    else:
+        number, cents = bounds_of_payee(part, payee_bytes("Bank", payee))
     assert number == len(to_payee)
     assert cents >= sum(to_payee)
-    assert {payment.cents for payment in payments_of(part, payee)} >= {*to_payee}
+    assert {payment.cents for payment in payments_of(part, (payee, "BANK"))} >= {*to_payee}
 
 
 def test_of_a_volume_the_payments_to_one_payee_come_alone() -> None:
     _, part = filled(MANY)
-    assert {payment.payee_account_no for payment in payments_of(part, 1)} == {1}
-    assert payments_of(part, 7) == []
-    assert bounds_of_payee(part, 7, payee_bytes("Bank", 7)) == (0, 0)
+    assert isinstance(part, Volume)
+    assert {payment.payee_account_no for payment in payments_of(part, (1, "BANK"))} == {1}
+    for other in ((7, "BANK"), (1, "OTHER BANK")):
+        assert payments_of(part, other) == []
+        assert part.bounds_of(other) == (0, 0)
+
+
+def test_an_id_that_is_in_a_volume_twice_comes_twice() -> None:
+    shelf, _ = filled(MANY)
+    text = str(UUID(int=7))
+    for number in (1000, 1001):
+        part = put(shelf, number, text=text)
+    assert sorted(payment.cents for payment in payments_with_id(part, pack_id(text))) == [7, 1000, 1001]
 
 
 @pytest.mark.parametrize("count", [FEW, MANY])
