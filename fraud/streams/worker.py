@@ -27,6 +27,8 @@ from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.stop import stop_consumer
 
 FETCH_WAIT_MS = 50
+METADATA_SECONDS = 30.0
+"""Time until a worker hears of partitions that were added, and of topics that were made anew: both wait unread."""
 RECOVERABLE = (KafkaError, BrokerError, RegistryUnavailable, TimeoutError, AssertionError, OSError, RuntimeError)
 """Errors that end a session but not the worker.
 
@@ -94,6 +96,7 @@ class Worker:
             heartbeat_interval_ms=self.settings.fraud_session_timeout_ms // 5,
             rebalance_timeout_ms=60_000,
             max_poll_interval_ms=600_000,
+            metadata_max_age_ms=int(1000 * METADATA_SECONDS),
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         back_off(consumer._client)  # noqa: SLF001 - nothing public leads to it

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import NewPartitions
 
 from fraud.detection import detect
 from fraud.detection.topology import BY_PAYOR
@@ -14,13 +15,14 @@ from fraud.rules import load
 from fraud.settings import FraudSettings
 from fraud.streams import metrics
 from fraud.streams import task as tasks
+from fraud.streams import worker as workers
 from fraud.streams.stage import Stage
 from fraud.streams.task import Stalled, Task, open_task
 from fraud.streams.worker import Worker
-from schemas.kafka.topics import FRAUD_STATE, PAYMENT_JSON
+from schemas.kafka.topics import FRAUD_STATE, PAYMENT_JSON, PAYMENT_REJECTED
 from schemas.registry import Registry
 from tests.conftest import Servers
-from tests.integration.processes import make_topics, producer, read_all, until
+from tests.integration.processes import admin_client, make_topics, producer, read_all, until
 from tests.link import Link
 
 STOPPED_WITHIN_SECONDS = 30.0
@@ -140,3 +142,27 @@ async def test_stale_state_is_gone_before_the_task_has_read_anything_however_muc
     assert {
         record.key for record in await read_all(servers.kafka_settings, FRAUD_STATE) if record.value is None
     } == keys
+
+
+async def test_partitions_that_are_added_while_a_worker_runs_are_read(
+    servers: Servers, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "METADATA_SECONDS", workers.METADATA_SECONDS / 60)
+    worker = Worker(by_payor(servers), servers.kafka_settings, FraudSettings(fraud_app=uuid4().hex))
+    running = asyncio.create_task(worker.run())
+
+    async def has_tasks() -> bool:
+        return await worker.missing() is None
+
+    await until(has_tasks)
+    async with admin_client(servers.kafka_settings) as admin:
+        await admin.create_partitions({PAYMENT_JSON: NewPartitions(3)})
+    async with producer(servers.kafka_settings) as client:
+        await client.send_and_wait(PAYMENT_JSON, b"no payment", partition=2)
+
+    async def is_rejected() -> bool:
+        return [record.value for record in await read_all(servers.kafka_settings, PAYMENT_REJECTED)] == [b"no payment"]
+
+    await until(is_rejected)
+    worker.stopping.set()
+    await running
