@@ -85,13 +85,13 @@ class PostedPayment(ForeignPayment, frozen=True, gc=False, forbid_unknown_fields
         """Raises ValueError, as the class above does."""
         # Not `super()`: without arguments it does not work in a class with slots, and it takes thrice the time.
         ForeignPayment.__post_init__(self)
-        if not self.payee_bank.isprintable() and (char := _unseen(self.payee_bank)):
+        if not self.payee_bank.isprintable() and (char := unseen(self.payee_bank)):
             raise ValueError(f"holds a character that nobody sees, U+{ord(char):04X} - at `$.payee_bank`")
-        if not self.payment_method.isprintable() and (char := _unseen(self.payment_method)):
+        if not self.payment_method.isprintable() and (char := unseen(self.payment_method)):
             raise ValueError(f"holds a character that nobody sees, U+{ord(char):04X} - at `$.payment_method`")
 
 
-def _unseen(text: str) -> str | None:
+def unseen(text: str) -> str | None:
     """The first character that is a control, a format or no character at all; blanks of any width may stand."""
     return next((char for char in text if category(char) in UNSEEN), None)
 
@@ -196,7 +196,7 @@ def count_quotes(kind: type[Payment]) -> int:
 def _check_text(text: bytes) -> None:
     """Refuse what a decoder's result does not show any more: a name that stands there twice, decimals of an amount."""
     try:
-        fields = _members(text)
+        fields = members(text)
     except (ValueError, RecursionError) as error:
         raise UndecodableError(f"not read exactly: {error}") from None
     _check_decimals(fields.get("payment_amount"))
@@ -205,7 +205,7 @@ def _check_text(text: bytes) -> None:
 def _reread(text: bytes, kind: type[T], error: msgspec.ValidationError) -> T:
     """The payment where only the way of writing was at fault, as in 200.0 for an integer; raises PaymentError."""
     try:
-        fields = _members(text)
+        fields = members(text)
     except (ValueError, RecursionError):
         raise payment_error(error) from None
     if not any(_is_whole(fields.get(name)) for name in _ACCOUNTS):
@@ -217,7 +217,7 @@ class _Pairs(list[tuple[str, Any]]):
     """Members of a JSON object, in their order."""
 
 
-def _members(text: bytes) -> dict[str, Any]:
+def members(text: bytes) -> dict[str, Any]:
     """The members of a JSON object, numbers exactly; raises PaymentError where one stands there twice, ValueError."""
     pairs = json.loads(text.decode(), object_pairs_hook=_Pairs, parse_float=_exact)
     fields: dict[str, Any] = {}

@@ -6,8 +6,8 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
-from schemas.errors import DECODE_ERRORS
-from schemas.payment import payment_error
+from schemas.errors import DECODE_ERRORS, PaymentError
+from schemas.payment import members, payment_error, unseen
 from service.access.authentication import IDENTITY
 from service.http.bodies import JSON, media_type, read_body
 from service.http.problems import ErrorItem, Problem
@@ -16,6 +16,8 @@ from service.settings import SETTINGS
 MAX_BODY_BYTES = 64 * 1024
 _ETAG = re.compile(r'(?:W/)?"?([0-9]{1,16})"?')
 
+_NAMES = ("reviewer", "assignee")
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -23,14 +25,31 @@ async def read_body_as(request: web.Request, kind: type[S]) -> S:
     """Decode the body; raises Problem that names the field at fault."""
     if media_type(request.headers.get("Content-Type", ""))[0] != JSON:
         raise Problem(415, "unsupported-media-type", f"a decision is {JSON}", headers={"Accept": JSON})
-    body = await read_body(request, MAX_BODY_BYTES, request.app[SETTINGS].service.body_timeout)
+    return decode_body(await read_body(request, MAX_BODY_BYTES, request.app[SETTINGS].service.body_timeout), kind)
+
+
+def decode_body(body: bytes, kind: type[S]) -> S:
+    """Decode bytes; raises Problem that names the field at fault."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        decoded = msgspec.json.decode(body, type=kind)
+        members(body)
+    except PaymentError as error:
+        raise invalid(error.field, error.reason) from None
     except msgspec.ValidationError as error:
         violation = payment_error(error)
         raise invalid(violation.field, violation.reason) from None
-    except DECODE_ERRORS as error:
-        raise Problem(400, "malformed-decision", str(error), title="Malformed decision") from None
+    except (*DECODE_ERRORS, ValueError) as error:
+        reason = payment_error(error, body).reason
+        raise Problem(400, "malformed-decision", reason, title="Malformed decision") from None
+    _check_names(decoded)
+    return decoded
+
+
+def _check_names(body: msgspec.Struct) -> None:
+    """Raises Problem for the name of a person that looks like another one's, or like none."""
+    for field in _NAMES:
+        if char := unseen(getattr(body, field, None) or ""):
+            raise invalid(field, f"holds a character that nobody sees, U+{ord(char):04X}")
 
 
 def reviewer_of(request: web.Request, name: str) -> str:

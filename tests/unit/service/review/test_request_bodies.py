@@ -8,8 +8,9 @@ from service.access.authentication import IDENTITY, Identity
 from service.http.middleware import make_middleware
 from service.http.problems import Problem
 from service.metrics import Metrics
+from service.queue.decisions import DecisionRequest
 from service.queue.exemptions import ExemptionRequest
-from service.review.request_bodies import if_match, invalid, read_body_as, reviewer_of
+from service.review.request_bodies import decode_body, if_match, invalid, read_body_as, reviewer_of
 from service.settings import SETTINGS, Settings
 
 
@@ -46,6 +47,32 @@ def test_nobody_decides_under_another_name_than_the_tokens() -> None:
     with pytest.raises(Problem) as raised:
         reviewer_of(request(token="ann"), "bob")
     assert (raised.value.status, raised.value.members["field"]) == (422, "reviewer")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        (b'{"decision": "claim", "decision": "clear"}', 422, "stands there twice"),
+        (b'{"decision": "claim", "reviewer": "ann\xe2\x80\x8b"}', 422, r"U\+200B"),
+        (b'{"decision": "claim", "reviewer": "\\u0000"}', 422, r"U\+0000"),
+        (b'{"decision": "assign", "assignee": "\\u202ebob"}', 422, r"U\+202E"),
+        (b'{"decision": "claim", "more": 1}', 422, "more"),
+        (b'\xef\xbb\xbf{"decision": "claim"}', 400, "byte order mark"),
+        (b'{"decision": "claim"', 400, "truncated"),
+        (b'{"decision": "\xff"}', 400, "utf-8"),
+    ],
+)
+def test_what_is_no_decision_is_refused_with_what_is_wrong(body: bytes, status: int, reason: str) -> None:
+    with pytest.raises(Problem, match=reason) as raised:
+        decode_body(body, DecisionRequest)
+    assert raised.value.status == status
+
+
+def test_a_decision_is_read_with_any_name_that_can_be_seen() -> None:
+    decision = decode_body(
+        '{"decision": "assign", "assignee": "Jürgen 銀行", "note": "a\\nb"}'.encode(), DecisionRequest
+    )
+    assert (decision.assignee, decision.note) == ("Jürgen 銀行", "a\nb")
 
 
 def test_a_problem_points_to_the_field_at_fault() -> None:
