@@ -190,7 +190,10 @@ def _first_address(number: int) -> int:
 
 
 def _address_of(number: int, key: bytes | memoryview) -> int:
-    return _first_address(number) + int(_KEY.unpack(key)[0])
+    try:
+        return _first_address(number) + int(_KEY.unpack(key)[0])
+    except struct.error as error:
+        raise lmdb.CorruptedError(f"a key of an entry is none: {error}") from None
 
 
 def _key(address: int) -> bytes:

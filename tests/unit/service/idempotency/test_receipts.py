@@ -170,13 +170,20 @@ def test_on_a_machine_that_has_just_come_up_older_payments_are_known_too(tmp_pat
     assert receipts.find([KEY]) != [None]
 
 
-@pytest.mark.parametrize("damage", ["garbage", "cut short"])
+NODE = b"\x34\0\0\0\0\0\x04\0\0\0\0\x03"
+"""The node of a fourth entry of one row, as LMDB has it: the entry's length, flags, the key's length, and the key."""
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut short", "a bad key"])
 def test_a_damaged_file_is_replaced_by_an_empty_one(tmp_path: Path, receipts: Receipts, damage: str) -> None:
-    receipts.keep([random_run(1000)])
+    for rows in (1000, 1, 1, 1):
+        receipts.keep([random_run(rows)])
     receipts.close()
     for file in tmp_path.glob("*.lmdb"):
         if damage == "garbage":
             file.write_bytes(b"nonsense" * 4096)
+        elif damage == "a bad key":
+            file.write_bytes(file.read_bytes().replace(NODE, NODE.replace(b"\x04", b"\0")))
         else:
             os.truncate(file, file.stat().st_size // 2)
     again = Receipts(tmp_path, 600, receipts._clock)
