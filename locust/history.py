@@ -1,25 +1,28 @@
 """A past to try rules on: payments as `python -m fraud replay` reads them to standard output, the truth to a file."""
 
-import os
 import sys
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Annotated, Any
 
-import cyclopts
 import msgspec
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
 from local_time import DAY_MS, HOUR_MS, MINUTE_MS
 from lookalikes import SHARES, Lookalikes, Purchases, purchase_time
 from parties import Ids
 from traffic import REPEATED
 from typologies import Crimes, Pattern
 
+from schemas.cli import exit_status
+from schemas.errors import SettingsError
 from schemas.payment import Payment
 
 FIRST_DAY = date(2026, 1, 1)
 EPOCH = date(1970, 1, 1)
+LAST_DAY = (date.max - EPOCH).days
 LATE = 0.005
 """Share of payments that arrive late."""
 LATEST_MS = 3 * HOUR_MS
@@ -102,12 +105,16 @@ def line(offset: int, dated: Dated) -> bytes:
     return _encode({**place, **msgspec.structs.asdict(dated.payment)})
 
 
+cli = App(name="history")
+
+
+@cli.default
 def generate(
     *,
-    payments: int = 100_000,
-    days: int = 28,
+    payments: Annotated[int, Parameter(validator=Number(gte=0))] = 100_000,
+    days: Annotated[int, Parameter(validator=Number(gte=1))] = 28,
     seed: int = 1,
-    share: float = 0.03,
+    share: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.03,
     first_day: date = FIRST_DAY,
     truth: Path = Path(".local/truth.ndjson"),
 ) -> None:
@@ -122,17 +129,14 @@ def generate(
         truth: File for what there is to be found, one pattern a line.
     """
     first = (first_day - EPOCH).days
+    if first < 0 or first + days >= LAST_DAY:
+        raise SettingsError(f"first_day {first_day}: days are from {EPOCH} to the end of 9999")
     dated, truths = history(seed, payments, range(first, first + days), share)
     truth.parent.mkdir(parents=True, exist_ok=True)
     truth.write_bytes(b"".join(_encode(one) + b"\n" for one in truths))
-    try:
-        for offset, one in enumerate(dated):
-            sys.stdout.buffer.write(line(offset, one) + b"\n")
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        # Whoever read them has seen enough. What is still in the buffer must not fail when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for offset, one in enumerate(dated):
+        sys.stdout.buffer.write(line(offset, one) + b"\n")
 
 
 if __name__ == "__main__":
-    cyclopts.run(generate)
+    sys.exit(exit_status(cli, failed=2))

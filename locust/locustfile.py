@@ -183,6 +183,7 @@ class Bank(FastHttpUser):
     network_timeout = 30.0
 
     def __init__(self, environment: Environment) -> None:
+        self.host = str(self.host).rstrip("/")  # each path begins with one
         super().__init__(environment)
         self.number = next(NUMBERS)
         self.owed = 0.0
