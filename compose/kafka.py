@@ -1,6 +1,7 @@
 """A Kafka broker on loopback, in KRaft's combined mode: broker and controller in one process."""
 
 import asyncio
+import json
 import socket
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
@@ -79,7 +80,7 @@ def start_kafka(
         ),
         protocols=",".join(f"{listener.name}:{listener.protocol}" for listener in ports),
         controller_port=controller_port,
-        data=data,
+        data=properties_text(str(data)),
     )
     of_listeners = (
         f"listener.name.{listener.name.lower()}.{name}={value}\n"
@@ -98,6 +99,11 @@ def start_kafka(
         broker.kill()
         raise
     return broker
+
+
+def properties_text(text: str) -> str:
+    """A text as Java's properties have it: they are read as Latin-1, and have JSON's escapes for the rest."""
+    return json.dumps(text)[1:-1]
 
 
 def _format(classpath: str, config: Path, log: Path, scram: Sequence[str]) -> None:

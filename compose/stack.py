@@ -41,6 +41,12 @@ class HomeSettings:
     stack_home: Path = Path(".local")
     """Folder of the downloaded parts, all data, and the logs."""
 
+    def __post_init__(self) -> None:
+        """Raises SettingsError for a folder in which the servers cannot live: lists of paths are parted by these."""
+        home = self.stack_home.resolve()
+        if any(sign in str(home) for sign in ",:;"):
+            raise SettingsError(f"stack_home {home}: no comma, colon or semicolon may be in the name of the folder")
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
