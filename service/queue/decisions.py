@@ -7,7 +7,8 @@
 A case may also be cleared or escalated without a claim. A note changes nothing. Snoozing silences a rule for a group:
 its open cases are "snoozed" until a date, or until they grow above a ceiling. A cleared case that has changed since is
 open again; an escalated one, or one in review, has grown. Where a second reviewer must agree, the first clearing or
-escalation is a proposal: the case is in review until somebody else decides the same.
+escalation is a proposal: the case is in review until somebody else decides the same. A proposal to clear is none any
+more where the case has changed since.
 
 The decisions on a case are numbered from 1. Of two that were written with the same number, the one that Kafka has
 first stands, in every process and for ever; the other one took no effect, and its reviewer is told (409).
@@ -272,6 +273,9 @@ def review_of(decisions: Iterable[Decision], figures: CaseFigures, *, silenced: 
         review = after(review, decision)
     if review.cleared is not None and review.cleared.figures != figures:
         review = _open_again(review, review.cleared, figures)
+    if review.proposal is not None and review.proposal.decision == "clear" and review.proposal.figures != figures:
+        # The second reviewer would clear what the first one has not seen.
+        review = msgspec.structs.replace(review, proposal=None)
     if review.basis is not None and figures.payment_count > review.basis.payment_count:
         review = msgspec.structs.replace(review, growth=_growth(review.basis))
     return msgspec.structs.replace(review, status="snoozed") if silenced and review.status == "open" else review

@@ -1,6 +1,6 @@
 """Cases as they are answered: from the view's columns to members."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -49,6 +49,11 @@ def case_item(row: Sequence[Any], payments: bytes | None = None) -> JsonObject:
     for name in ("reopened", "growth", "proposal"):
         item[name] = item[name] and msgspec.Raw(item[name].encode())
     return item if payments is None else {**item, "payments": msgspec.Raw(payments)}
+
+
+def subject_version(cases: Iterable[JsonObject]) -> int:
+    """Return the version of the subject that has these cases: the sum of their records' places and decisions."""
+    return sum(sum(divmod(case["version"], NUMBERS)) for case in cases)
 
 
 def window_key_of(item: JsonObject) -> WindowKey:

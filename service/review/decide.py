@@ -28,7 +28,7 @@ from service.queue.decisions import (
     is_proposal,
     permit,
 )
-from service.queue.items import NUMBERS, JsonObject
+from service.queue.items import NUMBERS, JsonObject, subject_version
 from service.review.cases import no_such_case, read_case, read_subject, versioned_response
 from service.review.presentation import present_case
 from service.review.reading import read_view
@@ -42,6 +42,14 @@ RECENT_MS = 600_000
 """A subject's latest decision explains a conflict if it is not older: its version says that it changed, not by whom."""
 
 T = TypeVar("T", bound=DecisionRequest)
+
+
+class Conflict(Problem):
+    """409 for whoever came second, with what the decision was on as it is now."""
+
+    def __init__(self, detail: str, **on: JsonObject) -> None:
+        """Say who was faster, or what has changed."""
+        super().__init__(409, "conflict", detail, title="Conflict", **on)
 
 
 class Target(NamedTuple):
@@ -149,19 +157,23 @@ async def _decide_subjects(
         if subject_id not in stored:
             problems[subject_id] = Problem(404, "no-such-subject", "there is no subject with this id in the queue")
             continue
-        current, case_ids = stored[subject_id]
-        own = [cases[case_id] for case_id in case_ids if case_id in cases]
+        own = [cases[case_id] for case_id in stored[subject_id][1] if case_id in cases]
         concerned = [case for case in own if _concerns(decision, case)]
-        if version is not None and version != current:
+        if version is not None and version != subject_version(own):
             problems[subject_id] = await _subject_conflict(app, subject_id)
         elif not concerned:
             problems[subject_id] = Problem(409, "not-possible", _why_none(decision, own), title="Not possible")
         else:
-            chosen[subject_id] = [Target(case["case_id"], None, totals.get(subject_id)) for case in concerned]
+            # Whoever names the subject's version has seen its cases as they stand, and decides on no others.
+            chosen[subject_id] = [
+                Target(case["case_id"], None if version is None else case["version"], totals.get(subject_id))
+                for case in concerned
+            ]
     flat = [target for several in chosen.values() for target in several]
     outcome = dict(zip((target.case_id for target in flat), await _decide(request, flat, decision), strict=True))
     for subject_id, several in chosen.items():
-        problems[subject_id] = next((problem for target in several if (problem := outcome[target.case_id])), None)
+        problem = next((problem for target in several if (problem := outcome[target.case_id])), None)
+        problems[subject_id] = await _subject_conflict(app, subject_id) if isinstance(problem, Conflict) else problem
     return [problems[target.subject_id] for target in targets]
 
 
@@ -196,7 +208,7 @@ async def _subject_conflict(app: web.Application, subject_id: str) -> Problem:
     decisions = [entry for entry in subject["history"] if entry["took_effect"]]
     recent = bool(decisions) and time.time() * 1000 - int(decisions[-1]["time"]) < RECENT_MS
     detail = _faster(decisions[-1]) if recent else f"it has changed: {subject['reason']}"
-    return Problem(409, "conflict", f"{detail}; look at it as it is now", title="Conflict", subject=subject)
+    return Conflict(f"{detail}; look at it as it is now", subject=subject)
 
 
 async def _decide(request: web.Request, targets: Sequence[Target], decision: DecisionRequest) -> list[Problem | None]:
@@ -274,7 +286,7 @@ async def _conflict(app: web.Application, case_id: str, number: int) -> Problem:
     case = await read_case(app, case_id)
     faster = [entry for entry in case["history"] if entry["took_effect"] and int(entry["number"]) >= number]
     detail = _faster(faster[-1]) if faster else f"the case has changed: {case['reason']}"
-    return Problem(409, "conflict", f"{detail}; look at the case as it is now", title="Conflict", case=case)
+    return Conflict(f"{detail}; look at the case as it is now", case=case)
 
 
 def _faster(entry: JsonObject) -> str:

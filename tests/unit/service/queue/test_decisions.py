@@ -203,6 +203,23 @@ def test_a_proposal_is_in_review_until_a_second_reviewer_decides_the_same(kind: 
     permit(request("reopen", "bob"), review)
 
 
+def test_a_proposal_to_clear_what_has_changed_since_is_none_and_its_reviewer_has_it_in_review() -> None:
+    [first] = decided("clear")
+    review = review_of([msgspec.structs.replace(first, proposal=True)], CaseFigures(3, "1000000.00"))
+    assert (review.status, review.reviewer, review.proposal) == ("in_review", "ann", None)
+    assert review.growth is not None
+    with pytest.raises(NotPossible, match="ann has it in review"):
+        permit(request("clear", "bob"), review)
+    permit(request("clear", "ann"), review)
+    assert is_proposal(request("clear", "ann"), review, 100_000_000, 0)
+
+
+def test_a_proposal_to_escalate_stands_however_much_the_case_has_grown() -> None:
+    [first] = decided("escalate")
+    review = review_of([msgspec.structs.replace(first, proposal=True)], CaseFigures(3, "1000000.00"))
+    assert review.proposal is not None
+
+
 def test_above_the_sum_the_first_decision_is_a_proposal_and_the_second_reviewers_is_none() -> None:
     opened, above = Review(), 1_000_001
     assert is_proposal(request("clear"), opened, above, 1_000_000)
