@@ -86,10 +86,10 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
 
     def replay(self) -> "Receipt":
         """Copy the receipt for a client that sends the payment again."""
-        return Replay(self.partition, self.offset, self.timestamp)
+        return ReplayedReceipt(self.partition, self.offset, self.timestamp)
 
 
-class Replay(Receipt, frozen=True, gc=False):
+class ReplayedReceipt(Receipt, frozen=True, gc=False):
     """The receipt of a record that was acknowledged before: the payment was sent again."""
 
     kind = "replayed"

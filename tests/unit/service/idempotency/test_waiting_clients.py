@@ -1,10 +1,10 @@
 """Clients that wait for another's payment."""
 
 from service.idempotency.waiting_clients import WaitingClients
-from service.producer.outcomes import OutcomeUnknown, Replay
+from service.producer.outcomes import OutcomeUnknown, ReplayedReceipt
 from service.producer.records import Delivery
 
-ID, RECEIPT, UNKNOWN = b"i" * 16, Replay(1, 2, 3), OutcomeUnknown("?")
+ID, RECEIPT, UNKNOWN = b"i" * 16, ReplayedReceipt(1, 2, 3), OutcomeUnknown("?")
 
 
 async def test_all_who_wait_for_a_payment_get_its_outcome() -> None:

@@ -12,7 +12,7 @@ from service.producer.outcomes import (
     NotDelivered,
     OutcomeUnknown,
     Refused,
-    Replay,
+    ReplayedReceipt,
     TooLarge,
     TooManyInFlight,
 )
@@ -47,7 +47,7 @@ def test_a_reused_id_is_named_as_the_field_at_fault() -> None:
 
 def test_a_line_has_its_receipt_or_the_problem_of_its_payment_or_of_itself() -> None:
     problem = Problem(422, "invalid-payment", "why", field="payment_amount")
-    outcomes = [Replay(1, 2, 3), IdReused("why"), NotAccepted("not handed in")]
+    outcomes = [ReplayedReceipt(1, 2, 3), IdReused("why"), NotAccepted("not handed in")]
     receipt, undelivered, invalid = line_results("t", [7, 8, 9], [PAYMENT.id, PAYMENT.id, problem], outcomes)
     assert receipt == LineReceipt(7, 201, PAYMENT.id, "t", 1, 2, 3, replayed=True)
     assert isinstance(undelivered, LineProblem)
