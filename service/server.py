@@ -18,7 +18,7 @@ from service.http.exchanges import EXCHANGES
 from service.http.request_log import AccessLogger, ErrorAccessLogger
 from service.monitoring.health import check_all, missing_of
 from service.payments.codecs import CODECS
-from service.settings import Settings
+from service.settings import ServiceSettings, Settings
 
 BACKLOG = 1024
 MAX_NEW_OBJECTS = 5_000
@@ -42,16 +42,7 @@ async def _serve(settings: Settings, worker: int) -> int:
     tls = service.tls()
     app = make_app(settings)
     app[CONNECTIONS].max_open = raise_file_limit(service.max_connections)
-    runner = Runner(
-        app,
-        app[CONNECTIONS],
-        app[EXCHANGES],
-        access_log=None if service.access_log == "off" else logging.getLogger("service.access"),
-        access_log_class=AccessLogger if service.access_log == "all" else ErrorAccessLogger,
-        shutdown_timeout=service.deadline + 1,
-        handle_signals=False,
-        keepalive_timeout=service.keepalive_timeout,
-    )
+    runner = _make_runner(app, service)
     stop = _on_signal()
     await runner.setup()
     try:
@@ -86,6 +77,19 @@ async def _serve(settings: Settings, worker: int) -> int:
     finally:
         # Stops accepting, waits for the answers under way, and only then ends the contexts: producer, view.
         await runner.cleanup()
+
+
+def _make_runner(app: web.Application, service: ServiceSettings) -> Runner:
+    return Runner(
+        app,
+        app[CONNECTIONS],
+        app[EXCHANGES],
+        access_log=None if service.access_log == "off" else logging.getLogger("service.access"),
+        access_log_class=AccessLogger if service.access_log == "all" else ErrorAccessLogger,
+        shutdown_timeout=service.deadline + 1,
+        handle_signals=False,
+        keepalive_timeout=service.keepalive_timeout,
+    )
 
 
 async def _ready_or(ends: list[asyncio.Future[Any]], app: web.Application) -> None:
