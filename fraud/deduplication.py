@@ -55,6 +55,7 @@ class TaskWindows:
         counting = [windows for windows in self.rules if windows.takes(payment.payment_amount)]
         for windows in counting:
             windows.advance(at_ms)
+        payment_id = payment_id.lower()  # capitals make no other UUID
         first = self._firsts.get((account, payment_id))
         if first is not None and self._counts(first):
             return find_repetition(first.packed, counting, payment, at_ms)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from fraud.deduplication import Repeated, find_repetition
 from fraud.detection.judgement import History, Judgement, PlacedWindow, all_payments, judge, judge_account, late, run
-from fraud.detection.packed import Origin, PackedPayment, encode, pack_as, pack_id
+from fraud.detection.packed import Origin, PackedPayment, encode, id_key, pack_as, pack_id
 from fraud.detection.partition_keys import AccountKey, account_of_group
 from fraud.detection.shelves import Parts, Shelf, bounds_of, payments_with_id
 from fraud.detection.watches import Watch
@@ -75,7 +75,7 @@ class Ledger:
         is_in_time = self._advance(watches, at_ms)
         packed_id = pack_id(payment.id)
         parts = self._parts(account)
-        if parts and (first := self._first(packed_id, parts)):
+        if parts and (first := self._first(id_key(packed_id), parts)):
             return find_repetition(encode(first), [watch.windows for watch in watches], payment, at_ms)
         if not is_in_time:
             return [judgement for watch in watches for judgement in late(watch.windows, payment, at_ms)]
@@ -128,10 +128,10 @@ class Ledger:
                 judgements += late(watch.windows, payment, at_ms)
         return judgements
 
-    def _first(self, packed_id: bytes | str, parts: Parts) -> PackedPayment | None:
-        """The payment with this id that still counts, if there is one."""
+    def _first(self, key: bytes | str, parts: Parts) -> PackedPayment | None:
+        """The payment with the id of this key that still counts, if there is one."""
         for _, part in parts:
-            for payment in payments_with_id(part, packed_id):
+            for payment in payments_with_id(part, key):
                 if self._counts(payment):
                     return payment
         return None

@@ -7,6 +7,7 @@ looked for without decoding.
 
 from binascii import unhexlify
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,6 +23,8 @@ _SOURCES = ("payment_json", "payment_avro", "payment_protobuf")
 
 _NUMBERS: dict[str, int | str] = {topic: number for number, topic in enumerate(_SOURCES)}
 
+_UUID_CHARACTERS, _UUID_BYTES, _CAPITALS_BYTES = 36, 16, 4
+
 encode = msgspec.msgpack.Encoder().encode
 
 
@@ -36,8 +39,8 @@ class Origin(NamedTuple):
 class PackedPayment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A packed payment, decoded; it has a `Payment`'s columns.
 
-    `packed_id` is a UUID's 16 bytes, or any other text; `cents` the exact amount; `at_ms` since the epoch; `arrival`
-    grows with each payment of a task; `source`, `partition` and `offset` say which record it came in.
+    `packed_id` is that of `pack_id`; `cents` the exact amount; `at_ms` since the epoch; `arrival` grows with each
+    payment of a task; `source`, `partition` and `offset` say which record it came in.
     """
 
     packed_id: Any  # bytes or str: msgspec tells the two apart for nothing but Any
@@ -55,7 +58,7 @@ class PackedPayment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def id(self) -> str:
         """The payment's id as it came."""
-        return self.packed_id if isinstance(self.packed_id, str) else uuid_text(self.packed_id)
+        return id_text(self.packed_id)
 
     @property
     def payment_amount(self) -> float:
@@ -98,15 +101,37 @@ def pack_as(packed_id: bytes | str, cents: int, payment: Payment, at_ms: int, ar
 
 
 def pack_id(text: str) -> bytes | str:
-    """A UUID in its canonical, lower-case form as 16 bytes; any other text as it is, so that it comes back the same."""
-    if len(text) == 36 and text[8:24:5] == "----" and text == text.lower():
+    """A UUID as 16 bytes, and 4 more if it has capitals, a bit for each digit; any other text as it is."""
+    if len(text) == _UUID_CHARACTERS and text[8:24:5] == "----":
+        digits = text.replace("-", "")
         try:
-            raw = unhexlify(text.replace("-", ""))
+            raw = unhexlify(digits)
         except ValueError:
             return text
-        if len(raw) == 16:
-            return raw
+        if len(raw) == _UUID_BYTES:
+            lower = digits.lower()
+            return raw if digits == lower else raw + _capitals(digits, lower).to_bytes(_CAPITALS_BYTES, "big")
     return text
+
+
+def _capitals(digits: str, lower: str) -> int:
+    return sum(1 << place for place, (digit, small) in enumerate(zip(digits, lower, strict=True)) if digit != small)
+
+
+def id_text(packed_id: bytes | str) -> str:
+    """An id as it came."""
+    if isinstance(packed_id, str):
+        return packed_id
+    text = uuid_text(packed_id[:_UUID_BYTES])
+    if len(packed_id) == _UUID_BYTES:
+        return text
+    capitals, places = int.from_bytes(packed_id[_UUID_BYTES:], "big"), count()
+    return "".join(char.upper() if char != "-" and capitals >> next(places) & 1 else char for char in text)
+
+
+def id_key(packed_id: bytes | str) -> bytes | str:
+    """What ids that are the same have in common: capitals make no other UUID (RFC 9562, section 4)."""
+    return packed_id[:_UUID_BYTES] if isinstance(packed_id, bytes) else packed_id
 
 
 def payee_bytes(payee_bank: str, payee_account_no: int) -> bytes:
@@ -150,7 +175,7 @@ def list_payments(
 def _list_payment(payment: PackedPayment) -> ListedPayment:
     source, packed_id = payment.source, payment.packed_id
     return ListedPayment(
-        packed_id if isinstance(packed_id, str) else uuid_text(packed_id),
+        id_text(packed_id),
         payment.cents / 100,
         payment.payment_method,
         payment.at_ms,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from struct import Struct
 
 from fraud.bank_names import fold_bank
-from fraud.detection.packed import PackedPayment, encode, unpack, unpack_array
+from fraud.detection.packed import PackedPayment, encode, id_key, unpack, unpack_array
 from fraud.detection.partition_keys import AccountKey
 from fraud.windows import Counted
 
@@ -46,7 +46,7 @@ class Volume:
         self.numbers: dict[Payee, int] = {}
         """Where among the sides each payee's is."""
         self.places: dict[int, int | tuple[int, ...]] = {}
-        """By hash of packed id, the payments' sides, beginnings and sizes, each as one number."""
+        """By hash of an id's key, the payments' sides, beginnings and sizes, each as one number."""
 
     def put(self, payment: Counted, packed_id: bytes | str, cents: int, packed: bytes) -> None:
         """Add a payment."""
@@ -59,7 +59,7 @@ class Volume:
             self.sides.append(bytearray(b"\xdd\0\0\0\0"))
         side = self.sides[number]
         place = number << _SIDE_SHIFT | len(side) << _SIZE_BITS | len(packed)
-        id_hash = hash(packed_id)
+        id_hash = hash(id_key(packed_id))
         others = self.places.setdefault(id_hash, place)
         if others is not place:
             self.places[id_hash] = (*(others if isinstance(others, tuple) else (others,)), place)
@@ -71,9 +71,9 @@ class Volume:
         number = self.numbers.get(payee)
         return (0, 0) if number is None else (int.from_bytes(self.sides[number][1:5], "big"), self.cents)
 
-    def with_id(self, packed_id: bytes | str) -> list[PackedPayment]:
-        """Find the payments with an id, and perhaps others."""
-        places = self.places.get(hash(packed_id), ())
+    def with_id(self, key: bytes | str) -> list[PackedPayment]:
+        """Find the payments with an id, by its key, and perhaps others."""
+        places = self.places.get(hash(key), ())
         return unpack([self._at(place) for place in (places if isinstance(places, tuple) else (places,))])
 
     def _at(self, place: int) -> bytes:
@@ -163,12 +163,12 @@ def payments_of(part: Part, payee: Payee | None = None) -> list[PackedPayment]:
     return [payment for side in part.sides for payment in unpack_array(side)]
 
 
-def payments_with_id(part: Part, packed_id: bytes | str) -> Iterable[PackedPayment]:
-    """An account's payments with this id; hardly ever is there one, so what most often costs is to see that."""
+def payments_with_id(part: Part, key: bytes | str) -> Iterable[PackedPayment]:
+    """An account's payments with an id, by its key; hardly ever is there one, so what costs is to see that."""
     if isinstance(part, bytes):
-        if (packed_id if isinstance(packed_id, bytes) else packed_id.encode()) not in part:
+        if (key if isinstance(key, bytes) else key.encode()) not in part:
             return ()
         payments = payments_of(part)
     else:
-        payments = part.with_id(packed_id)
-    return [payment for payment in payments if payment.packed_id == packed_id]
+        payments = part.with_id(key)
+    return [payment for payment in payments if id_key(payment.packed_id) == key]

@@ -82,7 +82,7 @@ def repeated_payment(repeated: Repeated, payment: Payment, origin: Origin, at_ms
     (first,) = unpack([repeated.first])
     return RepeatedPayment(
         id=payment.id,
-        differs=tuple(name for name in FIELDS if getattr(first, name) != getattr(payment, name)),
+        differs=tuple(name for name in FIELDS if name != "id" and getattr(first, name) != getattr(payment, name)),
         at=TopicPosition(*origin, at_ms),
         first=TopicPosition(*first.origin, first.at_ms),
         windows=tuple(

@@ -81,6 +81,12 @@ def test_a_repeated_payment_moves_stream_time() -> None:
     assert [windows.stream_time for windows in task] == [NOON + HOUR]
 
 
+def test_capitals_make_no_other_id() -> None:
+    task = TaskWindows(rules(rule()))
+    add(task, NOON, "6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b")
+    assert isinstance(add(task, NOON + 1, "6F1C2A34-5B6D-4E7F-8A9B-0C1D2E3F4A5B"), Repeated)
+
+
 @pytest.mark.parametrize("amount", [1.0, 100.0])
 def test_the_first_counts_for_all_rules_whatever_amount_comes_again(amount: float) -> None:
     task = TaskWindows(rules(rule(amounts="amount_from = 50.0"), rule("small", amounts="amount_below = 50.0")))

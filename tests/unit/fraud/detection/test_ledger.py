@@ -24,6 +24,7 @@ from schemas.payment import Payment
 NOON = 1_795_392_000_000
 HOUR = 3_600_000
 PARTITIONS = 6
+LETTERS = 0xABCDEF << 100
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 
 BY_PAYOR_GROUPS = [
@@ -102,7 +103,9 @@ def payments(draw: Callable[[Any], Any]) -> list[tuple[Payment, int]]:
         amounts = draw(st.lists(st.sampled_from(AMOUNTS), min_size=1, max_size=8))
         again = draw(st.integers(0, 9)) == 0
         for number, amount in enumerate(amounts):
-            text = arrivals[-1][0].id if again and arrivals else str(UUID(int=len(arrivals) + 1))
+            text = str(UUID(int=LETTERS + len(arrivals)))
+            if again and arrivals:
+                text = draw(st.sampled_from([str, str.upper, str.lower]))(arrivals[-1][0].id)
             to = payee + number if draw(st.integers(0, 3)) == 0 else payee
             arrivals.append((Payment(text, bank, to, amount, "ACH", payor), at - late + number * step))
     return arrivals

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraud.detection.packed import Origin, list_payments, pack, payee_bytes, unpack
+from fraud.detection.packed import Origin, id_key, id_text, list_payments, pack, pack_id, payee_bytes, unpack
 from schemas.case import ListedPayment
 from schemas.kafka.topics import RAW_TOPICS
 from schemas.payment import Payment, encode_json
@@ -34,6 +34,7 @@ def test_what_only_looks_like_a_uuid_comes_back_the_same(payment_id: str) -> Non
         st.uuids().map(str),
         st.uuids().map(lambda uuid: str(uuid).upper()),
         st.text(max_size=40),
+        st.builds(lambda uuid, at: str(uuid)[:at] + str(uuid)[at:].upper(), st.uuids(), st.integers(0, 36)),
         st.text("0123456789abcdefABCDEF- ", min_size=36, max_size=36),
     ),
     st.integers(1, 10**14).map(lambda cents: cents / 100),
@@ -47,6 +48,14 @@ def test_a_packed_payment_comes_back_the_same(payment_id: str, amount: float, to
     assert [payment.origin for payment in unpack([packed])] == [Origin(topic, 3, 4)]
     assert packed.endswith(payee_bytes("Bank", 1))
     assert unpack([]) == []
+
+
+def test_capitals_make_no_other_id() -> None:
+    text = "6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b"
+    packed = [pack_id(text), pack_id(text.upper()), pack_id(text[:20] + text[20:].upper())]
+    assert len(set(packed)) == 3
+    assert {id_key(packed_id) for packed_id in packed} == {packed[0]}
+    assert [id_text(packed_id) for packed_id in packed] == [text, text.upper(), text[:20] + text[20:].upper()]
 
 
 def test_a_usual_payment_packs_into_74_bytes_whichever_raw_topic_it_came_from() -> None:
