@@ -132,12 +132,15 @@ def _connect(file: Path) -> sqlite3.Connection:
 def _damage() -> Iterator[None]:
     """SQLite says OperationalError where it could not work, and DatabaseError itself where the file makes no sense.
 
-    Where the file ends too early it says the former, too.
+    Where the file ends too early it says the former, too, and so does Python, without a code, of text that is no UTF-8.
     """
     try:
         yield
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHORT_READ:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None:
+            raise Damaged(str(error)) from error
+        if code == sqlite3.SQLITE_IOERR_SHORT_READ:
             raise Damaged(f"{error}: it ends too early") from error
         raise
     except sqlite3.DatabaseError as error:

@@ -62,3 +62,11 @@ def test_a_file_damaged_while_it_is_open_says_so_and_can_be_rebuilt(tmp_path: Pa
     view.apply([record(case())], {Q[0]: 1})
     assert len(read_cases(view)) == 1
     view.close()
+
+
+def test_text_that_is_no_utf_8_is_damage(view: QueueView) -> None:
+    view.apply([record(case())], {Q[0]: 1})
+    with view.write() as file:
+        file.execute("UPDATE cases SET rule = CAST(x'ff' AS TEXT)")
+    with pytest.raises(Damaged):
+        read_cases(view)
