@@ -126,7 +126,7 @@ class ServiceSettings(RulesSettings, InstallationSettings):
             raise SettingsError("linger_ms must be between 0 and 1000")
         if not 0 <= self.service_port <= LAST_PORT:
             raise SettingsError(f"service_port must be between 0 and {LAST_PORT}")
-        if not self.queue_view.name:
+        if not self.queue_view.name or self.queue_view.is_dir():
             raise SettingsError(f"queue_view must name a file: {self.queue_view} is a folder")
         if self.workers > 1 and self.service_port == 0:
             raise SettingsError("service_port 0 would give each worker another port: name one")

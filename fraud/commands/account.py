@@ -41,6 +41,7 @@ What remains, and until when (docs/operations.md, "Erasing an account", has the 
   fraud_state: the account's payments, until the last window that holds them closes; then until the topic is compacted
   review_queue: the old versions, until the topic is compacted; cases of others that list a payment: for good
   review_decisions: for good. What led to a report to FinCEN must be kept for five years (31 CFR 1010.430, 1020.320)
+  review_views: who looked at what of it, for five years
   ksqlDB's topics and state, where there is one; copies of this output; backups
 """
 

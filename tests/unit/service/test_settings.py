@@ -20,6 +20,7 @@ from service.settings import ServiceSettings
         ("service_port", -1),
         ("queue_view", Path()),
         ("queue_view", Path("/")),
+        ("queue_view", Path(__file__).parent),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: Any) -> None:
