@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from fraud.bank_names import fold_bank
 from schemas.case import DollarText, Group
 from schemas.payment import Time, cents_of
 from service.queue.decisions import MAX_SNOOZE_MS, InvalidDecision, Name, Text
@@ -87,12 +88,13 @@ class Exemptions:
         self._silences: dict[Group, list[Silence]] = {}
         for exemption in exemptions:
             silence = Silence(exemption.until, cents_of(exemption.max_total), frozenset(exemption.rules))
-            self._silences.setdefault(exemption.group, []).append(silence)
+            self._silences.setdefault(_folded(exemption.group), []).append(silence)
 
     def silenced_until(self, rule: str, group: Group, total_cents: int) -> int | None:
         """Return until when a case with this total is silent (ms since the epoch); None where it is not."""
         if not self._silences:
             return None
+        group = _folded(group)
         payee = Group(payee_bank=group.payee_bank, payee_account_no=group.payee_account_no)
         accounts = {group, Group(payor_account_no=group.payor_account_no), payee} - {Group()}
         return max(
@@ -104,3 +106,8 @@ class Exemptions:
             ),
             default=None,
         )
+
+
+def _folded(group: Group) -> Group:
+    """A group with its bank's name as rules with `fold_banks` have it: the same account, however it is spelled."""
+    return group if group.payee_bank is None else msgspec.structs.replace(group, payee_bank=fold_bank(group.payee_bank))

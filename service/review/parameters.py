@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from fraud.bank_names import fold_bank
 from fraud.rules import DAY_MS
 from schemas.payment import INT32_MAX
 from service.http.problems import invalid_parameter
@@ -57,6 +58,11 @@ def _whole(name: str, text: str, greatest: int) -> int:
 
 def _account(name: str, text: str) -> tuple[int]:
     return (_whole(name, text, INT32_MAX),)
+
+
+def _bank(name: str, text: str) -> tuple[str, str]:
+    """The name as it stands, and as it stands in groups of rules with `fold_banks`."""
+    return (*_text(name, text), fold_bank(text))
 
 
 def _time(name: str, text: str) -> tuple[int]:
@@ -129,7 +135,7 @@ _COMMON = {
 _ACCOUNTS = {
     "payor": Filter("payor = ?", _account),
     "payee": Filter("payee = ?", _account),
-    "payee_bank": Filter("payee_bank = ?", _text),
+    "payee_bank": Filter("payee_bank IN (?, ?)", _bank),
 }
 _WINDOWS = {
     "window_start_from": Filter("+window_start >= ?", _time),

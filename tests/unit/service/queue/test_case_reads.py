@@ -21,6 +21,7 @@ from tests.unit.service.queue.records import (
         ({"payor": "1"}, [7, 4, 1]),
         ({"payee": "5"}, [5]),
         ({"payee_bank": "C"}, []),
+        ({"payee_bank": " b", "payor": "1"}, [7, 4, 1]),
         ({"rule": "fan_in"}, []),
         ({"status": "open", "agreement": "off", "payor": "0"}, [9, 6, 3, 0]),
         ({"status": "cleared"}, []),

@@ -92,6 +92,15 @@ def test_an_exemption_silences_cases_before_and_after_it_until_it_is_ended(view:
     ]
 
 
+def test_an_exemption_of_a_payee_silences_cases_that_spell_its_bank_otherwise(view: QueueView) -> None:
+    payee = {"payee_bank": "first  bank", "payee_account_no": 7}
+    one = case(1, group={"payee_bank": "FIRST BANK", "payee_account_no": 7})
+    view.apply([record(one)], {Q[0]: 1}, decisions=[exemption(1, group=payee)])
+    assert read_cases(view)[0]["status"] == "snoozed"
+    view.apply([], {}, decisions=[exemption(2, group=payee, ended=True)])
+    assert read_cases(view)[0]["status"] == "open"
+
+
 def test_an_exemption_that_is_over_silences_nothing_any_more(view: QueueView) -> None:
     view.apply([record(case(0))], {Q[0]: 1}, decisions=[exemption(1)])
     assert view.wake(2**47) == 1

@@ -39,6 +39,9 @@ def exemption(group: Group = PAYROLL, **changes: Any) -> Exemption:
         (PAIR, {}, "fan_out", PAYROLL, 1, False),
         (PAIR, {}, "structuring", Group(7, "B", 10), 1, False),
         (Group(payee_bank="B", payee_account_no=9), {}, "structuring", PAIR, 1, True),
+        (Group(payee_bank=" first  Bank", payee_account_no=9), {}, "fan_in", Group(None, "FIRST BANK", 9), 1, True),
+        (Group(payee_bank="FIRST BANK", payee_account_no=9), {}, "fan_in", Group(None, "First Bank", 9), 1, True),
+        (Group(7, "First Bank", 9), {}, "structuring", Group(7, "FIRST BANK", 9), 1, True),
         (Group(payee_bank="B", payee_account_no=9), {}, "fan_in", Group(payee_bank="C", payee_account_no=9), 1, False),
     ],
 )

@@ -34,8 +34,8 @@ def test_a_subject_matches_where_one_of_its_cases_meets_all_filters_of_cases() -
     query = parse_query({"by": "subject", "payee": "7", "payee_bank": "B", "status": "open"})
     assert query.table == "subjects"
     assert query.where() == (
-        "+status IN (?) AND id IN (SELECT subject FROM cases WHERE payee = ? AND payee_bank = ?)",
-        ["open", 7, "B"],
+        "+status IN (?) AND id IN (SELECT subject FROM cases WHERE payee = ? AND payee_bank IN (?, ?))",
+        ["open", 7, "B", "B"],
     )
 
 
