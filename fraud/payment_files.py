@@ -60,6 +60,8 @@ _read = json_reader(RecordedPayment)
 def open_file(file: Path | None) -> AbstractContextManager[BinaryIO]:
     """A file, or standard input where it is None or "-"; raises SettingsError."""
     if file is None or str(file) == "-":
+        if sys.stdin is None:
+            raise SettingsError("standard input is closed: name a file")
         return nullcontext(sys.stdin.buffer)
     try:
         return file.open("rb")

@@ -1,10 +1,11 @@
 """Payments of the past are read as JSON lines or CSV; what is not understood is named by line and column."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from fraud.payment_files import RecordedPayment, Rejection, read_payments
+from fraud.payment_files import RecordedPayment, Rejection, open_file, read_payments
 from schemas.errors import SettingsError
 
 HEADER = "time,id,payee_bank,payee_account_no,payment_amount,payment_method,payor_account_no"
@@ -135,3 +136,12 @@ def test_nothing_is_no_payments(lines: Sequence[str]) -> None:
 def test_a_header_with_quotes_that_do_not_end_is_an_error_that_names_its_line(header: str) -> None:
     with pytest.raises(SettingsError, match="line 1"):
         read(header, FIRST)
+
+
+@pytest.mark.parametrize("file", [None, Path("-")])
+def test_a_standard_input_that_is_closed_is_an_error_in_words(
+    monkeypatch: pytest.MonkeyPatch, file: Path | None
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(SettingsError, match="standard input"):
+        open_file(file)
