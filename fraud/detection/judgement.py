@@ -88,15 +88,26 @@ def judge(watch: Watch, payment: Payment, at_ms: int, packed: bytes, history: Hi
     """Outcomes of a payment in a rule's windows: those that fire, or had closed. The history has it already."""
     windows = watch.windows
     groups = watch.running.get(history.account)
-    if groups and windows.group_of(payment) in groups:
-        return _judgements(windows, windows.add(payment, at_ms, packed))
+    if groups:
+        group = windows.group_of(payment)
+        if group in groups:
+            return _judgements(windows, windows.add(payment, at_ms, packed))
+        if history.account in watch.running_whole:
+            outcomes = windows.add(payment, at_ms, packed)
+            if group in windows:
+                groups.add(group)
+            return _judgements(windows, outcomes)
     near = _within_reach(watch, payment, at_ms, history)
     if not near:
         return late(windows, payment, at_ms)
     payments = history.payments(near, of_one_payee=watch.of_one_payee)
     if len(payments) > RUNNING_PAYMENTS:
         everything = all_payments(history.parts, history.payee if watch.of_one_payee else None)
-        return _judgements(windows, run(watch, history.account, windows.group_of(payment), everything))
+        group = windows.group_of(payment)
+        outcomes = run(watch, history.account, group, everything)
+        if watch.of_some_payees:
+            _run_others(watch, history.account, group, everything)
+        return _judgements(windows, outcomes)
     return [(windows, *outcome) for outcome in windows.derive(history.of_group(watch, near, payments), at_ms)]
 
 
@@ -143,6 +154,18 @@ def run(watch: Watch, account: AccountKey, group: Group, payments: Iterable[Pack
     if group in windows:
         watch.running.setdefault(account, set()).add(group)
     return outcomes
+
+
+def _run_others(watch: Watch, account: AccountKey, group: Group, payments: Iterable[PackedPayment]) -> None:
+    """Have all other groups of an account run, too: to look at all its payments for each would cost too much."""
+    others: dict[Group, list[PackedPayment]] = {}
+    for payment in payments:
+        if watch.windows.takes(payment.payment_amount):
+            others.setdefault(watch.windows.group_of(payment), []).append(payment)
+    for other in others.keys() - {group, *watch.running.get(account, ())}:
+        run(watch, account, other, others[other])
+    if account in watch.running:
+        watch.running_whole.add(account)
 
 
 def judge_account(watch: Watch, account: AccountKey, parts: Parts) -> Iterator[PlacedWindow]:

@@ -19,6 +19,8 @@ class Watch:
         self.windows = RuleWindows(rule)
         self.running: dict[AccountKey, set[Group]] = {}
         """The groups whose windows run, by the account that they lie within."""
+        self.running_whole: set[AccountKey] = set()
+        """The accounts of which all groups run, whatever payees their next payments are to."""
         self.size_ms = rule.size_ms
         self.span_ms = rule.size_ms + rule.grace_ms("changes")
         """Time from a payment to the close of the last window that holds it, at most."""
@@ -30,6 +32,8 @@ class Watch:
             self.least_payments = max(self.least_payments, self.total_above // (self.below_cents - 1) + 1)
         self.of_one_payee = set(rule.group_by) == set(COLUMNS)
         """True where its groups are payments to one payee, not all of a payor's."""
+        self.of_some_payees = "payor_account_no" in rule.group_by and 1 < len(rule.group_by) < len(COLUMNS)
+        """True where its groups are a payor's payments to some payees, which no part of an account has apart."""
         self.kind = rule.group_by, rule.fold_banks, self.from_cents, self.below_cents
         """Rules that are of one kind count the same payments together."""
         self._columns_of = attrgetter(*rule.group_by)
@@ -54,6 +58,7 @@ class Watch:
         groups.discard(group)
         if not groups:
             self.running.pop(account, None)
+            self.running_whole.discard(account)
 
     def signature(self, payment: Payment) -> bytes:
         """Bytes that all packed payments of this one's group have, where groups are of one payee."""
