@@ -211,7 +211,7 @@ class Ksqldb:
                 if response.status in (401, 403):
                     raise SettingsError(f"ksqlDB at {self.url} refuses us ({response.status}): set KSQLDB_USERNAME")
                 answer = await response.json(content_type=None)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
             reason = reason_of(error)
             raise KsqldbUnavailable(f"ksqlDB at {self.url} does not answer: {reason}") from error
         if response.status < 400:

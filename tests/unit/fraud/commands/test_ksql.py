@@ -1,6 +1,9 @@
 """`fraud ksql`: what it prints, and its exit status, on a server that answers as ksqlDB's documentation has it."""
 
 import asyncio
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -56,3 +59,12 @@ async def test_the_status_is_good_while_every_query_runs(capsys: pytest.CaptureF
         assert await asyncio.to_thread(status, ksqldb) == DIFFERENT
         answers.queries.clear()
         assert await asyncio.to_thread(status, ksqldb) == DIFFERENT, "without queries nothing runs"
+
+
+def test_a_server_that_is_waited_for_in_vain_is_one_line_on_standard_error() -> None:
+    command = [sys.executable, "-m", "fraud", "ksql", "deploy", "--wait", "0.5"]
+    environment = {**os.environ, "KSQLDB_URL": "http://127.0.0.1:1"}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    [line] = ended.stderr.splitlines()
+    assert "does not answer" in line

@@ -35,7 +35,9 @@ async def test_a_server_that_fails_is_told_apart_from_one_that_refuses_us(
 
 
 @pytest.mark.parametrize("status", [200, 404])
-@pytest.mark.parametrize("body", [b"null", b"[]", b"[1]", b'["no"]', b'[{"queries": [{}]}]', b"7", b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"null", b"[]", b"[1]", b'["no"]', b'[{"queries": [{}]}]', b"7", b"\xff", b"[" * 100_000]
+)
 async def test_an_answer_that_is_none_of_ksqldbs_is_an_error_that_names_the_server(
     body: bytes, status: int, aiohttp_server: Any
 ) -> None:
