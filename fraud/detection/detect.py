@@ -44,7 +44,7 @@ from schemas.kafka.topics import (
     REQUEST_ID,
     REVIEW_QUEUE,
 )
-from schemas.payment import encode_json
+from schemas.payment import LATEST, encode_json
 from schemas.payment_reader import PaymentReader
 from schemas.registry import Registry
 
@@ -250,7 +250,8 @@ class Detect:
 
 
 def _iso(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
+    # After a payment of the last millisecond that there is, a rule has all from the next one on.
+    return datetime.fromtimestamp(min(at_ms, LATEST) / 1000, UTC).isoformat(timespec="seconds")
 
 
 def stages(rules: Sequence[Rule], registry: Registry, drift_ms: int) -> dict[str, Stage]:

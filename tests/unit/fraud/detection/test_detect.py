@@ -5,6 +5,7 @@ import json
 import uuid
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from aiokafka.structs import ConsumerRecord
 
@@ -23,7 +24,7 @@ from schemas.kafka.topics import (
     PAYMENTS,
     REVIEW_QUEUE,
 )
-from schemas.payment import NormalisedPayment, encode_json
+from schemas.payment import LATEST, NormalisedPayment, encode_json
 from schemas.payment_reader import PaymentReader
 from schemas.registry import Registry, RegistrySettings
 
@@ -186,6 +187,12 @@ def test_a_new_rule_judges_all_accounts_at_once_in_bounded_batches_and_says_so_b
     cases = [json.loads((output.value or b"")[5:]) for output in written if output.topic == REVIEW_QUEUE]
     assert {case["rule"] for case in cases} == {"stricter"}
     assert sorted(case["group"]["payor_account_no"] for case in cases) == [0, 1, 2, 3, 4]
+
+
+def test_a_new_rule_may_begin_after_the_end_of_time() -> None:
+    changelog = task().process([record(6000, None, at_ms=LATEST)], 0)
+    any_amount = [msgspec.structs.replace(rule, amount_below=None) for rule in STRICTER]
+    assert restored([*STRUCTURING, *any_amount], changelog).pending
 
 
 def test_state_that_cannot_be_read_ends_it_with_the_partition() -> None:
