@@ -44,8 +44,8 @@ async def _serve(settings: Settings, worker: int) -> int:
     app[CONNECTIONS].max_open = raise_file_limit(service.max_connections)
     runner = _make_runner(app, service)
     stop = _on_signal()
-    await runner.setup()
     try:
+        await runner.setup()
         site = web.TCPSite(
             runner,
             service.service_host,

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from schemas.errors import SettingsError
 from service.queue.layout import LAYOUT, STATEMENTS
 
 SUFFIXES = ("", "-wal", "-shm")
@@ -42,7 +43,10 @@ class ViewFile:
     """
 
     def __init__(self, file: Path) -> None:
-        """Open the file, or make it; a file that cannot be used is replaced."""
+        """Open the file, or make it; a view that cannot be used is replaced.
+
+        Raises SettingsError where another program's database is in its place: that one stays.
+        """
         self._file = file
         self._writing, self._reading = threading.Lock(), threading.Lock()
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -99,11 +103,13 @@ class ViewFile:
     def _check_or_create(self) -> None:
         writer = self._writer
         writer.execute("PRAGMA cache_size = -262144")  # KiB
-        writer.execute("PRAGMA journal_mode = WAL")
         writer.execute("PRAGMA wal_autocheckpoint = 16384")  # pages: 64 MiB
         # A crash of the machine may lose the last transactions, never the order: the topics have them still.
         writer.execute("PRAGMA synchronous = NORMAL")
-        tables = writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        tables = {name for (name,) in writer.execute("SELECT name FROM sqlite_master")}
+        if tables and "meta" not in tables:
+            raise SettingsError(f"queue_view {self._file} is another program's database: name another file")
+        writer.execute("PRAGMA journal_mode = WAL")
         if not tables:
             meta = f"INSERT INTO meta VALUES ('layout', '{LAYOUT}'), ('epoch', '{secrets.token_hex(6)}');"
             writer.executescript(f"BEGIN; {STATEMENTS} {meta} COMMIT;")

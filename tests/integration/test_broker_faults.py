@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -326,13 +327,16 @@ async def watch(sizes: list[int]) -> None:
         sizes.append(resident())
 
 
-def test_a_view_that_cannot_be_opened_ends_the_command_with_one_message(tmp_path: Path) -> None:
-    view = tmp_path / "folder"
-    view.mkdir()
+def test_a_view_in_the_place_of_another_database_ends_the_command_with_one_message(tmp_path: Path) -> None:
+    view = tmp_path / "books.sqlite"
+    with sqlite3.connect(view) as connection:
+        connection.execute("CREATE TABLE books (title TEXT)")
+    connection.close()
     command = [sys.executable, "-m", "service", "--queue-view", str(view), "--service-port", "0"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
-    assert f"service: queue_view {view}: unable to open database file" in ended.stderr
+    assert f"service: queue_view {view} is another program's database" in ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
 
 
 @pytest.mark.parametrize(

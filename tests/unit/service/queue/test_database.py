@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.errors import SettingsError
 from service.queue import counts
 from service.queue.database import Damaged
 from service.queue.view import QueueView
@@ -37,6 +38,17 @@ def test_a_file_that_is_no_view_is_replaced(tmp_path: Path, content: bytes) -> N
     view = QueueView(file)
     assert counts.count(view) == 0
     view.close()
+
+
+def test_another_programs_database_stays_and_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "books.sqlite"
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE books (title TEXT)")
+    connection.close()
+    before = file.read_bytes()
+    with pytest.raises(SettingsError, match=r"queue_view .*books\.sqlite"):
+        QueueView(file)
+    assert file.read_bytes() == before
 
 
 def change_and_list_all(view: QueueView) -> None:
