@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from itertools import pairwise
 from typing import Any, Protocol
 
 import fastavro
@@ -108,16 +107,13 @@ class AvroCodec:
 
     def encode(self, payment: Payment) -> bytes:
         """See `PaymentCodec`."""
-        return self.encode_all((payment,), ())[0]
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, AVRO_SCHEMA, _fields(payment))
+        return self.header + out.getvalue()
 
     def encode_all(self, payments: Sequence[Payment], texts: Sequence[bytes]) -> list[bytes]:
         """See `PaymentCodec`."""
-        out, ends = io.BytesIO(), [0]
-        for payment in payments:
-            fastavro.schemaless_writer(out, AVRO_SCHEMA, _fields(payment))
-            ends.append(out.tell())
-        values = out.getvalue()
-        return [self.header + values[start:end] for start, end in pairwise(ends)]
+        return [self.encode(payment) for payment in payments]
 
     def decode_body(self, body: bytes) -> PostedPayment:
         """See `PaymentCodec`."""
