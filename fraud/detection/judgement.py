@@ -158,24 +158,26 @@ def run(watch: Watch, account: AccountKey, group: Group, payments: Iterable[Pack
 
 def _run_others(watch: Watch, account: AccountKey, group: Group, payments: Iterable[PackedPayment]) -> None:
     """Have all other groups of an account run, too: to look at all its payments for each would cost too much."""
-    others: dict[Group, list[PackedPayment]] = {}
-    for payment in payments:
-        if watch.windows.takes(payment.payment_amount):
-            others.setdefault(watch.windows.group_of(payment), []).append(payment)
+    others = _by_group(watch.windows, payments)
     for other in others.keys() - {group, *watch.running.get(account, ())}:
         run(watch, account, other, others[other])
     if account in watch.running:
         watch.running_whole.add(account)
 
 
+def _by_group(windows: RuleWindows, payments: Iterable[PackedPayment]) -> dict[Group, list[PackedPayment]]:
+    """The payments that a rule counts, by its groups."""
+    by_group: dict[Group, list[PackedPayment]] = {}
+    for payment in payments:
+        if windows.takes(payment.payment_amount):
+            by_group.setdefault(windows.group_of(payment), []).append(payment)
+    return by_group
+
+
 def judge_account(watch: Watch, account: AccountKey, parts: Parts) -> Iterator[PlacedWindow]:
     """The windows of an account that fire by a rule that is new to it."""
     windows = watch.windows
-    by_group: dict[Group, list[PackedPayment]] = {}
-    for payment in all_payments(parts):
-        if windows.takes(payment.payment_amount):
-            by_group.setdefault(windows.group_of(payment), []).append(payment)
-    for group, payments in by_group.items():
+    for group, payments in _by_group(windows, all_payments(parts)).items():
         if len(payments) >= watch.least_payments and sum(payment.cents for payment in payments) > watch.total_above:
             run(watch, account, group, payments)
             for start, window in windows.of(group).items():

@@ -130,7 +130,7 @@ def id_text(packed_id: bytes | str) -> str:
 
 
 def id_key(packed_id: bytes | str) -> bytes | str:
-    """What ids that are the same have in common: capitals make no other UUID (RFC 9562, section 4)."""
+    """The key of an id, which equal ids have in common: capitals make no other UUID (RFC 9562, section 4)."""
     return packed_id[:_UUID_BYTES] if isinstance(packed_id, bytes) else packed_id
 
 
