@@ -88,3 +88,8 @@ def configure_logs(settings: LogSettings) -> None:
     # Kafka 4 answers NOT_ENOUGH_REPLICAS while it verifies that a partition belongs to a transaction (KIP-890);
     # aiokafka retries, and nothing is wrong.
     logging.getLogger("aiokafka.producer.sender").setLevel(max(level, logging.ERROR))
+
+
+def silence_logs() -> None:
+    """Leave what is on the screen to a command's own answer: of events, only critical ones are shown."""
+    configure_logs(LogSettings(log_level="critical"))

@@ -29,7 +29,7 @@ from schemas.kafka.topics import (
     REVIEW_DECISIONS,
     REVIEW_QUEUE,
 )
-from schemas.logs import LogSettings, configure_logs
+from schemas.logs import silence_logs
 from schemas.payment import FIELDS, INT32_MAX
 from schemas.payment_reader import PaymentReader
 from schemas.registry import Registry, RegistrySettings
@@ -72,7 +72,7 @@ def export(settings: AccountSettings | None = None, *, payor: int | None = None,
         The payee as BANK/NUMBER.
     """
     account = _account(payor, payee)
-    configure_logs(LogSettings(log_level="critical"))
+    silence_logs()
     asyncio.run(_read_kafka(_export(settings or AccountSettings(), account)))
     return 0
 
@@ -94,7 +94,7 @@ def erase(
         Really do it.
     """
     account = _account(payor, payee)
-    configure_logs(LogSettings(log_level="critical"))
+    silence_logs()
     asyncio.run(_read_kafka(_erase((settings or AccountSettings()).kafka, account, really=yes)))
     return 0 if yes else 1
 

@@ -30,7 +30,7 @@ from schemas.kafka.provisioning import retention_ms
 from schemas.kafka.reading import end_offsets
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import RAW_TOPICS
-from schemas.logs import LogSettings, configure_logs
+from schemas.logs import silence_logs
 
 SHOWN = 20
 DIFFERENT = 1
@@ -72,7 +72,7 @@ def compare(
         most five times as long altogether.
     """
     source = settings or CompareSettings()
-    configure_logs(LogSettings(log_level="critical"))
+    silence_logs()
     try:
         comparison, engine, caught_up = asyncio.run(compare_when_caught_up(source, wait))
     except (KafkaError, BrokerError, EngineNotRunning) as error:

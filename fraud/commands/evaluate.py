@@ -30,7 +30,7 @@ from schemas.errors import DECODE_ERRORS, SettingsError
 from schemas.kafka.reading import read_to_end
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import REVIEW_QUEUE
-from schemas.logs import LogSettings, configure_logs
+from schemas.logs import silence_logs
 
 COULD_NOT = 2
 ASK_AGAIN_SECONDS = 0.5
@@ -84,7 +84,7 @@ def evaluate(
         Seconds to wait until fraud has read every payment.
     """
     source = settings or EvaluateSettings()
-    configure_logs(LogSettings(log_level="critical"))
+    silence_logs()
     try:
         truth = Truth() if unknown else _read_truth(source.truth)
         cases = _read_cases(source, rows, wait)

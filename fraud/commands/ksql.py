@@ -15,7 +15,7 @@ from fraud.ksqldb.statements import render as render_statements
 from fraud.rules import load
 from fraud.settings import RulesSettings
 from schemas.cli import Seconds
-from schemas.logs import LogSettings, configure_logs
+from schemas.logs import silence_logs
 
 DIFFERENT = 1
 
@@ -45,7 +45,7 @@ def deploy(
     wait
         Seconds to wait for the server.
     """
-    configure_logs(LogSettings(log_level="critical"))
+    silence_logs()
     sql = statements(load((rules or RulesSettings()).fraud_rules))
     return asyncio.run(_deploy(ksqldb or KsqldbSettings(), sql, replace=replace, wait=wait))
 
@@ -66,7 +66,7 @@ async def _deploy(settings: KsqldbSettings, sql: Sequence[Statement], *, replace
 @ksql.command
 def status(ksqldb: KsqldbSettings | None = None) -> int:
     """Show the queries, their state and how far they are behind. Exit status 1 unless all run."""
-    configure_logs(LogSettings(log_level="critical"))
+    silence_logs()
     queries = asyncio.run(_status(ksqldb or KsqldbSettings()))
     table = Table("query", "state", "lag")
     for query in queries:

@@ -24,7 +24,7 @@ from schemas.kafka.connect import started
 from schemas.kafka.reading import end_offsets, read_to_end
 from schemas.kafka.settings import KafkaSettings
 from schemas.kafka.topics import FRAUD_STATE, PAYMENT_REJECTED, PAYMENTS, PAYMENTS_BY_PAYEE
-from schemas.logs import LogSettings, configure_logs
+from schemas.logs import silence_logs
 from schemas.payment import Payment
 from schemas.payment_reader import PaymentReader
 from schemas.registry import Registry, RegistrySettings
@@ -78,7 +78,7 @@ def redrive(
     yes
         Really do it.
     """
-    configure_logs(LogSettings(log_level="critical"))
+    silence_logs()
     selection = Selection(reason=reason, topic=topic, since_ms=None if since is None else _milliseconds(since))
     try:
         counts = asyncio.run(_redrive(settings or RedriveSettings(), selection, really=yes))
