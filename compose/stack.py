@@ -161,10 +161,8 @@ def _start(settings: StackSettings, screen: Console, running: ExitStack) -> list
     parts: list[Respawned] = []
 
     def started(start: Callable[[], Child]) -> Child:
-        part = Respawned(start, partial(screen.print, soft_wrap=True))
-        parts.append(part)
-        running.callback(part.stop)
-        return part.child
+        parts.append(_respawned(start, screen, running))
+        return parts[-1].child
 
     screen.print("starting Kafka")
     started(
@@ -209,9 +207,13 @@ def _start_engine(settings: StackSettings, screen: Console, running: ExitStack) 
         )
 
     screen.print("starting the second engine")
-    engine = Respawned(start, partial(screen.print, soft_wrap=True))
-    running.callback(engine.stop)
-    return [engine]
+    return [_respawned(start, screen, running)]
+
+
+def _respawned(start: Callable[[], Child], screen: Console, running: ExitStack) -> Respawned:
+    part = Respawned(start, partial(screen.print, soft_wrap=True))
+    running.callback(part.stop)
+    return part
 
 
 def _check_ports(settings: StackSettings, kafka_port: int, registry_port: int) -> None:
